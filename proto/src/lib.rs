@@ -1,1 +1,26 @@
-//! (being written)
+//! What Zajil says, and how it decides: no sockets, no clock, no chance of its own.
+//!
+//! Everything here is a value or a state machine. Time (`now`) and randomness ([`random::Random`]) are arguments; bytes go in,
+//! values come out. (`vodozemac` alone draws its own randomness; it offers no other way.) `docs/PROTOCOL.md` fixes every byte;
+//! its clauses are cited as `P4.2`.
+//!
+//! - [`ids`], [`keys`], [`time`]: newtypes, parsed once at the edge
+//! - [`codec`]: bytes to values and back, never panicking
+//! - [`wire`]: the frames of a session
+//! - [`parcel`]: header, marks, and the checked assembly of a body
+//! - [`sealing`]: end to end: notes, control frames, pairing, words
+//! - [`session`]: the two machines, device and relay
+//! - [`outbox`]: what to send next, as a pure function
+//! - [`limits`]: every bound, with unit and reason
+#![forbid(unsafe_code)]
+
+pub mod codec;
+pub mod durable;
+pub mod ids;
+pub mod keys;
+pub mod limits;
+pub mod parcel;
+pub mod random;
+pub mod redact;
+pub mod time;
+
