@@ -28,12 +28,36 @@ enum Probe {
 }
 
 const NEEDS: &[Need] = &[
-    Need { package: "cmake", probe: Probe::Program("cmake"), purpose: "builds the Opus codec" },
-    Need { package: "make", probe: Probe::Program("make"), purpose: "builds the Opus codec" },
-    Need { package: "pkg-config", probe: Probe::Program("pkg-config"), purpose: "finds the sound library" },
-    Need { package: "libasound2-dev", probe: Probe::Library("alsa"), purpose: "microphone and loudspeaker" },
-    Need { package: "e2fsprogs", probe: Probe::Program("mkfs.ext4"), purpose: "the power-cut test's disk" },
-    Need { package: "mount", probe: Probe::Program("losetup"), purpose: "the power-cut test's disk" },
+    Need {
+        package: "cmake",
+        probe: Probe::Program("cmake"),
+        purpose: "builds the Opus codec",
+    },
+    Need {
+        package: "make",
+        probe: Probe::Program("make"),
+        purpose: "builds the Opus codec",
+    },
+    Need {
+        package: "pkg-config",
+        probe: Probe::Program("pkg-config"),
+        purpose: "finds the sound library",
+    },
+    Need {
+        package: "libasound2-dev",
+        probe: Probe::Library("alsa"),
+        purpose: "microphone and loudspeaker",
+    },
+    Need {
+        package: "e2fsprogs",
+        probe: Probe::Program("mkfs.ext4"),
+        purpose: "the power-cut test's disk",
+    },
+    Need {
+        package: "mount",
+        probe: Probe::Program("losetup"),
+        purpose: "the power-cut test's disk",
+    },
 ];
 
 /// Whether this process may do everything on this machine.
@@ -57,20 +81,35 @@ pub(crate) fn install_missing() -> Result<()> {
         println!("set-up: {} is missing ({})", need.package, need.purpose);
     }
     let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
-    let by_hand = format!("apt-get update && apt-get install -y --no-install-recommends {}", packages.join(" "));
+    let by_hand = format!(
+        "apt-get update && apt-get install -y --no-install-recommends {}",
+        packages.join(" ")
+    );
     if !process::on_path("apt-get") {
         bail!("this machine has no apt-get; on Debian 12 this would do: {by_hand}");
     }
     let root = is_root()?;
-    let sudo = !root && Command::new("sudo").args(["-n", "true"]).output().is_ok_and(|output| output.status.success());
+    let sudo = !root
+        && Command::new("sudo")
+            .args(["-n", "true"])
+            .output()
+            .is_ok_and(|output| output.status.success());
     if !root && !sudo {
         bail!("run this as root, then start again:\n\n    {by_hand}\n");
     }
     apt_get(sudo, &["update"], &by_hand)?;
-    apt_get(sudo, &[&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat(), &by_hand)?;
+    apt_get(
+        sudo,
+        &[&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat(),
+        &by_hand,
+    )?;
     match missing.iter().find(|need| !is_there(&need.probe)) {
         None => Ok(()),
-        Some(need) => bail!("{} is installed, but what it is for ({}) is still not found", need.package, need.purpose),
+        Some(need) => bail!(
+            "{} is installed, but what it is for ({}) is still not found",
+            need.package,
+            need.purpose
+        ),
     }
 }
 
@@ -92,14 +131,20 @@ fn apt_get(sudo: bool, arguments: &[&str], by_hand: &str) -> Result<()> {
     println!("set-up: apt-get {}", arguments.join(" "));
     let mut command = process::command(if sudo { "sudo" } else { "apt-get" });
     if sudo {
-        command.args(["-n", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        command.args(["-n", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
     }
     // Another apt may hold the lock on a machine that has just started.
-    command.args(["-q", "-o", "DPkg::Lock::Timeout=120"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    command
+        .args(["-q", "-o", "DPkg::Lock::Timeout=120"])
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive");
     let output = command.output().context("could not start apt-get")?;
     if !output.status.success() {
         let said = [output.stdout, output.stderr].concat();
-        bail!("{}\napt-get failed; this is what it was asked to do:\n\n    {by_hand}\n", String::from_utf8_lossy(&said));
+        bail!(
+            "{}\napt-get failed; this is what it was asked to do:\n\n    {by_hand}\n",
+            String::from_utf8_lossy(&said)
+        );
     }
     Ok(())
 }
@@ -107,8 +152,9 @@ fn apt_get(sudo: bool, arguments: &[&str], by_hand: &str) -> Result<()> {
 fn is_there(probe: &Probe) -> bool {
     match probe {
         Probe::Program(name) => process::on_path(name),
-        Probe::Library(name) => {
-            Command::new("pkg-config").args(["--exists", name]).status().is_ok_and(|status| status.success())
-        }
+        Probe::Library(name) => Command::new("pkg-config")
+            .args(["--exists", name])
+            .status()
+            .is_ok_and(|status| status.success()),
     }
 }
