@@ -14,7 +14,7 @@ const CYCLES: &str = "ZAJIL_KILL_CYCLES";
 
 /// Builds the programs and runs the suite; `true` if no note was lost.
 pub(crate) fn kill_cycles(workspace: &Workspace, cycles: u32) -> Result<bool> {
-    setup::install_missing()?;
+    setup::install_missing(workspace)?;
     let stage = Stage::new(workspace);
     let (Some(relay), Some(client)) = (stage.program(RELAY)?, stage.program(CLIENT)?) else {
         bail!("the programs do not build");

@@ -59,7 +59,7 @@ impl Part {
     /// What it does, in one line.
     pub(crate) fn purpose(self) -> &'static str {
         match self {
-            Self::Fmt => "every file is formatted",
+            Self::Fmt => "every file is formatted (cargo fmt --all mends it)",
             Self::Clippy => "no warning in any package, with and without sound",
             Self::Docs => "the documentation builds without a warning",
             Self::Deny => "licences, banned crates, sources and advisories",
@@ -99,7 +99,7 @@ impl<'a> Stage<'a> {
     /// Runs every command of a part; an error means that a command could not be run at all.
     pub(crate) fn run(&mut self, part: Part) -> Result<()> {
         match part {
-            Part::Fmt => self.check("fmt (cargo fmt --all mends these files)", &["fmt", "--all", "--", "--check", "-l"]),
+            Part::Fmt => self.check("fmt", &["fmt", "--all", "--", "--check", "-l"]),
             Part::Clippy => self.clippy(),
             Part::Docs => self.docs(),
             Part::Deny => self.deny(),

@@ -71,7 +71,7 @@ pub(crate) fn is_root() -> Result<bool> {
 /// # Errors
 ///
 /// If something is missing and cannot be installed; the error is the command that would.
-pub(crate) fn install_missing() -> Result<()> {
+pub(crate) fn install_missing(workspace: &Workspace) -> Result<()> {
     let missing: Vec<&Need> = NEEDS.iter().filter(|need| !is_there(&need.probe)).collect();
     if missing.is_empty() {
         println!("set-up: nothing is missing");
@@ -97,8 +97,9 @@ pub(crate) fn install_missing() -> Result<()> {
     if !root && !sudo {
         bail!("run this as root, then start again:\n\n    {by_hand}\n");
     }
-    apt_get(sudo, &["update"], &by_hand)?;
+    apt_get(workspace, sudo, &["update"], &by_hand)?;
     apt_get(
+        workspace,
         sudo,
         &[&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat(),
         &by_hand,
@@ -127,7 +128,7 @@ pub(crate) fn install_cargo_deny(workspace: &Workspace, label: &str) -> Result<b
     Ok(process::run_logged(install, label, &workspace.log(label)?)?.success)
 }
 
-fn apt_get(sudo: bool, arguments: &[&str], by_hand: &str) -> Result<()> {
+fn apt_get(workspace: &Workspace, sudo: bool, arguments: &[&str], by_hand: &str) -> Result<()> {
     println!("set-up: apt-get {}", arguments.join(" "));
     let mut command = process::command(if sudo { "sudo" } else { "apt-get" });
     if sudo {
@@ -138,12 +139,15 @@ fn apt_get(sudo: bool, arguments: &[&str], by_hand: &str) -> Result<()> {
         .args(["-q", "-o", "DPkg::Lock::Timeout=120"])
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive");
-    let output = command.output().context("could not start apt-get")?;
-    if !output.status.success() {
-        let said = [output.stdout, output.stderr].concat();
+    let finished = process::run_logged(command, "apt-get", &workspace.log("apt-get")?)?;
+    if !finished.success {
         bail!(
-            "{}\napt-get failed; this is what it was asked to do:\n\n    {by_hand}\n",
-            String::from_utf8_lossy(&said)
+            "{}
+apt-get failed; this is what it was asked to do:
+
+    {by_hand}
+",
+            finished.output
         );
     }
     Ok(())

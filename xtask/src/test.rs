@@ -27,7 +27,7 @@ pub(crate) fn test(workspace: &Workspace, only: &[Part]) -> Result<bool> {
         .filter(|part| only.is_empty() || only.contains(part))
         .collect();
     if chosen.iter().any(|part| part.compiles()) {
-        setup::install_missing()?;
+        setup::install_missing(workspace)?;
     }
     let mut report = Report::default();
     for part in chosen {
