@@ -22,5 +22,6 @@ pub mod limits;
 pub mod parcel;
 pub mod random;
 pub mod redact;
+pub mod session;
 pub mod time;
-
+pub mod wire;

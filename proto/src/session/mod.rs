@@ -1,0 +1,105 @@
+//! The two machines of a session (P8): [`client`] on the device, [`relay`] at the relay. Sans-IO.
+//!
+//! A machine is fed with [`Input`] and polled for [`Output`] until it has none; it never waits, reads no clock and touches no
+//! socket. `zajil-net` drives either over QUIC or TLS.
+
+pub mod client;
+pub mod custody;
+pub mod relay;
+
+use crate::time::Instant;
+use crate::wire::Code;
+
+/// One ordered row of bytes within a session (P8.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// The control lane, both ways.
+    Control,
+    /// One transfer. Outgoing: the number of the transfer. Incoming: any number the transport gives that stream.
+    Transfer(u64),
+}
+
+/// How soon something leaves when the link cannot take all: lower leaves first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rank(pub u8);
+
+impl Rank {
+    /// Frames of the control lane, words among them.
+    pub const FIRST: Self = Self(0);
+    /// Control parcels.
+    pub const CONTROL: Self = Self(1);
+    /// Text.
+    pub const TEXT: Self = Self(2);
+    /// The beginning of a voice note.
+    pub const NOTE_BEGINNING: Self = Self(3);
+    /// The rest of a voice note.
+    pub const NOTE_REST: Self = Self(4);
+}
+
+/// What happened to a session.
+#[derive(Debug)]
+pub enum Input<C> {
+    /// Bytes arrived on a lane.
+    Received {
+        /// Which lane.
+        lane: Lane,
+        /// The bytes, any cut.
+        bytes: Vec<u8>,
+    },
+    /// The peer ended a lane, or it broke.
+    Ended {
+        /// Which lane.
+        lane: Lane,
+    },
+    /// The transport has taken this many bytes of what was transmitted.
+    Flushed {
+        /// How many.
+        bytes: usize,
+    },
+    /// [`Session::wake_at`] has come.
+    Wake,
+    /// The program wants something.
+    Command(C),
+    /// The transport is gone. The machine says what remains to be said in events; it transmits nothing more.
+    Disconnected,
+}
+
+/// What a session wants done.
+#[derive(Debug)]
+pub enum Output<E> {
+    /// Send bytes on a lane.
+    Transmit {
+        /// Which lane.
+        lane: Lane,
+        /// How soon.
+        rank: Rank,
+        /// Whole frames.
+        bytes: Vec<u8>,
+        /// Whether the lane ends after them.
+        end: bool,
+    },
+    /// Tell the program.
+    Event(E),
+    /// Send what was transmitted, then close the transport. Nothing follows.
+    Close {
+        /// Why; the `Close` frame was transmitted already where one is due.
+        code: Code,
+    },
+}
+
+/// A session machine.
+pub trait Session {
+    /// What the program asks of it.
+    type Command;
+    /// What it tells the program.
+    type Event;
+
+    /// Takes one input at `now`.
+    fn handle_input(&mut self, now: Instant, input: Input<Self::Command>);
+
+    /// Returns the next output, `None` when there is none for now.
+    fn poll_output(&mut self) -> Option<Output<Self::Event>>;
+
+    /// Returns when it wants [`Input::Wake`] at the latest.
+    fn wake_at(&self) -> Option<Instant>;
+}
