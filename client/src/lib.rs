@@ -1,1 +1,5 @@
-//! (being written)
+//! The Zajil engine: everything a person does, without terminal, paths or environment.
+
+pub mod audio;
+pub mod limits;
+pub mod engine;

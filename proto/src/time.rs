@@ -33,7 +33,7 @@ impl Instant {
 }
 
 /// Wall-clock time in whole minutes since 1970-01-01 UTC, as a possibly wrong clock tells it (P1.6).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct Minute(pub u32);
 
 impl Minute {
@@ -61,7 +61,7 @@ impl core::fmt::Debug for Minute {
 }
 
 /// Wall-clock time in whole hours since 1970-01-01 UTC (P1.6).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct Hour(pub u32);
 
 impl core::fmt::Debug for Hour {
