@@ -10,6 +10,7 @@
 //! | packets become sound again, from strangers too | [`decode`] (the C library is called in `ffi` only) |
 //! | sound reaches a loudspeaker | [`play`] (feature `sound`) |
 //! | sound leaves as a file | [`export`] |
+//! | any rate becomes 48 kHz, and 48 kHz any rate | `resample` |
 //!
 //! Nothing here reads a clock or knows a path; a source is a reader, a destination is a writer.
 
@@ -21,6 +22,7 @@ pub mod import;
 pub mod level;
 pub mod play;
 pub mod profile;
+mod resample;
 
 use std::fmt;
 
