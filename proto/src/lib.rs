@@ -22,6 +22,7 @@ pub mod limits;
 pub mod parcel;
 pub mod random;
 pub mod redact;
+pub mod relay_link;
 pub mod session;
 pub mod time;
 pub mod wire;
