@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::audio::encode::FRAME_SAMPLES;
 use crate::audio::ffi::{OpusCode, RawDecoder, Setting};
 use crate::audio::{Pcm, SAMPLE_RATE};
-use crate::limits::{MAX_NOTE_SAMPLES, MAX_NOTE_SECONDS, MAX_OPUS_PACKET_BYTES, MAX_OPUS_PACKET_SAMPLES};
+use crate::limits::{NOTE_SAMPLES_MAX, NOTE_SECONDS_MAX, OPUS_PACKET_BYTES_MAX, OPUS_PACKET_SAMPLES_MAX};
 
 /// Complexity of the decoder that switches LACE on: clearer speech at 10 kbit/s and less, for no bytes.
 ///
@@ -74,7 +74,11 @@ impl Decoder {
         let mut raw = RawDecoder::new()?;
         raw.set(Setting::Complexity, LACE)?;
         raw.set(Setting::BandwidthExtension, 1)?;
-        Ok(Self { raw, clip: SoftClip::new(Channels::Mono), last_samples: FRAME_SAMPLES })
+        Ok(Self {
+            raw,
+            clip: SoftClip::new(Channels::Mono),
+            last_samples: FRAME_SAMPLES,
+        })
     }
 
     /// Decodes the next packet, TOC byte first, into 48 kHz samples within ±1.0; at most 5 760 of them (120 ms).
@@ -127,12 +131,15 @@ pub fn check_packet(packet: &[u8]) -> Result<usize, DecodeError> {
     if packet.is_empty() {
         return Err(DecodeError::Empty);
     }
-    if packet.len() > MAX_OPUS_PACKET_BYTES {
-        return Err(DecodeError::TooLarge { got: packet.len(), max: MAX_OPUS_PACKET_BYTES });
+    if packet.len() > OPUS_PACKET_BYTES_MAX {
+        return Err(DecodeError::TooLarge {
+            got: packet.len(),
+            max: OPUS_PACKET_BYTES_MAX,
+        });
     }
     opus::packet::parse(packet).map_err(|_| DecodeError::Malformed)?;
     match opus::packet::get_nb_samples(packet, SAMPLE_RATE) {
-        Ok(samples) if (1..=MAX_OPUS_PACKET_SAMPLES).contains(&samples) => Ok(samples),
+        Ok(samples) if (1..=OPUS_PACKET_SAMPLES_MAX).contains(&samples) => Ok(samples),
         _ => Err(DecodeError::Malformed),
     }
 }
@@ -146,8 +153,11 @@ pub fn check_packet(packet: &[u8]) -> Result<usize, DecodeError> {
 /// The first packet that is refused ends it, as does a length above ten minutes. Who wants to hear the rest anyway
 /// drives a [`Decoder`] and conceals.
 pub fn decode<P: AsRef<[u8]>>(packets: &[P], pre_skip: u16, samples_48k: u64) -> Result<Pcm, DecodeError> {
-    if samples_48k > MAX_NOTE_SAMPLES {
-        return Err(DecodeError::TooLong { got: samples_48k, max_s: MAX_NOTE_SECONDS });
+    if samples_48k > NOTE_SAMPLES_MAX {
+        return Err(DecodeError::TooLong {
+            got: samples_48k,
+            max_s: NOTE_SECONDS_MAX,
+        });
     }
     let wanted = usize::try_from(samples_48k).unwrap_or(usize::MAX);
     let mut decoder = Decoder::new()?;
@@ -175,7 +185,10 @@ mod tests {
     #[test]
     fn impossible_packets_are_named_before_the_library_sees_them() {
         assert_eq!(check_packet(&[]), Err(DecodeError::Empty));
-        assert_eq!(check_packet(&[0; 1_276]), Err(DecodeError::TooLarge { got: 1_276, max: 1_275 }));
+        assert_eq!(
+            check_packet(&[0; 1_276]),
+            Err(DecodeError::TooLarge { got: 1_276, max: 1_275 })
+        );
         // Code 3 with 48 frames of 60 ms: 2.88 s.
         assert_eq!(check_packet(&[0x1b, 48, 0, 0]), Err(DecodeError::Malformed));
         // Code 1 needs an even number of bytes after the TOC.
@@ -186,7 +199,10 @@ mod tests {
     fn a_note_that_claims_an_hour_is_refused_before_any_work() {
         let packets: [&[u8]; 0] = [];
         let got = 3_600 * u64::from(SAMPLE_RATE);
-        assert_eq!(decode(&packets, 312, got), Err(DecodeError::TooLong { got, max_s: 600 }));
+        assert_eq!(
+            decode(&packets, 312, got),
+            Err(DecodeError::TooLong { got, max_s: 600 })
+        );
     }
 
     #[test]

@@ -27,8 +27,8 @@ use crate::audio::import::mix::Correlation;
 use crate::audio::resample::Resampler;
 use crate::audio::{Pcm, SAMPLE_RATE, level};
 use crate::limits::{
-    IMPORT_END_SLACK_SAMPLES, MAX_IMPORT_FILE_BYTES, MAX_LOST_PACKET_SHARE, MAX_NOTE_SAMPLES, MAX_NOTE_SECONDS,
-    MIN_NOTE_MS, TRUNCATION_TOLERANCE_MS,
+    IMPORT_END_SLACK_SAMPLES, IMPORT_FILE_BYTES_MAX, IMPORT_LOST_PACKETS_MAX, IMPORT_MISSING_MS_MAX, NOTE_MS_MIN,
+    NOTE_SAMPLES_MAX, NOTE_SECONDS_MAX,
 };
 
 /// Why a file did not become a note. Nothing was taken from it.
@@ -110,8 +110,11 @@ fn import_source(source: &mut dyn Source) -> Result<Pcm, ImportError> {
     if length == 0 {
         return Err(ImportError::Empty);
     }
-    if length > MAX_IMPORT_FILE_BYTES {
-        return Err(ImportError::TooBig { got_bytes: length, max_bytes: MAX_IMPORT_FILE_BYTES });
+    if length > IMPORT_FILE_BYTES_MAX {
+        return Err(ImportError::TooBig {
+            got_bytes: length,
+            max_bytes: IMPORT_FILE_BYTES_MAX,
+        });
     }
     let mut walk = Walk::new(source, length);
     let (container, start) = match sniff(&mut walk).map_err(ImportError::Unreadable)? {
@@ -132,7 +135,11 @@ fn import_source(source: &mut dyn Source) -> Result<Pcm, ImportError> {
         heard => heard?,
     };
     judge_length(&mut pcm)?;
-    if level::is_silent(&pcm) { Err(ImportError::Silent) } else { Ok(pcm) }
+    if level::is_silent(&pcm) {
+        Err(ImportError::Silent)
+    } else {
+        Ok(pcm)
+    }
 }
 
 /// Decodes everything into one channel at 48 kHz.
@@ -143,7 +150,9 @@ fn hear(source: &mut dyn Source, container: Container, start: u64, verdict: Verd
         if let [only] = planes {
             resampler(&mut mono, track)?.push(only);
         } else {
-            correlation.get_or_insert_with(|| Correlation::new(planes.len())).add(planes);
+            correlation
+                .get_or_insert_with(|| Correlation::new(planes.len()))
+                .add(planes);
         }
         Ok(())
     })?;
@@ -157,7 +166,9 @@ fn hear(source: &mut dyn Source, container: Container, start: u64, verdict: Verd
             Ok(())
         })?;
     }
-    Ok(Pcm { samples: mono.ok_or(ImportError::Empty)?.finish() })
+    Ok(Pcm {
+        samples: mono.ok_or(ImportError::Empty)?.finish(),
+    })
 }
 
 /// The resampler, made when the rate is known.
@@ -178,21 +189,25 @@ fn judge_completeness(listened: &Listened, container: Container, verdict: Verdic
     if verdict == Verdict::Damaged {
         return Err(ImportError::Corrupt);
     }
-    // Ogg ends like this without its end mark, streamed WAV always; their pages and sizes have been checked.
-    if listened.ended_early && matches!(container, Container::Mp4 | Container::Matroska | Container::Caf) {
+    // Elsewhere the walk has seen the end: streamed WebM and WAV always end like this, Ogg without its end mark too.
+    if listened.ended_early && matches!(container, Container::Mp4 | Container::Caf) {
         return Err(ImportError::Truncated { got_s });
     }
     // Only these count their samples; elsewhere the number is an estimate, or was checked in bytes.
     if matches!(container, Container::Flac | Container::Mp3)
         && let Some(declared) = listened.declared_frames
-        && declared.saturating_sub(listened.frames) > u64::from(listened.rate) * TRUNCATION_TOLERANCE_MS / 1_000
+        && declared.saturating_sub(listened.frames) > u64::from(listened.rate) * IMPORT_MISSING_MS_MAX / 1_000
     {
         return Err(ImportError::Truncated { got_s });
     }
     if listened.frames == 0 {
-        return Err(if listened.lost > 0 { ImportError::Corrupt } else { ImportError::Empty });
+        return Err(if listened.lost > 0 {
+            ImportError::Corrupt
+        } else {
+            ImportError::Empty
+        });
     }
-    if listened.failed_check || listened.lost > MAX_LOST_PACKET_SHARE.max(listened.packets / 100) {
+    if listened.failed_check || listened.lost > IMPORT_LOST_PACKETS_MAX.max(listened.packets / 100) {
         return Err(ImportError::Corrupt);
     }
     Ok(())
@@ -200,14 +215,21 @@ fn judge_completeness(listened: &Listened, container: Container, verdict: Verdic
 
 fn judge_length(pcm: &mut Pcm) -> Result<(), ImportError> {
     let got_ms = pcm.duration_ms();
-    if got_ms < MIN_NOTE_MS {
-        return Err(ImportError::TooShort { got_ms, min_ms: MIN_NOTE_MS });
+    if got_ms < NOTE_MS_MIN {
+        return Err(ImportError::TooShort {
+            got_ms,
+            min_ms: NOTE_MS_MIN,
+        });
     }
     let got = pcm.samples_48k();
-    if got > MAX_NOTE_SAMPLES + IMPORT_END_SLACK_SAMPLES {
+    if got > NOTE_SAMPLES_MAX + IMPORT_END_SLACK_SAMPLES {
         let got_s = u64::from(got_ms).div_ceil(1_000);
-        return Err(ImportError::TooLong { got_s, max_s: MAX_NOTE_SECONDS });
+        return Err(ImportError::TooLong {
+            got_s,
+            max_s: NOTE_SECONDS_MAX,
+        });
     }
-    pcm.samples.truncate(usize::try_from(MAX_NOTE_SAMPLES).unwrap_or(usize::MAX));
+    pcm.samples
+        .truncate(usize::try_from(NOTE_SAMPLES_MAX).unwrap_or(usize::MAX));
     Ok(())
 }

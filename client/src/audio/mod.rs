@@ -66,7 +66,9 @@ impl Pcm {
 
 impl fmt::Debug for Pcm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pcm").field("samples_48k", &self.samples_48k()).finish_non_exhaustive()
+        f.debug_struct("Pcm")
+            .field("samples_48k", &self.samples_48k())
+            .finish_non_exhaustive()
     }
 }
 

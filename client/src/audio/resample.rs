@@ -5,7 +5,7 @@ use rubato::{Fft, FixedSync, Indexing, Resampler as _, WindowFunction};
 
 use thiserror::Error;
 
-use crate::limits::{MAX_DEVICE_RATE, MIN_DEVICE_RATE};
+use crate::limits::{SAMPLE_RATE_MAX, SAMPLE_RATE_MIN};
 
 /// Samples per step at the source's rate: long enough for a steep filter, and one step is one transform.
 const STEP: usize = 1_024;
@@ -37,26 +37,40 @@ pub(super) struct Resampler {
 impl Resampler {
     /// Sets up a resampler, which may hold about as much memory as one second of sound.
     pub(super) fn new(from: u32, to: u32) -> Result<Self, UnsupportedRate> {
-        let known = MIN_DEVICE_RATE..=MAX_DEVICE_RATE;
+        let known = SAMPLE_RATE_MIN..=SAMPLE_RATE_MAX;
         if !known.contains(&from) || !known.contains(&to) {
             return Err(UnsupportedRate { from, to });
         }
         let fft = if from == to { None } else { Some(transform(from, to)?) };
         let step = fft.as_ref().map_or(0, Fft::output_frames_max);
-        Ok(Self { from, to, fft, pending: Vec::new(), step: vec![0.0; step], taken: 0, made: Vec::new() })
+        Ok(Self {
+            from,
+            to,
+            fft,
+            pending: Vec::new(),
+            step: vec![0.0; step],
+            taken: 0,
+            made: Vec::new(),
+        })
     }
 
     /// Takes the next samples. What is no number is taken as silence, what is far beyond full scale is limited.
     pub(super) fn push(&mut self, samples: &[f32]) {
         self.taken += u64::try_from(samples.len()).unwrap_or_default();
-        let sound = samples.iter().map(|sample| if sample.is_nan() { 0.0 } else { sample.clamp(-4.0, 4.0) });
+        let sound = samples
+            .iter()
+            .map(|sample| if sample.is_nan() { 0.0 } else { sample.clamp(-4.0, 4.0) });
         let Some(fft) = &mut self.fft else {
             self.made.extend(sound);
             return;
         };
         self.pending.extend(sound);
         let mut used = 0;
-        while let Some(input) = self.pending.get(used..).filter(|input| input.len() >= fft.input_frames_next()) {
+        while let Some(input) = self
+            .pending
+            .get(used..)
+            .filter(|input| input.len() >= fft.input_frames_next())
+        {
             match run(fft, input, None, &mut self.step, &mut self.made) {
                 0 => break,
                 taken => used += taken,
@@ -87,7 +101,9 @@ impl Resampler {
 
 fn transform(from: u32, to: u32) -> Result<Fft<f32>, UnsupportedRate> {
     let unsupported = UnsupportedRate { from, to };
-    let (Ok(from), Ok(to)) = (usize::try_from(from), usize::try_from(to)) else { return Err(unsupported) };
+    let (Ok(from), Ok(to)) = (usize::try_from(from), usize::try_from(to)) else {
+        return Err(unsupported);
+    };
     Fft::new_custom(from, to, STEP, 1, 1, WindowFunction::BlackmanHarris2, FixedSync::Both).map_err(|_| unsupported)
 }
 
@@ -97,10 +113,16 @@ fn transform(from: u32, to: u32) -> Result<Fft<f32>, UnsupportedRate> {
 /// one, nothing would be used or made, and the callers stop.
 fn run(fft: &mut Fft<f32>, input: &[f32], partial: Option<usize>, step: &mut [f32], made: &mut Vec<f32>) -> usize {
     let room = step.len();
-    let Ok(source) = InterleavedSlice::new(input, 1, input.len()) else { return 0 };
-    let Ok(mut destination) = InterleavedSlice::new_mut(step, 1, room) else { return 0 };
+    let Ok(source) = InterleavedSlice::new(input, 1, input.len()) else {
+        return 0;
+    };
+    let Ok(mut destination) = InterleavedSlice::new_mut(step, 1, room) else {
+        return 0;
+    };
     let indexing = partial.map(|length| Indexing::new().partial_len(length));
-    let Ok((used, written)) = fft.process_into_buffer(&source, &mut destination, indexing.as_ref()) else { return 0 };
+    let Ok((used, written)) = fft.process_into_buffer(&source, &mut destination, indexing.as_ref()) else {
+        return 0;
+    };
     made.extend(step.iter().take(written));
     used
 }
@@ -111,8 +133,9 @@ mod tests {
 
     /// A sine of 440 Hz at `rate`, one second, in uneven pieces.
     fn second(rate: u32) -> Vec<f32> {
-        let sound: Vec<f32> =
-            (0..rate).map(|n| (std::f32::consts::TAU * 440.0 * n as f32 / rate as f32).sin()).collect();
+        let sound: Vec<f32> = (0..rate)
+            .map(|n| (std::f32::consts::TAU * 440.0 * n as f32 / rate as f32).sin())
+            .collect();
         let mut resampler = Resampler::new(rate, 48_000).unwrap();
         for piece in sound.chunks(777) {
             resampler.push(piece);
@@ -128,7 +151,10 @@ mod tests {
             // In the middle, away from the edges that the filter sees as steps.
             for (n, sample) in sound.iter().enumerate().skip(4_000).take(40_000) {
                 let expected = (std::f32::consts::TAU * 440.0 * n as f32 / 48_000.0).sin();
-                assert!((sample - expected).abs() < 0.01, "{rate}: sample {n} is {sample}, expected {expected}");
+                assert!(
+                    (sample - expected).abs() < 0.01,
+                    "{rate}: sample {n} is {sample}, expected {expected}"
+                );
             }
         }
     }
@@ -136,7 +162,10 @@ mod tests {
     #[test]
     fn rates_that_no_recorder_has_are_refused() {
         for rate in [0, 1, 3_999, 192_001, u32::MAX] {
-            assert!(Resampler::new(rate, 48_000).is_err() && Resampler::new(48_000, rate).is_err(), "{rate}");
+            assert!(
+                Resampler::new(rate, 48_000).is_err() && Resampler::new(48_000, rate).is_err(),
+                "{rate}"
+            );
         }
     }
 

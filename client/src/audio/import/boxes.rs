@@ -46,8 +46,12 @@ fn mp4_box(walk: &mut Walk<'_>, position: u64, limit: u64) -> io::Result<Option<
     if position.saturating_add(8) > limit {
         return Ok(None);
     }
-    let Some([size @ .., _, _, _, _]) = walk.bytes::<8>(position)? else { return Ok(None) };
-    let Some(kind) = walk.bytes::<4>(position + 4)? else { return Ok(None) };
+    let Some([size @ .., _, _, _, _]) = walk.bytes::<8>(position)? else {
+        return Ok(None);
+    };
+    let Some(kind) = walk.bytes::<4>(position + 4)? else {
+        return Ok(None);
+    };
     let (header, size) = match u32::from_be_bytes(size) {
         0 => (8, limit - position),
         1 => match walk.bytes::<8>(position + 8)?.map(u64::from_be_bytes) {
@@ -59,7 +63,11 @@ fn mp4_box(walk: &mut Walk<'_>, position: u64, limit: u64) -> io::Result<Option<
     if size < header {
         return Ok(None);
     }
-    Ok(Some(Mp4Box { kind, body: position + header, end: position.saturating_add(size) }))
+    Ok(Some(Mp4Box {
+        kind,
+        body: position + header,
+        end: position.saturating_add(size),
+    }))
 }
 
 /// Tells `seen` the codec of every track in the index.
@@ -106,8 +114,12 @@ pub(super) fn matroska(walk: &mut Walk<'_>, start: u64) -> io::Result<Verdict> {
     let mut position = start;
     let mut end = walk.length;
     while position < end {
-        let Some((id, after_id)) = vint(walk, position, false)? else { return Ok(Verdict::Cut) };
-        let Some((size, body)) = vint(walk, after_id, true)? else { return Ok(Verdict::Cut) };
+        let Some((id, after_id)) = vint(walk, position, false)? else {
+            return Ok(Verdict::Cut);
+        };
+        let Some((size, body)) = vint(walk, after_id, true)? else {
+            return Ok(Verdict::Cut);
+        };
         position = match (id, size) {
             (_, Some(size)) if body.saturating_add(size) > walk.length => return Ok(Verdict::Cut),
             (Some(SEGMENT), size) => {
@@ -126,7 +138,9 @@ pub(super) fn matroska(walk: &mut Walk<'_>, start: u64) -> io::Result<Verdict> {
 ///
 /// The marker bit stays in an id and is taken from a size. Inside `None` is an unknown size or an invalid first byte.
 fn vint(walk: &mut Walk<'_>, position: u64, is_size: bool) -> io::Result<Option<(Option<u64>, u64)>> {
-    let Some([first]) = walk.bytes::<1>(position)? else { return Ok(None) };
+    let Some([first]) = walk.bytes::<1>(position)? else {
+        return Ok(None);
+    };
     let extra = first.leading_zeros();
     if extra > 7 {
         return Ok(Some((None, position + 1)));
@@ -137,7 +151,9 @@ fn vint(walk: &mut Walk<'_>, position: u64, is_size: bool) -> io::Result<Option<
     }
     let mut at = position + 1;
     for _ in 0..extra {
-        let Some([byte]) = walk.bytes::<1>(at)? else { return Ok(None) };
+        let Some([byte]) = walk.bytes::<1>(at)? else {
+            return Ok(None);
+        };
         value = (value << 8) | u64::from(byte);
         at += 1;
     }

@@ -9,7 +9,7 @@ use ogg::reading::PageParser;
 
 use crate::audio::import::boxes::{matroska, mp4};
 use crate::audio::import::mpeg;
-use crate::limits::MAX_CONTAINER_STEPS;
+use crate::limits::CONTAINER_STEPS_MAX;
 
 /// What is read from: a file, or bytes in memory.
 pub(super) trait Source: Read + Seek + Send + Sync {}
@@ -68,7 +68,11 @@ pub(super) struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// Prepares a walk through a file of `length` bytes.
     pub(super) fn new(source: &'a mut dyn Source, length: u64) -> Self {
-        Self { source, length, steps_left: MAX_CONTAINER_STEPS }
+        Self {
+            source,
+            length,
+            steps_left: CONTAINER_STEPS_MAX,
+        }
     }
 
     /// The `N` bytes at `position`; `None` if the file ends before, or the walk has become too long.
@@ -79,7 +83,9 @@ impl<'a> Walk<'a> {
 
     /// Fills `buffer` from `position` on; `false` if the file ends before, or the walk has become too long.
     pub(super) fn fill(&mut self, position: u64, buffer: &mut [u8]) -> io::Result<bool> {
-        let Some(left) = self.steps_left.checked_sub(1) else { return Ok(false) };
+        let Some(left) = self.steps_left.checked_sub(1) else {
+            return Ok(false);
+        };
         self.steps_left = left;
         let wanted = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
         if position.saturating_add(wanted) > self.length {
@@ -128,7 +134,10 @@ pub(super) fn sniff(walk: &mut Walk<'_>) -> io::Result<Kind> {
 
 /// Box types that MP4, 3GP and QuickTime files begin with.
 fn is_mp4_start(kind: [u8; 4]) -> bool {
-    matches!(&kind, b"ftyp" | b"styp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot")
+    matches!(
+        &kind,
+        b"ftyp" | b"styp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot"
+    )
 }
 
 /// Walks the container and says whether all of it is there.
@@ -146,14 +155,20 @@ pub(super) fn examine(walk: &mut Walk<'_>, container: Container, start: u64) -> 
         Container::Flac => Ok(Verdict::Whole),
     }?;
     // A walk that was stopped saw no end, so it cannot say that the end is missing.
-    if verdict == Verdict::Cut && walk.exhausted() { Ok(Verdict::Whole) } else { Ok(verdict) }
+    if verdict == Verdict::Cut && walk.exhausted() {
+        Ok(Verdict::Whole)
+    } else {
+        Ok(verdict)
+    }
 }
 
 /// RIFF and IFF: chunks of four letters and 32 bits of size, padded to even. Only the chunk with the sound matters.
 fn chunks(walk: &mut Walk<'_>, first: u64, sound: [u8; 4], size: fn([u8; 4]) -> u32) -> io::Result<Verdict> {
     let mut position = first;
     while let Some(kind) = walk.bytes::<4>(position)? {
-        let Some(size) = walk.bytes::<4>(position + 4)?.map(size).map(u64::from) else { break };
+        let Some(size) = walk.bytes::<4>(position + 4)?.map(size).map(u64::from) else {
+            break;
+        };
         let body = position + 8;
         if kind == sound {
             return Ok(match size {
@@ -174,7 +189,9 @@ fn chunks(walk: &mut Walk<'_>, first: u64, sound: [u8; 4], size: fn([u8; 4]) -> 
 fn caf(walk: &mut Walk<'_>, first: u64) -> io::Result<Verdict> {
     let mut position = first;
     while let Some(kind) = walk.bytes::<4>(position)? {
-        let Some(size) = walk.bytes::<8>(position + 4)?.map(i64::from_be_bytes) else { break };
+        let Some(size) = walk.bytes::<8>(position + 4)?.map(i64::from_be_bytes) else {
+            break;
+        };
         let body = position + 12;
         let end = match u64::try_from(size) {
             Ok(size) => body.saturating_add(size),
@@ -186,7 +203,11 @@ fn caf(walk: &mut Walk<'_>, first: u64) -> io::Result<Verdict> {
         }
         position = end;
     }
-    Ok(if position == walk.length { Verdict::Whole } else { Verdict::Cut })
+    Ok(if position == walk.length {
+        Verdict::Whole
+    } else {
+        Verdict::Cut
+    })
 }
 
 /// Ogg: pages, each with its own length and checksum.
@@ -197,11 +218,15 @@ fn ogg(walk: &mut Walk<'_>, start: u64) -> io::Result<Verdict> {
     let mut position = start;
     let mut unfinished_packet = false;
     while position < walk.length {
-        let Some(header) = walk.bytes::<27>(position)? else { return Ok(Verdict::Cut) };
+        let Some(header) = walk.bytes::<27>(position)? else {
+            return Ok(Verdict::Cut);
+        };
         if !header.starts_with(b"OggS") {
             return Ok(Verdict::Damaged);
         }
-        let Ok((mut page, segments)) = PageParser::new(header) else { return Ok(Verdict::Damaged) };
+        let Ok((mut page, segments)) = PageParser::new(header) else {
+            return Ok(Verdict::Damaged);
+        };
         let mut lacing = vec![0; segments];
         if !walk.fill(position + 27, &mut lacing)? {
             return Ok(Verdict::Cut);
@@ -217,5 +242,9 @@ fn ogg(walk: &mut Walk<'_>, start: u64) -> io::Result<Verdict> {
             return Ok(Verdict::Damaged);
         }
     }
-    Ok(if unfinished_packet { Verdict::Cut } else { Verdict::Whole })
+    Ok(if unfinished_packet {
+        Verdict::Cut
+    } else {
+        Verdict::Whole
+    })
 }

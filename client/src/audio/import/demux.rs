@@ -18,7 +18,7 @@ use symphonia::default::formats::{
 use crate::audio::SAMPLE_RATE;
 use crate::audio::import::ImportError;
 use crate::audio::import::container::{Container, Source};
-use crate::limits::{IMPORT_END_SLACK_SAMPLES, MAX_IMPORT_CHANNELS, MAX_NOTE_SAMPLES, MAX_NOTE_SECONDS};
+use crate::limits::{IMPORT_CHANNELS_MAX, IMPORT_END_SLACK_SAMPLES, NOTE_SAMPLES_MAX, NOTE_SECONDS_MAX};
 
 static DECODERS: LazyLock<CodecRegistry> = LazyLock::new(|| {
     let mut decoders = CodecRegistry::new();
@@ -75,7 +75,7 @@ pub(super) fn listen(
 ) -> Result<Listened, ImportError> {
     let mut reader = open(source, container, start)?;
     let (mut track, mut decoder, declared_frames) = choose(reader.as_ref())?;
-    let most = (MAX_NOTE_SAMPLES + IMPORT_END_SLACK_SAMPLES) * u64::from(track.rate) / u64::from(SAMPLE_RATE);
+    let most = (NOTE_SAMPLES_MAX + IMPORT_END_SLACK_SAMPLES) * u64::from(track.rate) / u64::from(SAMPLE_RATE);
     let mut listened = Listened {
         rate: track.rate,
         frames: 0,
@@ -95,7 +95,9 @@ pub(super) fn listen(
             Err(Error::ResetRequired) => {
                 let (next, next_decoder, _) = choose(reader.as_ref())?;
                 if (next.rate, next.channels) != (track.rate, track.channels) {
-                    return Err(ImportError::Unsupported { what: "streams of different kinds in one file" });
+                    return Err(ImportError::Unsupported {
+                        what: "streams of different kinds in one file",
+                    });
                 }
                 (track, decoder) = (next, next_decoder);
                 continue;
@@ -115,7 +117,9 @@ pub(super) fn listen(
             listened.lost += 1;
             continue;
         }
-        listened.frames += planes.first().map_or(0, |plane| u64::try_from(plane.len()).unwrap_or(u64::MAX));
+        listened.frames += planes
+            .first()
+            .map_or(0, |plane| u64::try_from(plane.len()).unwrap_or(u64::MAX));
         if listened.frames > most {
             return Err(too_long(reader.as_mut(), track, &listened));
         }
@@ -135,7 +139,9 @@ fn decode(
     match decoder.decode(packet) {
         Ok(sound) => {
             if (sound.spec().rate(), sound.num_planes()) != (track.rate, track.channels) {
-                return Err(ImportError::Unsupported { what: "a change of rate or channels within the sound" });
+                return Err(ImportError::Unsupported {
+                    what: "a change of rate or channels within the sound",
+                });
             }
             sound.copy_to_vecs_planar(planes);
             Ok(true)
@@ -155,7 +161,12 @@ fn open<'s>(
     source.seek(SeekFrom::Start(start)).map_err(ImportError::Unreadable)?;
     // Without a count of frames, the MP3 reader guesses one from the length of the file and then cuts the sound there.
     let seekable = container != Container::Mp3;
-    let media = Media { source, start, length: end.saturating_sub(start), seekable };
+    let media = Media {
+        source,
+        start,
+        length: end.saturating_sub(start),
+        seekable,
+    };
     let stream = MediaSourceStream::new(Box::new(media), MediaSourceStreamOptions::default());
     let options = FormatOptions::default();
     let opened: Result<Box<dyn FormatReader + 's>, Error> = match container {
@@ -186,41 +197,72 @@ fn boxed<'s, F: FormatReader + 's>(reader: F) -> Box<dyn FormatReader + 's> {
 fn choose(reader: &dyn FormatReader) -> Result<(Track, Box<dyn AudioDecoder>, Option<u64>), ImportError> {
     let Some(track) = reader.default_track(TrackType::Audio) else {
         let unknown = reader.tracks().iter().any(|track| track.codec_params.is_none());
-        return Err(if unknown { ImportError::Unsupported { what: "codec" } } else { ImportError::NoAudioTrack });
+        return Err(if unknown {
+            ImportError::Unsupported { what: "codec" }
+        } else {
+            ImportError::NoAudioTrack
+        });
     };
     let Some(CodecParameters::Audio(parameters)) = &track.codec_params else {
         return Err(ImportError::NoAudioTrack);
     };
     let options = AudioDecoderOptions::default().verify(true);
-    let decoder = DECODERS.make_audio_decoder(parameters, &options).map_err(|error| match error {
-        Error::Unsupported(what) => ImportError::Unsupported { what },
-        _ => ImportError::Corrupt,
-    })?;
+    let decoder = DECODERS
+        .make_audio_decoder(parameters, &options)
+        .map_err(|error| match error {
+            Error::Unsupported(what) => ImportError::Unsupported { what },
+            _ => ImportError::Corrupt,
+        })?;
     // The decoder knows better than the container, where both say it.
     let decided = decoder.codec_params();
     let rate = decided.sample_rate.or(parameters.sample_rate);
-    let channels = decided.channels.as_ref().or(parameters.channels.as_ref()).map(|channels| channels.count());
+    let channels = decided
+        .channels
+        .as_ref()
+        .or(parameters.channels.as_ref())
+        .map(|channels| channels.count());
     let (Some(rate), Some(channels)) = (rate, channels) else {
-        return Err(ImportError::Unsupported { what: "sound without a rate or channels" });
+        return Err(ImportError::Unsupported {
+            what: "sound without a rate or channels",
+        });
     };
-    if !(1..=MAX_IMPORT_CHANNELS).contains(&channels) {
-        return Err(ImportError::Unsupported { what: "number of channels" });
+    if !(1..=IMPORT_CHANNELS_MAX).contains(&channels) {
+        return Err(ImportError::Unsupported {
+            what: "number of channels",
+        });
     }
-    Ok((Track { id: track.id, rate, channels }, decoder, track.num_frames))
+    Ok((
+        Track {
+            id: track.id,
+            rate,
+            channels,
+        },
+        decoder,
+        track.num_frames,
+    ))
 }
 
 /// The refusal of a recording that is too long, with its true length as far as the container tells without decoding.
 fn too_long(reader: &mut dyn FormatReader, track: Track, listened: &Listened) -> ImportError {
-    let time_base = reader.tracks().iter().find(|candidate| candidate.id == track.id).and_then(|found| found.time_base);
+    let time_base = reader
+        .tracks()
+        .iter()
+        .find(|candidate| candidate.id == track.id)
+        .and_then(|found| found.time_base);
     let mut rest = Duration::ZERO;
     while let Ok(Some(packet)) = reader.next_packet() {
         if packet.track_id == track.id {
             rest = rest.saturating_add(packet.dur);
         }
     }
-    let rest = time_base.and_then(|base: TimeBase| base.calc_duration(rest)).map_or(0, |rest| rest.as_secs());
+    let rest = time_base
+        .and_then(|base: TimeBase| base.calc_duration(rest))
+        .map_or(0, |rest| rest.as_secs());
     let heard = listened.frames.div_ceil(u64::from(listened.rate.max(1)));
-    ImportError::TooLong { got_s: heard.saturating_add(u64::try_from(rest).unwrap_or(0)), max_s: MAX_NOTE_SECONDS }
+    ImportError::TooLong {
+        got_s: heard.saturating_add(u64::try_from(rest).unwrap_or(0)),
+        max_s: NOTE_SECONDS_MAX,
+    }
 }
 
 /// The file as symphonia wants it: from where the sound begins.
@@ -244,7 +286,9 @@ impl Seek for Media<'_> {
             other => other,
         };
         let position = self.source.seek(to)?;
-        position.checked_sub(self.start).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
+        position
+            .checked_sub(self.start)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
     }
 }
 

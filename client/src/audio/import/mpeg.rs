@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::audio::import::container::{Container, Verdict, Walk};
-use crate::limits::{MAX_ID3_TAGS, MAX_STREAM_SEARCH_BYTES};
+use crate::limits::{ID3_TAGS_MAX, STREAM_SEARCH_BYTES_MAX};
 
 /// Frames that must follow one another before bytes count as a stream: in random bytes two do by chance, three do not.
 const FRAMES_TO_BELIEVE: u32 = 3;
@@ -17,10 +17,14 @@ const BITRATES_MPEG2: [u32; 15] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112
 /// Where the file begins behind its ID3v2 tags.
 pub(super) fn skip_id3(walk: &mut Walk<'_>) -> io::Result<u64> {
     let mut position = 0;
-    for _ in 0..MAX_ID3_TAGS {
-        let Some([b'I', b'D', b'3', _, _, flags, a, b, c, d]) = walk.bytes::<10>(position)? else { break };
+    for _ in 0..ID3_TAGS_MAX {
+        let Some([b'I', b'D', b'3', _, _, flags, a, b, c, d]) = walk.bytes::<10>(position)? else {
+            break;
+        };
         // Four times seven bits.
-        let size = [a, b, c, d].into_iter().fold(0, |size, byte| (size << 7) | u64::from(byte & 0x7f));
+        let size = [a, b, c, d]
+            .into_iter()
+            .fold(0, |size, byte| (size << 7) | u64::from(byte & 0x7f));
         let footer = if flags & 0x10 == 0 { 0 } else { 10 };
         position += 10 + size + footer;
     }
@@ -29,7 +33,12 @@ pub(super) fn skip_id3(walk: &mut Walk<'_>) -> io::Result<u64> {
 
 /// Looks for a stream of frames near `start`; says which kind and where its first frame is.
 pub(super) fn find_stream(walk: &mut Walk<'_>, start: u64) -> io::Result<Option<(Container, u64)>> {
-    let mut near = vec![0; usize::try_from(walk.length.saturating_sub(start)).unwrap_or(usize::MAX).min(MAX_STREAM_SEARCH_BYTES)];
+    let mut near = vec![
+        0;
+        usize::try_from(walk.length.saturating_sub(start))
+            .unwrap_or(usize::MAX)
+            .min(STREAM_SEARCH_BYTES_MAX)
+    ];
     if !walk.fill(start, &mut near)? {
         return Ok(None);
     }
