@@ -3,3 +3,5 @@
 pub mod audio;
 pub mod limits;
 pub mod engine;
+pub mod random;
+pub mod store;

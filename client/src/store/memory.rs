@@ -1,0 +1,271 @@
+//! The store in memory: same meaning, no file, and a power cut on demand.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use zajil_proto::durable::Durable;
+use zeroize::Zeroizing;
+
+use super::batch::{Change, Operation, within};
+use super::{Batch, DeviceStore, Kind, StoreError, Value};
+use crate::limits::{RECORD_PARTS_MAX, RECORD_VALUE_BYTES_MAX};
+
+/// What goes wrong in a commit of a [`MemoryDisk`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The disk is full: refused with [`StoreError::Full`], nothing written, the store goes on.
+    Full,
+    /// The power fails before the write: [`StoreError::Closed`], nothing written, the disk must be opened again.
+    CutBefore,
+    /// The power fails after the write and before the answer: [`StoreError::Closed`], written, the disk must be opened again.
+    CutAfter,
+}
+
+/// A disk in memory. It outlives the [`MemoryStore`]s opened on it; clones are the same disk.
+#[derive(Clone, Default)]
+pub struct MemoryDisk {
+    shared: Arc<Mutex<Disk>>,
+}
+
+/// The disk's content, and who may write it.
+#[derive(Default)]
+struct Disk {
+    records: BTreeMap<(u8, Vec<u8>), Held>,
+    /// Rises whenever a store is opened, closed or cut off: a store of an older life is closed.
+    life: u64,
+    is_open: bool,
+    fault: Option<Fault>,
+    commits: u64,
+}
+
+/// A value, and of how many parts it would consist on a real disk.
+#[derive(Clone)]
+struct Held {
+    value: Value,
+    parts: usize,
+}
+
+impl MemoryDisk {
+    /// Returns an empty disk.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens the store on this disk, with everything that was committed.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] while another store is open on it.
+    pub fn open(&self) -> Result<MemoryStore, StoreError> {
+        let mut disk = self.lock();
+        if disk.is_open {
+            return Err(StoreError::Busy);
+        }
+        disk.is_open = true;
+        disk.life = disk.life.wrapping_add(1);
+        Ok(MemoryStore {
+            disk: self.clone(),
+            life: disk.life,
+        })
+    }
+
+    /// Cuts the power: what was committed stays, the open store answers [`StoreError::Closed`] from now on, and the disk can be
+    /// opened again.
+    pub fn crash(&self) {
+        self.lock().end_life();
+    }
+
+    /// Lets the next commit that changes anything fail in this way, once.
+    pub fn fail_next_commit(&self, fault: Fault) {
+        self.lock().fault = Some(fault);
+    }
+
+    /// How many commits with changes were written since the disk was made.
+    pub fn commits(&self) -> u64 {
+        self.lock().commits
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Disk> {
+        // A panic elsewhere cannot leave the map half changed: a commit replaces it whole.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for MemoryDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryDisk").finish_non_exhaustive()
+    }
+}
+
+impl Disk {
+    fn end_life(&mut self) {
+        self.is_open = false;
+        self.life = self.life.wrapping_add(1);
+    }
+}
+
+/// The store on a [`MemoryDisk`].
+#[derive(Debug)]
+pub struct MemoryStore {
+    disk: MemoryDisk,
+    life: u64,
+}
+
+impl MemoryStore {
+    /// Opens a store on a disk of its own.
+    pub fn new() -> Self {
+        let disk = MemoryDisk::new();
+        {
+            let mut fresh = disk.lock();
+            fresh.is_open = true;
+        }
+        Self { disk, life: 0 }
+    }
+
+    /// The disk under this store, to cut its power or to open it again later.
+    pub fn disk(&self) -> MemoryDisk {
+        self.disk.clone()
+    }
+
+    fn alive(&self) -> Result<MutexGuard<'_, Disk>, StoreError> {
+        let disk = self.disk.lock();
+        if disk.is_open && disk.life == self.life {
+            Ok(disk)
+        } else {
+            Err(StoreError::Closed)
+        }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for MemoryStore {
+    fn drop(&mut self) {
+        let mut disk = self.disk.lock();
+        if disk.life == self.life {
+            disk.end_life();
+        }
+    }
+}
+
+impl DeviceStore for MemoryStore {
+    fn commit(&mut self, batch: Batch) -> Result<Durable<()>, StoreError> {
+        let mut disk = self.alive()?;
+        let changes = batch.checked()?;
+        if changes.is_empty() {
+            return Ok(Durable::after_sync(()));
+        }
+        let changed = apply(&disk.records, changes)?;
+        let fault = disk.fault.take();
+        match fault {
+            Some(Fault::Full) => return Err(StoreError::Full),
+            Some(Fault::CutBefore) => {
+                disk.end_life();
+                return Err(StoreError::Closed);
+            }
+            Some(Fault::CutAfter) | None => {}
+        }
+        for (name, held) in changed {
+            match held {
+                Some(held) => drop(disk.records.insert(name, held)),
+                None => drop(disk.records.remove(&name)),
+            }
+        }
+        disk.commits = disk.commits.saturating_add(1);
+        if fault.is_some() {
+            disk.end_life();
+            return Err(StoreError::Closed);
+        }
+        Ok(Durable::after_sync(()))
+    }
+
+    fn get(&self, kind: Kind, key: &[u8]) -> Result<Option<Value>, StoreError> {
+        let disk = self.alive()?;
+        let held = disk.records.get(&(kind.code(), key.to_vec()));
+        Ok(held.map(|held| held.value.clone()))
+    }
+
+    fn keys_prefix(&self, kind: Kind, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let disk = self.alive()?;
+        let from = (kind.code(), prefix.to_vec());
+        let names = disk.records.range(from..).map(|(name, _)| name);
+        let ours = names.take_while(|(code, key)| *code == kind.code() && key.starts_with(prefix));
+        Ok(ours.map(|(_, key)| key.clone()).collect())
+    }
+
+    fn len(&self, kind: Kind, key: &[u8]) -> Result<Option<usize>, StoreError> {
+        let disk = self.alive()?;
+        let held = disk.records.get(&(kind.code(), key.to_vec()));
+        Ok(held.map(|held| held.value.len()))
+    }
+
+    fn count(&self, kind: Kind) -> Result<usize, StoreError> {
+        let disk = self.alive()?;
+        Ok(disk.of_kind(kind).count())
+    }
+
+    fn usage(&self, kind: Kind) -> Result<u64, StoreError> {
+        let disk = self.alive()?;
+        Ok(disk.of_kind(kind).fold(0, |sum: u64, (key, held)| {
+            let bytes = key.len().saturating_add(held.value.len());
+            sum.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX))
+        }))
+    }
+
+    fn scrub(&mut self) -> Result<(), StoreError> {
+        self.alive().map(drop)
+    }
+
+    fn close(self: Box<Self>) -> Result<(), StoreError> {
+        self.alive().map(drop)
+    }
+}
+
+impl Disk {
+    fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&Vec<u8>, &Held)> {
+        let records = self.records.range((kind.code(), Vec::new())..);
+        let ours = records.take_while(move |((code, _), _)| *code == kind.code());
+        ours.map(|((_, key), held)| (key, held))
+    }
+}
+
+/// What each changed record becomes; `None` if it is no more.
+type Changed = BTreeMap<(u8, Vec<u8>), Option<Held>>;
+
+fn apply(records: &BTreeMap<(u8, Vec<u8>), Held>, changes: Vec<Change>) -> Result<Changed, StoreError> {
+    let mut changed = Changed::new();
+    for Change { kind, key, operation } in changes {
+        let name = (kind.code(), key);
+        let held = match operation {
+            Operation::Put(value) => Some(Held { value, parts: 1 }),
+            Operation::Delete => None,
+            Operation::Append(bytes) => {
+                let before = changed.remove(&name).unwrap_or_else(|| records.get(&name).cloned());
+                Some(appended(before, &bytes)?)
+            }
+        };
+        changed.insert(name, held);
+    }
+    Ok(changed)
+}
+
+fn appended(before: Option<Held>, bytes: &[u8]) -> Result<Held, StoreError> {
+    let Some(before) = before else {
+        return Ok(Held {
+            value: Zeroizing::new(bytes.to_vec()),
+            parts: 1,
+        });
+    };
+    let parts = before.parts.saturating_add(1);
+    let length = before.value.len().saturating_add(bytes.len());
+    within("the number of parts of a record", parts, RECORD_PARTS_MAX)?;
+    within("the value of a record", length, RECORD_VALUE_BYTES_MAX)?;
+    let mut value = Zeroizing::new(Vec::with_capacity(length));
+    value.extend_from_slice(&before.value);
+    value.extend_from_slice(bytes);
+    Ok(Held { value, parts })
+}
