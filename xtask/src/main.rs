@@ -2,10 +2,12 @@
 //!
 //! This program depends on nothing that needs a C compiler's headers or cmake, because it is what installs them.
 
+mod demo;
 mod kill_cycles;
 mod parts;
 mod process;
 mod report;
+mod scene;
 mod setup;
 mod tally;
 mod test;
@@ -37,6 +39,8 @@ enum Command {
         #[arg(long)]
         list: bool,
     },
+    /// Install what is missing, then carry a real recording from one person to another through a relay.
+    Demo,
     /// Kill a relay again and again during uploads and deliveries, and count the notes that were lost.
     KillCycles {
         /// How often the relay is killed.
@@ -65,6 +69,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             Ok(true)
         }
         Command::Test { only, list: false } => test::test(&workspace, only),
+        Command::Demo => demo::demo(&workspace),
         Command::KillCycles { cycles } => kill_cycles::kill_cycles(&workspace, *cycles),
     }
 }
