@@ -11,7 +11,8 @@ const FILE_LINES_MAX: usize = 700;
 
 /// What `proto` may depend on. A new name here is a decision: it becomes part of what decides.
 const PROTO_DEPENDENCIES: [&str; 9] = [
-    "bytes", "data-encoding",
+    "bytes",
+    "data-encoding",
     "hpke",
     "ring",
     "serde",
@@ -339,5 +340,20 @@ fn no_source_file_has_grown_past_what_one_can_hold_in_mind() {
             lines <= FILE_LINES_MAX,
             "{path} has {lines} lines; {FILE_LINES_MAX} is the most, 600 the aim"
         );
+    }
+}
+
+#[test]
+fn every_link_between_our_documents_leads_to_a_file() {
+    for (path, text) in tracked_texts().into_iter().filter(|(path, _)| path.ends_with(".md")) {
+        let folder = root().join(&path).parent().expect("a file lies in a folder").to_owned();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap_or_default();
+            let is_ours = !file.is_empty() && !file.contains("://") && !file.contains(' ');
+            assert!(
+                !is_ours || folder.join(file).exists(),
+                "{path} links to {target}, which is not there"
+            );
+        }
     }
 }
