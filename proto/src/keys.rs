@@ -3,12 +3,15 @@
 use core::fmt;
 
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::random::{self, Random};
 
 /// A 32-byte secret from which keys are made. Wiped when dropped; does not print.
-#[derive(Clone, Zeroize, ZeroizeOnDrop, PartialEq, Eq)]
+///
+/// It can be serialised, because a device keeps it: only into a record that the device's store seals.
+#[derive(Clone, Zeroize, ZeroizeOnDrop, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret(pub [u8; 32]);
 
 impl Secret {
@@ -135,8 +138,21 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+impl Serialize for SigningKey {
+    /// Writes the seed.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.seed.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SigningKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::from_seed(&Secret::deserialize(deserializer)?))
+    }
+}
+
 /// An Ed25519 public key. It may be any 32 bytes; one that is no point verifies nothing. Does not print.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VerifyingKey(pub [u8; 32]);
 
 impl VerifyingKey {

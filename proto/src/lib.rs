@@ -23,6 +23,7 @@ pub mod parcel;
 pub mod random;
 pub mod redact;
 pub mod relay_link;
+pub mod sealing;
 pub mod session;
 pub mod time;
 pub mod wire;

@@ -1,0 +1,225 @@
+//! Olm, by vodozemac: one session per pair of devices, carrying control frames only.
+//!
+//! vodozemac keeps 40 skipped message keys in each of the 5 newest receiving chains. That is why at most 32 frames per pair may be
+//! unacknowledged (P5.3), and why a drained batch is opened in order of frame number. It draws its own randomness from the
+//! operating system: accounts, one-time keys and new ratchet steps do not come out the same from the same seed.
+
+use core::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use vodozemac::Curve25519PublicKey;
+use vodozemac::olm::{self, AccountPickle, DecryptionError, SessionConfig, SessionCreationError, SessionPickle};
+
+/// vodozemac can be written out in one format that any serde format can carry: its own encrypted pickle. This key makes that
+/// pickle, and is no secret; the device's store seals the record it lies in. (The plain pickles hold an internally tagged enum,
+/// which formats that do not describe themselves, such as postcard, cannot read back.)
+const PICKLE_KEY: [u8; 32] = [0; 32];
+
+/// Why Olm does not do it. None of these names a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OlmError {
+    /// A key of the other side is of small order: somebody is trying to force the shared secret.
+    #[error("a key that would make the shared secret known")]
+    SmallOrder,
+    /// The one-time key of a pre-key message is not here: it was never made, or has been used.
+    #[error("the one-time key is unknown or was used before")]
+    UnknownOneTimeKey,
+    /// A pre-key message comes from another identity than expected.
+    #[error("the message is by another identity")]
+    WrongIdentity,
+    /// The bytes are no Olm message of this version.
+    #[error("not an Olm message of version 1")]
+    Malformed,
+    /// A pre-key message was expected.
+    #[error("not a message that can begin a session")]
+    NotPreKey,
+    /// The message is not by this session's other end, or was changed.
+    #[error("the message does not decrypt")]
+    Undecryptable,
+    /// The key of this message is gone: it was opened before, or too many came after it.
+    #[error("the key of this message is gone")]
+    KeyGone,
+    /// The message is too far ahead of those opened.
+    #[error("{got} messages were skipped, at most {expected}")]
+    Gap {
+        /// How many were skipped.
+        got: u64,
+        /// The limit.
+        expected: u64,
+    },
+}
+
+impl From<DecryptionError> for OlmError {
+    fn from(error: DecryptionError) -> Self {
+        match error {
+            DecryptionError::NonContributoryKey => Self::SmallOrder,
+            DecryptionError::MissingMessageKey(_) => Self::KeyGone,
+            DecryptionError::TooBigMessageGap(got, expected) => Self::Gap { got, expected },
+            DecryptionError::InvalidMAC(_)
+            | DecryptionError::InvalidMACLength(..)
+            | DecryptionError::InvalidPadding(_) => Self::Undecryptable,
+        }
+    }
+}
+
+impl From<SessionCreationError> for OlmError {
+    fn from(error: SessionCreationError) -> Self {
+        match error {
+            SessionCreationError::MissingOneTimeKey(_) => Self::UnknownOneTimeKey,
+            SessionCreationError::MismatchedIdentityKey(..) => Self::WrongIdentity,
+            SessionCreationError::MismatchedSessionConfig { .. } => Self::Malformed,
+            SessionCreationError::Decryption(error) => error.into(),
+            SessionCreationError::NonContributoryKey => Self::SmallOrder,
+        }
+    }
+}
+
+/// An encrypted message with its type (P4.10).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OlmMessage {
+    /// 0 a pre-key message, 1 a normal one.
+    pub kind: u8,
+    /// The message.
+    pub bytes: Vec<u8>,
+}
+
+impl OlmMessage {
+    fn from_theirs(message: &olm::OlmMessage) -> Self {
+        let (kind, bytes) = message.to_parts();
+        Self {
+            kind: u8::try_from(kind).unwrap_or(u8::MAX),
+            bytes,
+        }
+    }
+
+    fn to_theirs(&self) -> Result<olm::OlmMessage, OlmError> {
+        olm::OlmMessage::from_parts(usize::from(self.kind), &self.bytes).map_err(|_| OlmError::Malformed)
+    }
+}
+
+/// The Olm account of one device: its identity and the one-time keys it has handed out.
+pub struct Account(olm::Account);
+
+/// One end of an Olm session.
+pub struct Session(olm::Session);
+
+redacted!(OlmMessage, Account, Session);
+
+impl Account {
+    /// Makes an account with a fresh identity.
+    #[expect(clippy::new_without_default, reason = "it draws keys; a default would hide that")]
+    pub fn new() -> Self {
+        Self(olm::Account::new())
+    }
+
+    /// Returns the identity key (Curve25519).
+    pub fn identity(&self) -> [u8; 32] {
+        self.0.curve25519_key().to_bytes()
+    }
+
+    /// Makes a one-time key to be handed out. It stays until a session has been begun with it; vodozemac offers no way to take it
+    /// back, and forgets the oldest of more than 5 000.
+    pub fn one_time_key(&mut self) -> [u8; 32] {
+        let made = self.0.generate_one_time_keys(1);
+        self.0.mark_keys_as_published();
+        // INVARIANT: one key was asked for, and `generate` returns as many as were asked for.
+        #[expect(clippy::expect_used, reason = "see the invariant above")]
+        made.created.first().expect("one key was made").to_bytes()
+    }
+
+    /// Begins a session with an identity and one of its one-time keys.
+    ///
+    /// # Errors
+    /// [`OlmError::SmallOrder`].
+    pub fn outbound(&self, identity: [u8; 32], one_time_key: [u8; 32]) -> Result<Session, OlmError> {
+        let config = SessionConfig::version_1();
+        let session = self.0.create_outbound_session(
+            config,
+            Curve25519PublicKey::from_bytes(identity),
+            Curve25519PublicKey::from_bytes(one_time_key),
+        )?;
+        Ok(Session(session))
+    }
+
+    /// Takes up a session that `identity` began with `message`, and returns what the message says. The one-time key is used up
+    /// only if all of it fits.
+    ///
+    /// # Errors
+    /// [`OlmError`].
+    pub fn inbound(&mut self, identity: [u8; 32], message: &OlmMessage) -> Result<(Session, Vec<u8>), OlmError> {
+        let olm::OlmMessage::PreKey(message) = message.to_theirs()? else {
+            return Err(OlmError::NotPreKey);
+        };
+        let identity = Curve25519PublicKey::from_bytes(identity);
+        let made = self
+            .0
+            .create_inbound_session(SessionConfig::version_1(), identity, &message)?;
+        Ok((Session(made.session), made.plaintext))
+    }
+}
+
+impl Session {
+    /// Encrypts the next message. The state must be durable before the message leaves.
+    ///
+    /// # Errors
+    /// [`OlmError::SmallOrder`].
+    pub fn encrypt(&mut self, text: &[u8]) -> Result<OlmMessage, OlmError> {
+        let message = self.0.encrypt(text).map_err(|_| OlmError::SmallOrder)?;
+        Ok(OlmMessage::from_theirs(&message))
+    }
+
+    /// Decrypts a message; each can be decrypted once.
+    ///
+    /// # Errors
+    /// [`OlmError`].
+    pub fn decrypt(&mut self, message: &OlmMessage) -> Result<Vec<u8>, OlmError> {
+        Ok(self.0.decrypt(&message.to_theirs()?)?)
+    }
+}
+
+impl Clone for Account {
+    fn clone(&self) -> Self {
+        Self(olm::Account::from_pickle(self.0.pickle()))
+    }
+}
+
+impl Clone for Session {
+    fn clone(&self) -> Self {
+        Self(olm::Session::from_pickle(self.0.pickle()))
+    }
+}
+
+/// Reads a pickle back from its text.
+fn unpickle<'de, D: Deserializer<'de>, P, E: fmt::Display>(
+    deserializer: D,
+    read: impl FnOnce(&str, &[u8; 32]) -> Result<P, E>,
+) -> Result<P, D::Error> {
+    let text = zeroize::Zeroizing::new(String::deserialize(deserializer)?);
+    read(&text, &PICKLE_KEY).map_err(serde::de::Error::custom)
+}
+
+impl Serialize for Account {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        zeroize::Zeroizing::new(self.0.pickle().encrypt(&PICKLE_KEY)).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Account {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let pickle = unpickle(deserializer, AccountPickle::from_encrypted)?;
+        Ok(Self(olm::Account::from_pickle(pickle)))
+    }
+}
+
+impl Serialize for Session {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        zeroize::Zeroizing::new(self.0.pickle().encrypt(&PICKLE_KEY)).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Session {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let pickle = unpickle(deserializer, SessionPickle::from_encrypted)?;
+        Ok(Self(olm::Session::from_pickle(pickle)))
+    }
+}
