@@ -1,0 +1,209 @@
+//! How quinn is set up for links that drop. Every number stands with its reason in [`limits`](crate::limits).
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use quinn::congestion::NewRenoConfig;
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::{EndpointConfig, IdleTimeout, NoneTokenLog, NoneTokenStore, TransportConfig, ValidationTokenConfig, VarInt};
+use ring::{hkdf, hmac};
+use zajil_proto::keys::Secret;
+use zajil_proto::random::Random;
+use zajil_proto::time::{Instant, Minute};
+
+use crate::identity::IdentityError;
+use crate::limits::{
+    CRYPTO_BUFFER_BYTES, DEVICE_SEND_WINDOW_BYTES, DEVICE_STREAM_WINDOW_BYTES, DEVICE_WINDOW_BYTES, IDLE_TIMEOUT,
+    INCOMING_BUFFER_BYTES, INCOMING_BUFFER_BYTES_TOTAL, INCOMING_MAX, INITIAL_RTT, INITIAL_RTT_SECOND_GENERATION,
+    INITIAL_WINDOW_BYTES, KEEP_ALIVE, LOSS_REDUCTION_FACTOR, PERSISTENT_CONGESTION_PROBES, RELAY_SEND_WINDOW_BYTES,
+    RELAY_STREAM_WINDOW_BYTES, RELAY_WINDOW_BYTES, RESET_INTERVAL_MIN, TIME_THRESHOLD, TRANSFER_STREAMS_MAX,
+};
+use crate::seams::Clock;
+
+/// What a device believes of its link before it has measured it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LinkClass {
+    /// Anything from EDGE and satellite up; also the answer when nobody knows.
+    #[default]
+    Ordinary,
+    /// GPRS: about 20 kbit/s and 700 ms.
+    SecondGeneration,
+}
+
+impl LinkClass {
+    /// Returns the first guess of the round trip.
+    pub const fn initial_rtt(self) -> Duration {
+        match self {
+            Self::Ordinary => INITIAL_RTT,
+            Self::SecondGeneration => INITIAL_RTT_SECOND_GENERATION,
+        }
+    }
+}
+
+/// What a relay's transport keeps across restarts, and nothing else of it (architecture §7). Does not print.
+#[derive(Clone)]
+pub struct EndpointSecrets {
+    /// Signs stateless resets: with it, a restarted relay can tell a device at once that its connection is gone.
+    pub reset_key: Secret,
+    /// Seals the tokens by which a device shows that its address is its own.
+    pub token_key: Secret,
+}
+
+impl EndpointSecrets {
+    /// Draws fresh ones.
+    pub fn draw(random: &mut (impl Random + ?Sized)) -> Self {
+        Self {
+            reset_key: Secret::draw(random),
+            token_key: Secret::draw(random),
+        }
+    }
+}
+
+impl fmt::Debug for EndpointSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EndpointSecrets(..)")
+    }
+}
+
+/// Returns quinn's settings for a device.
+pub(crate) fn device(class: LinkClass, tls: rustls::ClientConfig) -> Result<quinn::ClientConfig, IdentityError> {
+    let mut transport = both_ends(class.initial_rtt());
+    transport
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .max_concurrent_bidi_streams(VarInt::from_u32(0))
+        .stream_receive_window(VarInt::from_u32(DEVICE_STREAM_WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(DEVICE_WINDOW_BYTES))
+        .send_window(DEVICE_SEND_WINDOW_BYTES)
+        // Offload fails on Android and on some network cards, and saves a slow link nothing.
+        .enable_segmentation_offload(false);
+    let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
+    config.transport_config(Arc::new(transport)).token_store(Arc::new(NoneTokenStore));
+    Ok(config)
+}
+
+/// Returns quinn's settings for a relay.
+pub(crate) fn relay(
+    tls: rustls::ServerConfig,
+    secrets: &EndpointSecrets,
+    clock: &Arc<dyn Clock>,
+) -> Result<quinn::ServerConfig, IdentityError> {
+    let mut transport = both_ends(INITIAL_RTT);
+    transport
+        // One stream: the control lane (P8.1).
+        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        .stream_receive_window(VarInt::from_u32(RELAY_STREAM_WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(RELAY_WINDOW_BYTES))
+        .send_window(RELAY_SEND_WINDOW_BYTES)
+        .enable_segmentation_offload(true);
+    let token_key = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(&secrets.token_key.0);
+    let mut config = quinn::ServerConfig::new(Arc::new(QuicServerConfig::try_from(tls)?), Arc::new(token_key));
+    // A token from one connection shown at the next would join the two; without early data it saves nothing.
+    let mut validation = ValidationTokenConfig::default();
+    validation.sent(0).log(Arc::new(NoneTokenLog));
+    config
+        .transport_config(Arc::new(transport))
+        .validation_token_config(validation)
+        .max_incoming(INCOMING_MAX)
+        .incoming_buffer_size(INCOMING_BUFFER_BYTES)
+        .incoming_buffer_size_total(INCOMING_BUFFER_BYTES_TOTAL)
+        .time_source(Arc::new(TokenTime::new(Arc::clone(clock))));
+    Ok(config)
+}
+
+/// Returns the endpoint settings of a relay, or of a device, whose resets nobody needs after a restart.
+pub(crate) fn endpoint(reset_key: Option<&Secret>, rng_seed: Option<[u8; 32]>) -> EndpointConfig {
+    let mut config = match reset_key {
+        Some(key) => EndpointConfig::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &key.0))),
+        None => EndpointConfig::default(),
+    };
+    config.min_reset_interval(RESET_INTERVAL_MIN).rng_seed(rng_seed);
+    config
+}
+
+fn both_ends(initial_rtt: Duration) -> TransportConfig {
+    let mut congestion = NewRenoConfig::default();
+    congestion.loss_reduction_factor(LOSS_REDUCTION_FACTOR).initial_window(INITIAL_WINDOW_BYTES);
+    let mut transport = TransportConfig::default();
+    transport
+        .initial_rtt(initial_rtt)
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(millis(IDLE_TIMEOUT)))))
+        // Probes for a larger packet cost 5.7 KB each way on every new connection.
+        .mtu_discovery_config(None)
+        .time_threshold(TIME_THRESHOLD)
+        .persistent_congestion_threshold(PERSISTENT_CONGESTION_PROBES)
+        .congestion_controller_factory(Arc::new(congestion))
+        // One note whole before the next begins; rank decides which.
+        .send_fairness(false)
+        // The spin bit shows the round trip to whoever listens.
+        .allow_spin(false)
+        .max_concurrent_uni_streams(VarInt::from_u32(TRANSFER_STREAMS_MAX))
+        .crypto_buffer_size(CRYPTO_BUFFER_BYTES)
+        // Version 1 sends no datagrams, and takes none.
+        .datagram_receive_buffer_size(None);
+    transport
+}
+
+/// Returns a limit of ours in milliseconds.
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// Time for address tokens: the wall clock as it was at the start, then the monotonic one. So a token survives a restart,
+/// and a jump of the wall clock spoils none.
+#[derive(Debug)]
+struct TokenTime {
+    clock: Arc<dyn Clock>,
+    start: (Minute, Instant),
+}
+
+impl TokenTime {
+    fn new(clock: Arc<dyn Clock>) -> Self {
+        let start = (clock.wall(), clock.now());
+        Self { clock, start }
+    }
+}
+
+impl quinn::TimeSource for TokenTime {
+    fn now(&self) -> SystemTime {
+        let (wall, start) = self.start;
+        UNIX_EPOCH + Duration::from_secs(wall.unix_seconds()) + self.clock.now().since(start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quinn::TimeSource;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct StoppedClock(u64, u32);
+
+    impl Clock for StoppedClock {
+        fn now(&self) -> Instant {
+            Instant::from_millis(self.0)
+        }
+
+        fn wall(&self) -> Minute {
+            Minute(self.1)
+        }
+    }
+
+    #[test]
+    fn token_time_goes_on_from_the_wall_clock_of_the_start() {
+        let mut time = TokenTime::new(Arc::new(StoppedClock(5_000, 10)));
+        time.clock = Arc::new(StoppedClock(7_500, 99_999));
+        assert_eq!(time.now(), UNIX_EPOCH + Duration::from_millis(602_500));
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        let secrets = EndpointSecrets {
+            reset_key: Secret([1; 32]),
+            token_key: Secret([2; 32]),
+        };
+        assert_eq!(format!("{secrets:?}"), "EndpointSecrets(..)");
+    }
+}
