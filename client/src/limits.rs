@@ -1,6 +1,6 @@
 //! Every bound of the device's side, with its unit and its reason. Relations are asserted when compiling.
 
-use zajil_proto::limits::{CHUNK_BYTES, PARCEL_BYTES_MAX};
+use zajil_proto::limits::{CHUNK_BYTES, NOTE_MILLIS_MAX, PARCEL_BYTES_MAX};
 
 use crate::audio::SAMPLE_RATE;
 
@@ -34,7 +34,7 @@ const _: () = assert!(BATCH_BYTES_MAX > 2 * (RECORD_VALUE_BYTES_MAX + RECORD_KEY
 // Voice.
 
 /// Seconds a note may last: what a person listens to, and 870 kB at the default profile, minutes of a 2G link.
-pub const NOTE_SECONDS_MAX: u32 = 600;
+pub const NOTE_SECONDS_MAX: u32 = NOTE_MILLIS_MAX / 1_000;
 
 /// Samples at 48 kHz a note may have.
 pub const NOTE_SAMPLES_MAX: u64 = NOTE_SECONDS_MAX as u64 * SAMPLE_RATE as u64;
@@ -68,8 +68,9 @@ pub const SAMPLE_RATE_MAX: u32 = 192_000;
 /// codec's delay and a padded last frame, so ten minutes of M4A are a little more than ten minutes.
 pub const IMPORT_END_SLACK_SAMPLES: u64 = SAMPLE_RATE as u64 / 10;
 
-/// Milliseconds of sound that may be missing against the count in the file: delay and padding are counted differently.
-pub const IMPORT_MISSING_MS_MAX: u64 = 150;
+/// Milliseconds of sound that may be missing from an MP3 against the count in its header: some encoders count that header
+/// as a frame, and the longest frame has 72 ms.
+pub const IMPORT_MISSING_MS_MAX: u64 = 80;
 
 /// Packets of an imported file that may be lost, or one in a hundred if that is more: a click, not a missing word.
 pub const IMPORT_LOST_PACKETS_MAX: u64 = 2;

@@ -126,14 +126,12 @@ fn import_source(source: &mut dyn Source) -> Result<Pcm, ImportError> {
     if verdict == Verdict::Amr {
         return Err(ImportError::Amr);
     }
-    let mut pcm = match hear(source, container, start, verdict) {
-        Err(ImportError::Empty | ImportError::NotAudio | ImportError::Unsupported { .. })
-            if verdict == Verdict::Cut =>
-        {
-            return Err(ImportError::Truncated { got_s: 0.0 });
-        }
-        heard => heard?,
-    };
+    let mut pcm = hear(source, container, start, verdict).map_err(|error| match error {
+        ImportError::Unreadable(_) | ImportError::TooLong { .. } | ImportError::Truncated { .. } => error,
+        // Whatever else is wrong with a file that is cut is wrong because it is cut.
+        _ if verdict == Verdict::Cut => ImportError::Truncated { got_s: 0.0 },
+        _ => error,
+    })?;
     judge_length(&mut pcm)?;
     if level::is_silent(&pcm) {
         Err(ImportError::Silent)
@@ -190,14 +188,16 @@ fn judge_completeness(listened: &Listened, container: Container, verdict: Verdic
         return Err(ImportError::Corrupt);
     }
     // Elsewhere the walk has seen the end: streamed WebM and WAV always end like this, Ogg without its end mark too.
-    if listened.ended_early && matches!(container, Container::Mp4 | Container::Caf) {
-        return Err(ImportError::Truncated { got_s });
-    }
+    let cut_inside = listened.ended_early && matches!(container, Container::Mp4 | Container::Caf);
     // Only these count their samples; elsewhere the number is an estimate, or was checked in bytes.
-    if matches!(container, Container::Flac | Container::Mp3)
-        && let Some(declared) = listened.declared_frames
-        && declared.saturating_sub(listened.frames) > u64::from(listened.rate) * IMPORT_MISSING_MS_MAX / 1_000
-    {
+    let may_miss_ms = match container {
+        Container::Flac => Some(0),
+        Container::Mp3 => Some(IMPORT_MISSING_MS_MAX),
+        _ => None,
+    };
+    let missing = listened.declared_frames.unwrap_or(0).saturating_sub(listened.frames);
+    let too_few = may_miss_ms.is_some_and(|ms| missing > u64::from(listened.rate) * ms / 1_000);
+    if cut_inside || too_few || listened.last_lost {
         return Err(ImportError::Truncated { got_s });
     }
     if listened.frames == 0 {

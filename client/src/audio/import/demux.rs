@@ -1,6 +1,7 @@
 //! symphonia: from a container to planes of samples, and an honest account of what did not come.
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use symphonia::core::codecs::CodecParameters;
@@ -49,6 +50,8 @@ pub(super) struct Listened {
     pub(super) packets: u64,
     /// Packets that could not be decoded.
     pub(super) lost: u64,
+    /// The last packet was among them.
+    pub(super) last_lost: bool,
     /// The bytes ended where the container did not expect it.
     pub(super) ended_early: bool,
     /// A checksum over the sound did not fit, or the container fell apart in the middle.
@@ -82,6 +85,7 @@ pub(super) fn listen(
         declared_frames,
         packets: 0,
         lost: 0,
+        last_lost: false,
         ended_early: false,
         failed_check: false,
     };
@@ -113,7 +117,8 @@ pub(super) fn listen(
             }
         };
         listened.packets += 1;
-        if !decode(decoder.as_mut(), &packet, track, &mut planes)? {
+        listened.last_lost = !decode(decoder.as_mut(), &packet, track, &mut planes)?;
+        if listened.last_lost {
             listened.lost += 1;
             continue;
         }
@@ -161,11 +166,16 @@ fn open<'s>(
     source.seek(SeekFrom::Start(start)).map_err(ImportError::Unreadable)?;
     // Without a count of frames, the MP3 reader guesses one from the length of the file and then cuts the sound there.
     let seekable = container != Container::Mp3;
+    // The outer length of a WAV is wrong in many files (0, or from before the last write) and would end the search for the
+    // sound; all ones means unknown.
+    let blind = if container == Container::Wav { 4..8 } else { 0..0 };
     let media = Media {
         source,
         start,
         length: end.saturating_sub(start),
         seekable,
+        position: 0,
+        blind,
     };
     let stream = MediaSourceStream::new(Box::new(media), MediaSourceStreamOptions::default());
     let options = FormatOptions::default();
@@ -181,8 +191,13 @@ fn open<'s>(
         Container::Matroska => MkvReader::try_new(stream, options).map(boxed),
     };
     opened.map_err(|error| match error {
-        // The first bytes fit a container and the rest does not, or is not there.
-        Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => ImportError::Empty,
+        // The whole file was searched: an Ogg stream of a kind that is not known here, a FLAC cut in its first frame,
+        // elsewhere headers that make no sense.
+        Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => match container {
+            Container::Ogg => ImportError::Unsupported { what: "codec" },
+            Container::Flac => ImportError::Truncated { got_s: 0.0 },
+            _ => ImportError::Corrupt,
+        },
         Error::IoError(error) => ImportError::Unreadable(error),
         Error::Unsupported(what) => ImportError::Unsupported { what },
         _ => ImportError::Corrupt,
@@ -271,11 +286,25 @@ struct Media<'a> {
     start: u64,
     length: u64,
     seekable: bool,
+    /// Where the next byte comes from, counted from `start`.
+    position: u64,
+    /// Bytes that are read as 0xff.
+    blind: Range<u64>,
 }
 
 impl Read for Media<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.source.read(buffer)
+        let got = self.source.read(buffer)?;
+        for (at, byte) in (self.position..).zip(buffer.iter_mut().take(got)) {
+            if at >= self.blind.end {
+                break;
+            }
+            if at >= self.blind.start {
+                *byte = 0xff;
+            }
+        }
+        self.position += u64::try_from(got).unwrap_or(0);
+        Ok(got)
     }
 }
 
