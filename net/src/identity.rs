@@ -73,7 +73,10 @@ impl RelayIdentity {
 
     /// Returns the certificate in DER, about 217 bytes.
     pub fn certificate(&self) -> &[u8] {
-        self.certified.cert.first().map_or(&[], |certificate| certificate.as_ref())
+        self.certified
+            .cert
+            .first()
+            .map_or(&[], |certificate| certificate.as_ref())
     }
 
     /// Returns what a listener shows: TLS 1.3 only, no tickets and no sessions kept (they would be a log of connections).
@@ -225,7 +228,9 @@ fn certificate(key: &SigningKey) -> Result<CertificateDer<'static>, IdentityErro
     let mut params = rcgen::CertificateParams::default();
     params.serial_number = Some(1u64.into());
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(rcgen::DnType::CommonName, CERTIFICATE_NAME);
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, CERTIFICATE_NAME);
     // Both before 2050 and so in the short form (RFC 5280 §4.1.2.5). Nobody of ours reads them.
     params.not_before = rcgen::date_time_ymd(2000, 1, 1);
     params.not_after = rcgen::date_time_ymd(2049, 12, 31);

@@ -1,13 +1,34 @@
-//! The transport that both ends of Zajil share.
+//! The transport that both ends of Zajil share: QUIC, and TLS over TCP where UDP does not pass. It drives `zajil-proto`'s
+//! session machines and takes no decision of the protocol.
+//!
+//! - [`dial`] and [`Listener`] make a [`Connection`], encrypted, to a relay whose key is pinned
+//! - [`drive`] carries a session machine over it until either ends
+//! - [`seams`]: clock and network are arguments
+//! - [`transport`]: how quinn is set up for links that drop
+//! - [`limits`]: every bound, with unit and reason
+//!
+//! Nothing here logs: addresses and times of contact would be in it.
 #![forbid(unsafe_code)]
 
+mod connection;
+mod dial;
+mod drive;
 pub mod identity;
+mod lanes;
 pub mod limits;
+mod listen;
+#[cfg(feature = "memory-network")]
+pub mod memory;
 pub mod seams;
 mod system;
 pub mod transport;
 
+pub use connection::{Connection, ConnectionKind, ConnectionMover};
+pub use dial::{DialError, DialOptions, Fault, Transports, dial};
+pub use drive::{DriveEnd, drive};
 pub use identity::{IdentityError, PinnedKeys, RelayIdentity};
+pub use lanes::Loss;
+pub use listen::{ListenError, ListenOptions, Listener};
 pub use seams::{ByteListener, ByteStream, Clock, Network, SystemClock};
 pub use system::SystemNetwork;
 pub use transport::{EndpointSecrets, LinkClass};

@@ -53,9 +53,10 @@ pub const CRYPTO_BUFFER_BYTES: usize = 8 << 10;
 pub const TRANSFER_STREAMS_MAX: u32 = 8;
 
 /// Connections one listener holds, handshakes among them: 26 kB each, so about 110 MB.
-pub const CONNECTIONS_MAX: usize = 4_096;
-/// Free places below which a stranger must show that its address is its own (a QUIC Retry costs it a round trip).
-pub const CONNECTIONS_FREE_UNPROVEN_MIN: usize = 1_024;
+pub const CONNECTIONS_MAX: u32 = 4_096;
+/// When less than one part in this many is free, a stranger must show that its address is its own: a QUIC Retry costs it
+/// a round trip, and costs whoever forges addresses everything.
+pub const CONNECTIONS_FREE_UNPROVEN_PARTS: usize = 4;
 /// Finished handshakes that wait for the relay to take them.
 pub const CONNECTIONS_READY_MAX: usize = 64;
 /// First packets that may wait for the relay to look at them.
@@ -66,6 +67,8 @@ pub const INCOMING_BUFFER_BYTES: u64 = 64 << 10;
 pub const INCOMING_BUFFER_BYTES_TOTAL: u64 = 8 << 20;
 /// Least time between two stateless resets. quinn's 20 ms would let 50 phones a second learn of a restart.
 pub const RESET_INTERVAL_MIN: Duration = Duration::from_millis(1);
+/// Ports tried when any will do: UDP and TCP must both have the same one free.
+pub const PORT_TRIES_MAX: usize = 16;
 /// TCP connections the kernel may hold for us to accept.
 pub const TCP_BACKLOG: i32 = 1_024;
 /// Pause after a failed `accept`: it fails for want of file descriptors, and at once again.
@@ -95,7 +98,7 @@ pub const CLOSE_LINGER: Duration = Duration::from_secs(1);
 
 const _: () = assert!(TRANSFER_STREAMS_MAX as usize == TRANSFERS_OPEN_MAX);
 const _: () = assert!(RELAY_STREAM_WINDOW_BYTES as usize >= 2 * FRAME_BODY_BYTES_MAX);
-const _: () = assert!(RELAY_STREAM_WINDOW_BYTES <= RELAY_WINDOW_BYTES && DEVICE_STREAM_WINDOW_BYTES <= DEVICE_WINDOW_BYTES);
-const _: () = assert!(CONNECTIONS_FREE_UNPROVEN_MIN < CONNECTIONS_MAX);
+const _: () =
+    assert!(RELAY_STREAM_WINDOW_BYTES <= RELAY_WINDOW_BYTES && DEVICE_STREAM_WINDOW_BYTES <= DEVICE_WINDOW_BYTES);
 const _: () = assert!(TRANSMIT_QUEUE_BYTES_MAX as u64 > RELAY_SEND_WINDOW_BYTES);
 const _: () = assert!(KEEP_ALIVE.as_secs() * 4 < IDLE_TIMEOUT.as_secs());

@@ -75,7 +75,9 @@ fn open(local: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket>
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
-    let keep_alive = TcpKeepalive::new().with_time(TCP_KEEP_ALIVE).with_interval(TCP_KEEP_ALIVE);
+    let keep_alive = TcpKeepalive::new()
+        .with_time(TCP_KEEP_ALIVE)
+        .with_interval(TCP_KEEP_ALIVE);
     socket.set_tcp_keepalive(&keep_alive.with_retries(TCP_KEEP_ALIVE_RETRIES))?;
     #[cfg(any(target_os = "android", target_os = "linux"))]
     {
@@ -92,7 +94,9 @@ pub(crate) fn alternate(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let mut ordered = Vec::new();
     (first, second) = (reversed(first), reversed(second));
     while ordered.len() < ADDRESSES_PER_NAME_MAX {
-        let Some(address) = first.pop().or_else(|| second.pop()) else { break };
+        let Some(address) = first.pop().or_else(|| second.pop()) else {
+            break;
+        };
         if !ordered.contains(&address) {
             ordered.push(address);
         }

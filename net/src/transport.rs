@@ -7,7 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use quinn::congestion::NewRenoConfig;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{EndpointConfig, IdleTimeout, NoneTokenLog, NoneTokenStore, TransportConfig, ValidationTokenConfig, VarInt};
+use quinn::{
+    EndpointConfig, IdleTimeout, NoneTokenLog, NoneTokenStore, TransportConfig, ValidationTokenConfig, VarInt,
+};
 use ring::{hkdf, hmac};
 use zajil_proto::keys::Secret;
 use zajil_proto::random::Random;
@@ -79,7 +81,9 @@ pub(crate) fn device(class: LinkClass, tls: rustls::ClientConfig) -> Result<quin
         // Offload fails on Android and on some network cards, and saves a slow link nothing.
         .enable_segmentation_offload(false);
     let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
-    config.transport_config(Arc::new(transport)).token_store(Arc::new(NoneTokenStore));
+    config
+        .transport_config(Arc::new(transport))
+        .token_store(Arc::new(NoneTokenStore));
     Ok(config)
 }
 
@@ -124,7 +128,9 @@ pub(crate) fn endpoint(reset_key: Option<&Secret>, rng_seed: Option<[u8; 32]>) -
 
 fn both_ends(initial_rtt: Duration) -> TransportConfig {
     let mut congestion = NewRenoConfig::default();
-    congestion.loss_reduction_factor(LOSS_REDUCTION_FACTOR).initial_window(INITIAL_WINDOW_BYTES);
+    congestion
+        .loss_reduction_factor(LOSS_REDUCTION_FACTOR)
+        .initial_window(INITIAL_WINDOW_BYTES);
     let mut transport = TransportConfig::default();
     transport
         .initial_rtt(initial_rtt)

@@ -1,0 +1,162 @@
+use core::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use quinn::VarInt;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_rustls::TlsStream;
+use zajil_proto::wire::Code;
+use zeroize::Zeroizing;
+
+use crate::limits::TLS_BUFFER_BYTES;
+use crate::seams::{ByteStream, Network};
+
+/// Label of the TLS exporter that binds proofs to a session (P8.2).
+const EXPORTER_LABEL: &[u8] = b"EXPORTER-zajil/1";
+
+/// What carries a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionKind {
+    /// QUIC over UDP.
+    Quic,
+    /// TLS over TCP.
+    Tls,
+}
+
+/// Which end of a connection this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Device,
+    Relay,
+}
+
+/// An encrypted connection between a device and a relay whose key is the pinned one. Its handshake is over.
+///
+/// Give it to [`drive`](crate::drive) with a session machine. Dropped, it is closed without a word.
+pub struct Connection {
+    pub(crate) link: Link,
+    pub(crate) side: Side,
+    exporter: Zeroizing<[u8; 32]>,
+    /// A place among the listener's connections, given back when this is dropped.
+    pub(crate) place: Option<OwnedSemaphorePermit>,
+}
+
+pub(crate) enum Link {
+    Quic {
+        connection: quinn::Connection,
+        /// A device's own endpoint, which lives as long as its one connection.
+        endpoint: Option<quinn::Endpoint>,
+    },
+    Tls(Box<TlsStream<Box<dyn ByteStream>>>),
+}
+
+/// The TLS exporter gave nothing, though the handshake is over. Not seen.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection gives no exporter")]
+pub(crate) struct NoExporter;
+
+impl Connection {
+    pub(crate) fn quic(
+        connection: quinn::Connection,
+        endpoint: Option<quinn::Endpoint>,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Result<Self, NoExporter> {
+        let mut exporter = Zeroizing::new([0; 32]);
+        let exported = connection.export_keying_material(exporter.as_mut_slice(), EXPORTER_LABEL, &[]);
+        exported.map_err(|_| NoExporter)?;
+        Ok(Self {
+            side: if endpoint.is_some() { Side::Device } else { Side::Relay },
+            link: Link::Quic { connection, endpoint },
+            exporter,
+            place,
+        })
+    }
+
+    pub(crate) fn tls(
+        mut stream: TlsStream<Box<dyn ByteStream>>,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Result<Self, NoExporter> {
+        let room = [0; 32];
+        let (side, exported) = match &mut stream {
+            TlsStream::Client(stream) => {
+                let connection = stream.get_mut().1;
+                connection.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+                (
+                    Side::Device,
+                    connection.export_keying_material(room, EXPORTER_LABEL, Some(&[])),
+                )
+            }
+            TlsStream::Server(stream) => {
+                let connection = stream.get_mut().1;
+                connection.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+                (
+                    Side::Relay,
+                    connection.export_keying_material(room, EXPORTER_LABEL, Some(&[])),
+                )
+            }
+        };
+        let exporter = Zeroizing::new(exported.map_err(|_| NoExporter)?);
+        Ok(Self {
+            link: Link::Tls(Box::new(stream)),
+            side,
+            exporter,
+            place,
+        })
+    }
+
+    /// Returns the TLS exporter (P8.2): the same at both ends, and of this connection alone. Keep it out of logs.
+    pub fn exporter(&self) -> &[u8; 32] {
+        &self.exporter
+    }
+
+    /// Returns what carries it.
+    pub const fn kind(&self) -> ConnectionKind {
+        match self.link {
+            Link::Quic { .. } => ConnectionKind::Quic,
+            Link::Tls(_) => ConnectionKind::Tls,
+        }
+    }
+
+    /// Returns a handle that moves this connection to another local address while it is driven; `None` where that cannot
+    /// be done: over TCP, and at a relay.
+    pub fn mover(&self) -> Option<ConnectionMover> {
+        match &self.link {
+            Link::Quic { endpoint, .. } => endpoint.clone().map(ConnectionMover),
+            Link::Tls(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("kind", &self.kind())
+            .field("side", &self.side)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Moves a device's QUIC connection to another socket, as after a change of network. The session goes on.
+#[derive(Clone)]
+pub struct ConnectionMover(quinn::Endpoint);
+
+impl ConnectionMover {
+    /// Opens a socket at `local` and goes on from there. The peer learns of it with the next packet.
+    ///
+    /// # Errors
+    /// What the operating system says; the old socket stays in use then.
+    pub fn move_to(&self, network: &dyn Network, local: SocketAddr) -> io::Result<()> {
+        self.0.rebind_abstract(network.bind_udp(local)?)
+    }
+}
+
+impl fmt::Debug for ConnectionMover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ConnectionMover(..)")
+    }
+}
+
+/// Returns a code as QUIC carries it.
+pub(crate) fn quic_code(code: Code) -> VarInt {
+    VarInt::from_u32(code.0.into())
+}

@@ -1,0 +1,212 @@
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use zajil_proto::session::{Input, Output, Session};
+use zajil_proto::wire::Code;
+
+use crate::connection::Connection;
+use crate::lanes::{Gone, Lanes, Loss, Step};
+use crate::limits::{CLOSE_TIMEOUT, EVENTS_WAITING_MAX, TRANSMIT_QUEUE_BYTES_MAX};
+use crate::seams::Clock;
+
+/// How a session's transport ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DriveEnd {
+    /// This end closed it: the machine with its code, or, with [`Code::OK`], because the program has gone.
+    Closed(Code),
+    /// The peer closed it. The code is there over QUIC; over TLS only its `Close` frame told the machine.
+    PeerClosed(Option<Code>),
+    /// Nobody closed it.
+    Lost(Loss),
+}
+
+/// Carries a session machine over a connection until either ends.
+///
+/// Over QUIC the control lane is the device's first bidirectional stream and each transfer a unidirectional stream of its
+/// own, with quinn's priority from the rank. Over TLS all frames go in order on the one stream, each `Transmit` whole, the
+/// lowest rank first; what arrives comes as
+/// [`Lane::Control`](zajil_proto::session::Lane::Control).
+///
+/// The machine decides everything else:
+/// - [`Input::Flushed`] tells it what the transport has taken, on all lanes together; that is how it bounds what is on its
+///   way. A lane that the peer stopped counts as flushed.
+/// - Nothing is read from the network while an event waits for the program or too much waits to leave
+///   ([`TRANSMIT_QUEUE_BYTES_MAX`]); what was read before a connection ended is still told.
+/// - Commands are taken also while events wait (up to [`EVENTS_WAITING_MAX`]), so that a program that answers events with
+///   commands cannot lock itself out.
+/// - [`Session::wake_at`] must lie ahead again after [`Input::Wake`].
+///
+/// When `commands` is closed, or nobody takes `events` any more, what is queued is sent and the connection closed with
+/// [`Code::OK`]. At the end, however it came, the machine gets [`Input::Disconnected`] once and its last events are
+/// delivered before this returns; the program must go on taking them.
+///
+/// Dropping the answer before it comes closes the connection at once. There are no tasks behind it.
+pub async fn drive<S: Session>(
+    connection: Connection,
+    session: S,
+    commands: mpsc::Receiver<S::Command>,
+    events: mpsc::Sender<S::Event>,
+    clock: Arc<dyn Clock>,
+) -> DriveEnd {
+    let Connection { link, side, place, .. } = connection;
+    let mut driver = Driver {
+        session,
+        clock,
+        commands,
+        events,
+        waiting: VecDeque::new(),
+        closing: None,
+        read_first: false,
+    };
+    let mut lanes = Lanes::new(link, side);
+    let end = driver.run(&mut lanes).await;
+    if let DriveEnd::Closed(code) = end {
+        lanes.close(code).await;
+    } else {
+        drop(lanes);
+    }
+    // The listener may count this place as free from here on.
+    drop(place);
+    driver.say_last().await;
+    end
+}
+
+struct Driver<S: Session> {
+    session: S,
+    clock: Arc<dyn Clock>,
+    commands: mpsc::Receiver<S::Command>,
+    events: mpsc::Sender<S::Event>,
+    /// Events that the program has not taken. Bounded by what one input brings, and by [`EVENTS_WAITING_MAX`] for commands.
+    waiting: VecDeque<S::Event>,
+    closing: Option<Code>,
+    /// Reading and writing go first in turn, so that neither starves the other.
+    read_first: bool,
+}
+
+impl<S: Session> Driver<S> {
+    async fn run(&mut self, lanes: &mut Lanes) -> DriveEnd {
+        loop {
+            self.take_outputs(lanes);
+            if let Some(code) = self.closing {
+                return self.finish(lanes, code).await;
+            }
+            let has_room = lanes.queued() < TRANSMIT_QUEUE_BYTES_MAX;
+            let listens = self.waiting.is_empty();
+            let wake_at = self.session.wake_at();
+            let asleep = wake_at.map(|at| at.since(self.clock.now())).unwrap_or_default();
+            let read_first = self.read_first;
+            let next = tokio::select! {
+                biased;
+                permit = self.events.reserve(), if !self.waiting.is_empty() => match (permit, self.waiting.pop_front()) {
+                    (Ok(permit), Some(event)) => {
+                        permit.send(event);
+                        Next::Told
+                    }
+                    _ => Next::ProgramGone,
+                },
+                () = sleep(asleep), if wake_at.is_some() => Next::Input(Input::Wake),
+                command = self.commands.recv(), if has_room && self.waiting.len() < EVENTS_WAITING_MAX => match command {
+                    Some(command) => Next::Input(Input::Command(command)),
+                    None => Next::ProgramGone,
+                },
+                step = poll_fn(|context| poll_step(lanes, context, listens, read_first)) => Next::Step(step),
+            };
+            let input = match next {
+                Next::Told => continue,
+                Next::ProgramGone => return self.finish(lanes, Code::OK).await,
+                Next::Step(Step::Gone(Gone::Closed(code))) => return DriveEnd::PeerClosed(code),
+                Next::Step(Step::Gone(Gone::Lost(loss))) => return DriveEnd::Lost(loss),
+                Next::Step(Step::Flushed(bytes)) => Input::Flushed { bytes },
+                Next::Step(Step::Received { lane, bytes }) => Input::Received { lane, bytes },
+                Next::Step(Step::Ended(lane)) => Input::Ended { lane },
+                Next::Input(input) => input,
+            };
+            self.read_first = matches!(input, Input::Flushed { .. });
+            self.feed(input);
+        }
+    }
+
+    fn feed(&mut self, input: Input<S::Command>) {
+        self.session.handle_input(self.clock.now(), input);
+    }
+
+    /// Takes all the machine has to say: it says a bounded amount to one input, and only inputs can be held back.
+    fn take_outputs(&mut self, lanes: &mut Lanes) {
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::Transmit { lane, rank, bytes, end } => lanes.transmit(lane, rank, bytes, end),
+                Output::Event(event) => self.waiting.push_back(event),
+                Output::Close { code } => {
+                    self.closing = Some(code);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Sends what is queued and waits until the peer has it, within bounds.
+    async fn finish(&mut self, lanes: &mut Lanes, code: Code) -> DriveEnd {
+        let last = async {
+            poll_fn(|context| {
+                while lanes.queued() > 0 && lanes.poll_write(context).is_ready() {}
+                if lanes.queued() == 0 {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await;
+            lanes.settle().await;
+        };
+        // A peer that no longer takes anything must not hold this end.
+        let _ = timeout(CLOSE_TIMEOUT, last).await;
+        DriveEnd::Closed(code)
+    }
+
+    /// Tells the machine that it is over and the program what remains to be said.
+    async fn say_last(&mut self) {
+        self.feed(Input::Disconnected);
+        while let Some(output) = self.session.poll_output() {
+            if let Output::Event(event) = output {
+                self.waiting.push_back(event);
+            }
+        }
+        for event in self.waiting.drain(..) {
+            if self.events.send(event).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// What the loop does next.
+enum Next<C> {
+    /// The program took an event.
+    Told,
+    /// The program takes no events or gives no commands any more.
+    ProgramGone,
+    /// The machine gets this.
+    Input(Input<C>),
+    /// The transport moved.
+    Step(Step),
+}
+
+/// One step of the transport, in or out.
+fn poll_step(lanes: &mut Lanes, context: &mut Context<'_>, listens: bool, read_first: bool) -> Poll<Step> {
+    for reads in [read_first, !read_first] {
+        let step = match reads {
+            false => lanes.poll_write(context),
+            // Asked anew each time: a connection that breaks while being written to makes room.
+            true if listens && lanes.queued() < TRANSMIT_QUEUE_BYTES_MAX => lanes.poll_read(context),
+            true => Poll::Pending,
+        };
+        if step.is_ready() {
+            return step;
+        }
+    }
+    Poll::Pending
+}

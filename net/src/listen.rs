@@ -1,0 +1,298 @@
+use core::time::Duration;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use quinn::{Endpoint, Incoming, TokioRuntime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use zajil_proto::wire::Code;
+
+use crate::connection::{Connection, quic_code};
+use crate::identity::{IdentityError, RelayIdentity};
+use crate::limits::{
+    ACCEPT_PAUSE, CLOSE_LINGER, CONNECTIONS_FREE_UNPROVEN_PARTS, CONNECTIONS_MAX, CONNECTIONS_READY_MAX,
+    HANDSHAKE_TIMEOUT, PORT_TRIES_MAX,
+};
+use crate::seams::{ByteListener, ByteStream, Clock, Network};
+use crate::transport::{self, EndpointSecrets};
+
+/// How to listen.
+#[derive(Debug, Clone)]
+pub struct ListenOptions {
+    /// Connections at once, handshakes among them. Whoever comes then is refused.
+    pub connections_max: u32,
+    /// Longest time one handshake may take.
+    pub handshake_timeout: Duration,
+    /// Seed of quinn's own chance, for the simulated world; `None` draws from the system.
+    pub rng_seed: Option<[u8; 32]>,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self {
+            connections_max: CONNECTIONS_MAX,
+            handshake_timeout: HANDSHAKE_TIMEOUT,
+            rng_seed: None,
+        }
+    }
+}
+
+/// Why a relay does not listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// No address was given.
+    #[error("no address to listen at")]
+    NoAddress,
+    /// The operating system does not let it. The address is the relay's own, from its configuration.
+    #[error("cannot listen at {address} over {transport}")]
+    Bind {
+        /// Where.
+        address: SocketAddr,
+        /// `UDP` or `TCP`.
+        transport: &'static str,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// TLS could not be set up.
+    #[error("TLS could not be set up")]
+    SetUp(#[from] IdentityError),
+}
+
+/// Takes connections over QUIC and over TLS on TCP, at the same port numbers.
+///
+/// Handshakes run in tasks of this listener; dropped, it stops them and closes all its QUIC connections.
+#[derive(Debug)]
+pub struct Listener {
+    ready: mpsc::Receiver<Connection>,
+    acceptors: JoinSet<()>,
+    endpoints: Vec<Endpoint>,
+    addresses: Vec<SocketAddr>,
+    places: Arc<Semaphore>,
+    connections_max: u32,
+    stop: watch::Sender<bool>,
+}
+
+impl Listener {
+    /// Listens at every one of `addresses`, over UDP and TCP. IPv4 and IPv6 need one each: an IPv6 address takes IPv6 only.
+    /// Port 0 asks for any port that both have free. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub fn bind(
+        network: &dyn Network,
+        clock: &Arc<dyn Clock>,
+        identity: &RelayIdentity,
+        secrets: &EndpointSecrets,
+        addresses: &[SocketAddr],
+        options: &ListenOptions,
+    ) -> Result<Self, ListenError> {
+        if addresses.is_empty() {
+            return Err(ListenError::NoAddress);
+        }
+        let (finished, ready) = mpsc::channel(CONNECTIONS_READY_MAX);
+        let (stop, stopped) = watch::channel(false);
+        let connections_max = usize::try_from(options.connections_max)
+            .map_or(Semaphore::MAX_PERMITS, |max| max.min(Semaphore::MAX_PERMITS));
+        let places = Arc::new(Semaphore::new(connections_max));
+        let door = Door {
+            places: Arc::clone(&places),
+            connections_max,
+            handshake_timeout: options.handshake_timeout,
+            finished,
+            stopped,
+        };
+        let tls = TlsAcceptor::from(Arc::new(identity.server_config()?));
+        let quic = transport::relay(identity.server_config()?, secrets, clock)?;
+        let mut listener = Self {
+            ready,
+            acceptors: JoinSet::new(),
+            endpoints: Vec::new(),
+            addresses: Vec::new(),
+            places,
+            connections_max: options.connections_max,
+            stop,
+        };
+        for address in addresses {
+            let (tcp, udp) = bind_both(network, *address)?;
+            let local = local(&*tcp, *address)?;
+            let config = transport::endpoint(Some(&secrets.reset_key), options.rng_seed);
+            let endpoint = Endpoint::new_with_abstract_socket(config, Some(quic.clone()), udp, Arc::new(TokioRuntime))
+                .map_err(bind_error(local, "UDP"))?;
+            listener.acceptors.spawn(door.clone().take_quic(endpoint.clone()));
+            listener.acceptors.spawn(door.clone().take_tcp(tcp, tls.clone()));
+            listener.endpoints.push(endpoint);
+            listener.addresses.push(local);
+        }
+        Ok(listener)
+    }
+
+    /// Returns the addresses it listens at, with the ports it was given.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Returns how many connections there are, handshakes among them.
+    pub fn connections(&self) -> usize {
+        let max = usize::try_from(self.connections_max).unwrap_or(usize::MAX);
+        max.saturating_sub(self.places.available_permits())
+    }
+
+    /// Waits for the next connection whose handshake is over; `None` after [`stop`](Self::stop). Dropping the answer before
+    /// it comes loses no connection.
+    pub async fn accept(&mut self) -> Option<Connection> {
+        self.ready.recv().await
+    }
+
+    /// Takes no more connections: new ones are refused, unfinished handshakes end. Those that were taken go on.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Stops, waits up to `grace` for every connection to be dropped, and closes what is left. Returns whether all had ended
+    /// by themselves.
+    pub async fn shut_down(mut self, grace: Duration) -> bool {
+        self.stop();
+        self.ready.close();
+        while self.ready.recv().await.is_some() {}
+        let all = Arc::clone(&self.places).acquire_many_owned(self.connections_max);
+        let drained = timeout(grace, all).await.is_ok();
+        for endpoint in &self.endpoints {
+            endpoint.close(quic_code(Code::DRAINING), &[]);
+        }
+        let said = async {
+            for endpoint in &self.endpoints {
+                endpoint.wait_idle().await;
+            }
+        };
+        // Whoever did not hear it notices by itself.
+        let _ = timeout(CLOSE_LINGER, said).await;
+        self.acceptors.shutdown().await;
+        drained
+    }
+}
+
+/// What every acceptor needs.
+#[derive(Debug, Clone)]
+struct Door {
+    places: Arc<Semaphore>,
+    connections_max: usize,
+    handshake_timeout: Duration,
+    finished: mpsc::Sender<Connection>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Door {
+    async fn take_quic(mut self, endpoint: Endpoint) {
+        let mut handshakes = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = until_stopped(&mut self.stopped) => break,
+                Some(_) = handshakes.join_next() => {}
+                incoming = endpoint.accept() => match incoming {
+                    Some(incoming) => self.admit_quic(incoming, &mut handshakes),
+                    None => return,
+                },
+            }
+        }
+        handshakes.shutdown().await;
+        drop(self);
+        // A refusal sends a device to its next home at once; silence would cost it the whole time-out.
+        while let Some(incoming) = endpoint.accept().await {
+            incoming.refuse();
+        }
+    }
+
+    fn admit_quic(&self, incoming: Incoming, handshakes: &mut JoinSet<()>) {
+        let Some(place) = self.place() else {
+            return incoming.refuse();
+        };
+        let crowded = self.places.available_permits() < self.connections_max / CONNECTIONS_FREE_UNPROVEN_PARTS;
+        if crowded && !incoming.remote_address_validated() {
+            // INVARIANT: an address that is not validated may be asked to retry, so quinn takes it; else it is refused.
+            let _ = incoming.retry();
+            return;
+        }
+        let door = self.clone();
+        handshakes.spawn(async move {
+            if let Ok(Ok(connection)) = timeout(door.handshake_timeout, incoming).await {
+                door.hand_over(Connection::quic(connection, None, Some(place)).ok())
+                    .await;
+            }
+        });
+    }
+
+    async fn take_tcp(mut self, mut listener: Box<dyn ByteListener>, tls: TlsAcceptor) {
+        let mut handshakes = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = until_stopped(&mut self.stopped) => break,
+                Some(_) = handshakes.join_next() => {}
+                accepted = listener.accept() => match accepted {
+                    Ok(stream) => self.admit_tcp(stream, &tls, &mut handshakes),
+                    Err(_) => sleep(ACCEPT_PAUSE).await,
+                },
+            }
+        }
+        handshakes.shutdown().await;
+    }
+
+    fn admit_tcp(&self, stream: Box<dyn ByteStream>, tls: &TlsAcceptor, handshakes: &mut JoinSet<()>) {
+        let Some(place) = self.place() else { return };
+        let (door, handshake) = (self.clone(), tls.accept(stream));
+        handshakes.spawn(async move {
+            if let Ok(Ok(stream)) = timeout(door.handshake_timeout, handshake).await {
+                door.hand_over(Connection::tls(stream.into(), Some(place)).ok()).await;
+            }
+        });
+    }
+
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    async fn hand_over(&self, connection: Option<Connection>) {
+        if let Some(connection) = connection {
+            // An error: the listener is gone, and the connection with it.
+            let _ = self.finished.send(connection).await;
+        }
+    }
+}
+
+/// Waits until the listener stops, or is gone.
+async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+type Bound = (Box<dyn ByteListener>, Arc<dyn quinn::AsyncUdpSocket>);
+
+/// Binds TCP and UDP at one port. If any port will do, several are tried.
+fn bind_both(network: &dyn Network, address: SocketAddr) -> Result<Bound, ListenError> {
+    let mut tries = if address.port() == 0 { PORT_TRIES_MAX } else { 1 };
+    loop {
+        tries -= 1;
+        let tcp = network.listen(address).map_err(bind_error(address, "TCP"))?;
+        let local = local(&*tcp, address)?;
+        match network.bind_udp(local) {
+            Ok(udp) => return Ok((tcp, udp)),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            Err(error) => return Err(bind_error(local, "UDP")(error)),
+        }
+    }
+}
+
+fn local(tcp: &dyn ByteListener, asked: SocketAddr) -> Result<SocketAddr, ListenError> {
+    tcp.local_addr().map_err(bind_error(asked, "TCP"))
+}
+
+fn bind_error(address: SocketAddr, transport: &'static str) -> impl FnOnce(io::Error) -> ListenError {
+    move |source| ListenError::Bind {
+        address,
+        transport,
+        source,
+    }
+}
