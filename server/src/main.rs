@@ -1,1 +1,5 @@
-fn main() {}
+//! The relay's program.
+
+fn main() -> std::process::ExitCode {
+    zajil_relay::cli::main()
+}

@@ -1,0 +1,337 @@
+//! Control frames of a pair: contents out, contents in (P4.10, P5).
+
+use zajil_proto::durable::Durable;
+use zajil_proto::ids::{MailboxId, ParcelId};
+use zajil_proto::limits::CONTROL_UNACKNOWLEDGED_MAX;
+use zajil_proto::parcel::Class;
+use zajil_proto::random;
+use zajil_proto::sealing::contents::{
+    Acknowledgement, Content, Receipt, ReceiptState, decode_contents, encode_contents,
+};
+use zajil_proto::sealing::control::{ControlFrame, FrameSize, open_control, seal_control};
+use zajil_proto::sealing::seal::Destination;
+use zajil_proto::sealing::{RING, ReceivedSession};
+use zajil_proto::time::{Lifetime, Minute};
+
+use super::api::{Failure, NoteMark, Receipts};
+use super::model::{Cargo, Control, Granted, KnownSession, Stage};
+use super::state::Device;
+use crate::limits::{LATER_MINUTES_MAX, LATER_MINUTES_MIN};
+use crate::store::Batch;
+
+/// Bytes of contents in one frame of ours: the small one. Only later issues need the large one.
+const CONTENTS_BYTES: usize = FrameSize::Small.contents_bytes_max();
+
+impl Device {
+    /// Seals `contents` for a contact, with the receipts and the acknowledgement owed to them; durable with `batch`.
+    ///
+    /// Does nothing for a contact without keys.
+    pub(crate) fn tell(
+        &mut self,
+        batch: &mut Batch,
+        key: u32,
+        contents: &[Content],
+        now: Minute,
+    ) -> Result<(), Failure> {
+        let mut rows = Vec::new();
+        for content in contents {
+            rows.push(encode_contents(core::slice::from_ref(content), CONTENTS_BYTES).map_err(internal)?);
+        }
+        let Some(contact) = self.contacts.get_mut(&key) else { return Ok(()) };
+        let Some(control) = &mut contact.control else { return Ok(()) };
+        let only_acknowledges = contents.is_empty() && contact.owed.is_empty() && control.pending.is_empty();
+        for chunk in contact.owed.chunks(RECEIPTS_PER_CONTENT_MAX) {
+            let receipts = chunk.iter().map(|(note, heard)| Receipt {
+                note: *note,
+                state: if *heard { ReceiptState::Heard } else { ReceiptState::Delivered },
+            });
+            rows.push(encode_contents(&[Content::Receipts(receipts.collect())], CONTENTS_BYTES).map_err(internal)?);
+        }
+        contact.owed.clear();
+        contact.due = None;
+        if control.owes_acknowledgement {
+            let content = Content::Acknowledgement(Acknowledgement { next: control.expected, bitmap: control.held });
+            rows.push(encode_contents(&[content], CONTENTS_BYTES).map_err(internal)?);
+            control.owes_acknowledgement = false;
+        }
+        control.pending.append(&mut rows);
+        self.flush_pending(batch, key, only_acknowledges, now)?;
+        self.put_contact(batch, key)
+    }
+
+    /// Seals what is pending into as few frames as it fits, while fewer than 32 are unacknowledged.
+    fn flush_pending(
+        &mut self,
+        batch: &mut Batch,
+        key: u32,
+        only_acknowledges: bool,
+        now: Minute,
+    ) -> Result<(), Failure> {
+        let mut unacknowledged = self.outgoing.values().filter(|outgoing| {
+            outgoing.contact == key && matches!(outgoing.cargo, Cargo::Frame { only_acknowledges: false, .. })
+        });
+        let mut room = CONTROL_UNACKNOWLEDGED_MAX.saturating_sub(unacknowledged.by_ref().count());
+        while room > 0 {
+            let Some(contact) = self.contacts.get_mut(&key) else { return Ok(()) };
+            let (Some(control), Some(peer)) = (&mut contact.control, &contact.peer) else { return Ok(()) };
+            let row = merge(&mut control.pending);
+            if row.is_empty() {
+                return Ok(());
+            }
+            let message = control.olm.encrypt(&row).map_err(internal)?;
+            let frame = ControlFrame { number: control.next, message };
+            control.next = control.next.saturating_add(1);
+            let destination = Destination { to: &peer.writer, lifetime: Lifetime::LONGEST };
+            let parcel =
+                seal_control(RING, &mut self.random, &control.outer.current, destination, &frame, FrameSize::Small)
+                    .map_err(internal)?;
+            let Some(home) = peer.homes.as_slice().first().cloned() else { return Ok(()) };
+            let cargo = Cargo::Frame { number: frame.number, only_acknowledges };
+            self.put_sealed(batch, key, home, cargo, parcel, now)?;
+            room -= 1;
+        }
+        Ok(())
+    }
+
+    /// Seals what is owed and due by now, for every contact.
+    pub(crate) fn tell_what_is_due(&mut self, now: Minute) -> Result<(), Failure> {
+        let due: Vec<u32> =
+            self.contacts.iter().filter(|(_, c)| c.due.is_some_and(|due| due <= now)).map(|(key, _)| *key).collect();
+        for key in due {
+            let mut batch = Batch::new();
+            self.tell(&mut batch, key, &[], now)?;
+            self.commit(batch)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that something is owed to a contact: told at once, or within hours and together with whatever goes there earlier.
+    pub(crate) fn owe(&mut self, key: u32, at_once: bool, now: Minute) {
+        let [a, b]: [u8; 2] = random::bytes(&mut self.random);
+        let spread = u32::from(u16::from_be_bytes([a, b])) % (LATER_MINUTES_MAX - LATER_MINUTES_MIN);
+        let Some(contact) = self.contacts.get_mut(&key) else { return };
+        let later = Minute(now.0.saturating_add(LATER_MINUTES_MIN + spread));
+        let due = if at_once { now } else { later };
+        contact.due = Some(contact.due.map_or(due, |before| before.min(due)));
+    }
+
+    /// Opens the control frames that are whole, in order of their numbers. Returns the parcels that may be released.
+    pub(crate) fn take_frames(&mut self, mailbox: &MailboxId, now: Minute) -> Result<Vec<Durable<ParcelId>>, Failure> {
+        let mut frames = Vec::new();
+        let mut released = Vec::new();
+        let candidates: Vec<(ParcelId, u32)> = self
+            .incoming
+            .iter()
+            .filter(|(_, incoming)| incoming.mailbox == *mailbox && incoming.closed && !incoming.spent)
+            .filter(|(_, incoming)| incoming.header().is_some_and(|header| header.class() == Class::Control))
+            .map(|(id, incoming)| (*id, incoming.contact))
+            .collect();
+        for (id, key) in candidates {
+            let body = self.incoming_body(&id)?;
+            let Some(control) = self.contacts.get(&key).and_then(|contact| contact.control.as_ref()) else { continue };
+            if let Ok((frame, which)) = open_control(RING, control.outer.accepted(), &id, &body) {
+                frames.push((frame.number, id, key, frame, which));
+            }
+        }
+        frames.sort_by_key(|(number, ..)| *number);
+        for (_, id, key, frame, which) in frames {
+            released.push(self.take_frame(&id, key, &frame, which, now)?);
+        }
+        Ok(released)
+    }
+
+    fn take_frame(
+        &mut self,
+        id: &ParcelId,
+        key: u32,
+        frame: &ControlFrame,
+        which: usize,
+        now: Minute,
+    ) -> Result<Durable<ParcelId>, Failure> {
+        let mut batch = Batch::new();
+        self.delete_incoming(&mut batch, id)?;
+        let mut contents = Vec::new();
+        if let Some(contact) = self.contacts.get_mut(&key)
+            && let Some(control) = &mut contact.control
+            && control.note_number(frame.number)
+        {
+            // What does not decrypt or decode never will: it is let go, and its number counts as come.
+            let decrypted = control.olm.decrypt(&frame.message).ok();
+            contents = decrypted.and_then(|bytes| decode_contents(&bytes).ok()).unwrap_or_default();
+            if which == 0 {
+                control.outer.settle();
+            }
+            contact.news = Some(now);
+            if contents.iter().any(|content| !matches!(content, Content::Acknowledgement(_))) {
+                control.owes_acknowledgement = true;
+            }
+        }
+        let owes = contents.iter().any(|content| !matches!(content, Content::Acknowledgement(_)));
+        if owes {
+            let at_once = self.contacts.get(&key).is_some_and(|c| c.confirmed && c.receipts == Receipts::AtOnce);
+            self.owe(key, at_once, now);
+        }
+        for content in contents {
+            self.take_content(&mut batch, key, content, now)?;
+        }
+        self.put_contact(&mut batch, key)?;
+        Ok(self.commit(batch)?.map(|()| *id))
+    }
+
+    pub(crate) fn take_content(
+        &mut self,
+        batch: &mut Batch,
+        key: u32,
+        content: Content,
+        now: Minute,
+    ) -> Result<(), Failure> {
+        match content {
+            Content::Session(grant) => {
+                let number = self.sessions.range((key, 0)..=(key, u32::MAX)).next_back().map_or(0, |((_, n), _)| n + 1);
+                let known = self.sessions.range((key, 0)..=(key, u32::MAX)).any(|(_, known)| {
+                    known.session.verify_key == grant.verify_key
+                });
+                let own = self.contacts.get(&key).is_some_and(|contact| contact.own.mailbox() == grant.mailbox);
+                if !known && own {
+                    let session = ReceivedSession::from_grant(&grant);
+                    let known = KnownSession { contact: key, number, session, used: Vec::new() };
+                    self.sessions.insert((key, number), known);
+                    self.put_session(batch, (key, number))?;
+                }
+            }
+            Content::Acknowledgement(acknowledgement) => {
+                let gone: Vec<ParcelId> = self
+                    .outgoing
+                    .iter()
+                    .filter(|(_, outgoing)| outgoing.contact == key)
+                    .filter(|(_, outgoing)| match outgoing.cargo {
+                        Cargo::Frame { number, .. } => acknowledgement.holds(number),
+                        _ => false,
+                    })
+                    .map(|(id, _)| *id)
+                    .collect();
+                for id in gone {
+                    self.delete_outgoing(batch, &id);
+                }
+                self.flush_pending(batch, key, false, now)?;
+            }
+            Content::Receipts(receipts) => {
+                for receipt in receipts {
+                    self.take_receipt(batch, key, &receipt)?;
+                }
+            }
+            Content::PairingAnswer(nonce) => self.take_answer(key, &nonce),
+            Content::SlotGrant(grant) => {
+                if let Some(contact) = self.contacts.get_mut(&key) {
+                    let same = contact.granted.as_ref().is_some_and(|granted| granted.grant.slot() == grant.slot());
+                    if !same {
+                        contact.granted = Some(Granted {
+                            grant: *grant,
+                            newest: None,
+                            observed: None,
+                            checked: None,
+                            relay_is_older: false,
+                            links: Vec::new(),
+                        });
+                    }
+                }
+            }
+            Content::SlotRevoked(slot) => {
+                if let Some(contact) = self.contacts.get_mut(&key)
+                    && contact.granted.as_ref().is_some_and(|granted| granted.grant.slot() == slot)
+                {
+                    contact.granted = None;
+                }
+            }
+            Content::Homes(mailbox, homes) => {
+                if let Some(peer) = self.contacts.get_mut(&key).and_then(|contact| contact.peer.as_mut())
+                    && peer.writer.mailbox() == mailbox
+                {
+                    peer.homes = homes;
+                }
+            }
+            // What later versions of this program will act on: read, acknowledged, and without effect today.
+            Content::SessionWanted(_)
+            | Content::Renewal(..)
+            | Content::RenewalPrekey(..)
+            | Content::AudienceGrant(_)
+            | Content::RosterLink(_)
+            | Content::FurtherDevice(_)
+            | Content::NoteWithdrawn(_)
+            | Content::DigitsConfirmed
+            | Content::WordHead(_)
+            | Content::OuterKeyInUse(_) => {}
+        }
+        Ok(())
+    }
+
+    fn take_receipt(&mut self, batch: &mut Batch, key: u32, receipt: &Receipt) -> Result<(), Failure> {
+        let mark = match receipt.state {
+            ReceiptState::Delivered => NoteMark::Delivered,
+            ReceiptState::Heard => NoteMark::Heard,
+        };
+        let found = self
+            .notes
+            .iter_mut()
+            .find(|(_, note)| note.outgoing && note.contact == key && note.id == receipt.note);
+        let Some((number, note)) = found else { return Ok(()) };
+        let (number, parcel) = (*number, note.parcel);
+        if note.mark < mark || note.mark == NoteMark::Expired {
+            note.mark = mark;
+        }
+        self.put_note(batch, number)?;
+        self.delete_outgoing(batch, &parcel);
+        Ok(())
+    }
+
+    fn take_answer(&mut self, key: u32, nonce: &zajil_proto::keys::Secret) {
+        let Some(contact) = self.contacts.get_mut(&key) else { return };
+        if let Stage::Replied { replier, .. } = &contact.stage
+            && let Ok(digits) = replier.accept_answer(nonce)
+        {
+            contact.digits = Some(digits.to_string());
+            contact.stage = Stage::Paired;
+        }
+    }
+}
+
+impl Control {
+    /// Notes that a frame has come; `false` if it had come before.
+    fn note_number(&mut self, number: u32) -> bool {
+        let Some(ahead) = number.checked_sub(self.expected) else { return false };
+        if ahead == 0 {
+            self.expected = self.expected.saturating_add(1);
+            while self.held & 1 == 1 {
+                self.held >>= 1;
+                self.expected = self.expected.saturating_add(1);
+            }
+            self.held >>= 1;
+            return true;
+        }
+        // Further ahead than the bitmap reaches: its acknowledgement waits, the frame counts.
+        let Some(bit) = 1_u32.checked_shl(ahead - 1) else { return true };
+        let new = self.held & bit == 0;
+        self.held |= bit;
+        new
+    }
+}
+
+/// Receipts in one content: nine bytes each, within a small frame.
+const RECEIPTS_PER_CONTENT_MAX: usize = 30;
+
+/// Takes as many encoded contents from the front as one frame holds.
+fn merge(pending: &mut Vec<Vec<u8>>) -> Vec<u8> {
+    let mut row: Vec<u8> = Vec::new();
+    while let Some(next) = pending.first() {
+        if row.len() + next.len() > CONTENTS_BYTES {
+            break;
+        }
+        row.extend(pending.remove(0));
+    }
+    row
+}
+
+/// Something our own limits exclude failed all the same: said plainly, nothing is lost.
+pub(crate) fn internal(error: impl std::fmt::Display) -> Failure {
+    Failure::Store(error.to_string())
+}

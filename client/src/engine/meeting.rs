@@ -1,0 +1,605 @@
+//! One meeting of this device with one relay: what to ask, and what to do with what comes. Decides; touches no socket.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use zajil_proto::durable::Durable;
+use zajil_proto::ids::{Epoch, MailboxId, ParcelId, ReadTag, SlotId};
+use zajil_proto::keys::{SigningKey, VerifyingKey};
+use zajil_proto::limits::INVITATION_HOURS;
+use zajil_proto::parcel::{Class, Travel};
+use zajil_proto::sealing::{HomeRelay, MailboxOwner};
+use zajil_proto::sealing::pairing::PairingSecrets;
+use zajil_proto::session::client::{Arrived, Asked, ClientCommand, ClientEvent, HeldState, Offer, Registering, Room};
+use zajil_proto::time::Minute;
+use zajil_proto::wire::{Code, Precision, Scope, Welcome};
+
+use super::api::{Failure, NoteMark, WaitReason};
+use super::model::{Cargo, Incoming, KnownRelay, Stage, decode_word};
+use super::state::{Device, segment_key};
+use super::words::{Shown, precision};
+use crate::store::{Batch, Kind};
+
+/// A meeting under way.
+pub(crate) struct Meeting {
+    relay: HomeRelay,
+    epoch: Option<Epoch>,
+    proven: BTreeSet<[u8; 16]>,
+    registering: BTreeSet<[u8; 16]>,
+    watched: BTreeSet<MailboxId>,
+    drained: BTreeSet<MailboxId>,
+    offered: BTreeSet<ParcelId>,
+    words: BTreeSet<(SlotId, u64)>,
+    asked: BTreeSet<SlotId>,
+    dropping: BTreeSet<[u8; 16]>,
+    commands: Vec<ClientCommand>,
+    /// Pairings that failed, with what to tell.
+    pub(crate) failed: BTreeMap<u32, Failure>,
+    /// Slots that were answered.
+    pub(crate) seen: BTreeSet<SlotId>,
+    /// Notes that came whole.
+    pub(crate) received: u32,
+    /// Notes that were stored.
+    pub(crate) stored: u32,
+    /// Bytes that came.
+    pub(crate) bytes_in: u64,
+    /// Why the relay refused to register, if it did.
+    pub(crate) not_admitted: bool,
+}
+
+impl Meeting {
+    pub(crate) fn new(relay: HomeRelay) -> Self {
+        Self {
+            relay,
+            epoch: None,
+            proven: BTreeSet::new(),
+            registering: BTreeSet::new(),
+            watched: BTreeSet::new(),
+            drained: BTreeSet::new(),
+            offered: BTreeSet::new(),
+            words: BTreeSet::new(),
+            asked: BTreeSet::new(),
+            dropping: BTreeSet::new(),
+            commands: Vec::new(),
+            failed: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            received: 0,
+            stored: 0,
+            bytes_in: 0,
+            not_admitted: false,
+        }
+    }
+
+    /// Returns whether the relay has answered.
+    pub(crate) const fn is_welcomed(&self) -> bool {
+        self.epoch.is_some()
+    }
+
+    /// Returns whether all that was asked has been answered.
+    pub(crate) fn is_idle(&self, device: &Device) -> bool {
+        let offered = self.offered.iter().any(|id| {
+            device.outgoing.get(id).is_some_and(|outgoing| outgoing.stored.is_none() && outgoing.waits.is_none())
+        });
+        self.is_welcomed()
+            && self.registering.is_empty()
+            && self.dropping.is_empty()
+            && self.words.is_empty()
+            && self.watched.iter().all(|mailbox| self.drained.contains(mailbox))
+            && self.asked.iter().all(|slot| self.seen.contains(slot))
+            && !offered
+    }
+
+    /// Asks for whatever is due and has not been asked for in this meeting. `ask_seen`: contacts whose slots to ask about.
+    pub(crate) fn plan(
+        &mut self,
+        device: &Device,
+        ask_seen: &BTreeSet<u32>,
+    ) -> Result<Vec<ClientCommand>, Failure> {
+        let Some(epoch) = self.epoch else { return Ok(Vec::new()) };
+        if device.profile.home.key == self.relay.key {
+            self.plan_home(device, epoch)?;
+        }
+        self.plan_pairings(device)?;
+        for key in ask_seen {
+            if let Some(granted) = device.contacts.get(key).and_then(|contact| contact.granted.as_ref())
+                && granted.grant.homes.as_slice().iter().any(|home| home.key == self.relay.key)
+                && self.asked.insert(granted.grant.slot())
+            {
+                self.prove(Scope::Slot, granted.grant.write_key, &granted.grant.read_key());
+                self.commands.push(ClientCommand::GetSeen { slot: granted.grant.slot() });
+            }
+        }
+        self.plan_offers(device, epoch)?;
+        Ok(std::mem::take(&mut self.commands))
+    }
+
+    /// What only the home is asked: mailboxes to make and watch, words to leave, what is over to drop.
+    fn plan_home(&mut self, device: &Device, epoch: Epoch) -> Result<(), Failure> {
+        for contact in device.contacts.values() {
+            if let Some(secret) = &contact.retired {
+                let secrets = PairingSecrets::of(secret);
+                for owner in [&secrets.invitation, &secrets.reply] {
+                    self.drop_it(Scope::Mailbox, owner);
+                }
+            }
+            if let Stage::Invited { inviter, .. } = &contact.stage {
+                let secrets = PairingSecrets::of(&inviter.link.secret);
+                if contact.registered != Some(epoch) {
+                    self.register_mailbox(device, &secrets.invitation, None);
+                    self.register_mailbox(device, &secrets.reply, Some(1));
+                }
+                self.watch(device, &secrets.reply)?;
+            }
+            let has_mailbox = matches!(
+                contact.stage,
+                Stage::Invited { .. } | Stage::Replied { .. } | Stage::Paired
+            );
+            if has_mailbox {
+                if contact.registered != Some(epoch) {
+                    self.register_mailbox(device, &contact.own, None);
+                }
+                self.watch(device, &contact.own)?;
+            }
+            if let Some(slot) = &contact.slot {
+                let id = slot.owner.slot().0;
+                self.prove(Scope::Slot, slot.owner.write_key.public(), &slot.owner.read_key);
+                if slot.registered != Some(epoch) && self.registering.insert(id) {
+                    let registering = Registering {
+                        scope: Scope::Slot,
+                        write_key: slot.owner.write_key.public(),
+                        read_tag: slot.owner.read_tag(),
+                        parcels_max: None,
+                        room: Room::Usual,
+                        valid_hours: None,
+                        precision: precision(slot.precision),
+                        homes: Vec::new(),
+                        admission: device.profile.admission.clone(),
+                    };
+                    self.commands.push(ClientCommand::Register(Box::new(registering)));
+                }
+                let word = slot.newest.as_deref().and_then(decode_word);
+                if let Some(word) = word.filter(|_| !slot.stored || slot.registered != Some(epoch))
+                    && self.words.insert((slot.owner.slot(), word.version))
+                {
+                    let write_key = Some(slot.owner.write_key.clone());
+                    self.commands.push(ClientCommand::PutWord { word, write_key });
+                }
+            }
+        }
+        for slot in &device.profile.dropped_slots {
+            self.prove(Scope::Slot, slot.write_key.public(), &slot.read_key);
+            if self.dropping.insert(slot.slot().0) {
+                self.commands.push(ClientCommand::Drop { scope: Scope::Slot, id: slot.slot().0 });
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches what the links of others lead to, where this relay is their home.
+    fn plan_pairings(&mut self, device: &Device) -> Result<(), Failure> {
+        for contact in device.contacts.values() {
+            if let Stage::Fetching { link, .. } = &contact.stage
+                && link.home.key == self.relay.key
+            {
+                self.watch(device, &PairingSecrets::of(&link.secret).invitation)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn plan_offers(&mut self, device: &Device, epoch: Epoch) -> Result<(), Failure> {
+        let mut turns: BTreeMap<u32, u32> = BTreeMap::new();
+        let due: Vec<ParcelId> = device
+            .outgoing
+            .iter()
+            .filter(|(_, outgoing)| outgoing.home.key == self.relay.key)
+            .filter(|(_, outgoing)| outgoing.stored.is_none_or(|(stored, _)| stored != epoch))
+            .filter(|(id, _)| !self.offered.contains(*id))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            let Some(outgoing) = device.outgoing.get(&id) else { continue };
+            let contact = device.contacts.get(&outgoing.contact);
+            // Put on another lane may overtake Register: what goes into a mailbox of our own waits until that is made.
+            if outgoing.cargo == Cargo::Invitation && contact.is_none_or(|contact| contact.registered != Some(epoch)) {
+                continue;
+            }
+            let Some(parcel) = device.sealed(&id)? else { continue };
+            let turn = turns.entry(outgoing.contact).or_default();
+            let offer = Offer {
+                parcel,
+                travel: Travel::default(),
+                from: 0,
+                opens_waiting: matches!(outgoing.cargo, Cargo::Frame { .. } | Cargo::Reply),
+                age: 0,
+                turn: *turn,
+            };
+            *turn = turn.saturating_add(u32::from(matches!(outgoing.cargo, Cargo::Note(_))));
+            self.offered.insert(id);
+            self.commands.push(ClientCommand::Offer(Box::new(offer)));
+        }
+        Ok(())
+    }
+
+    fn prove(&mut self, scope: Scope, write_key: VerifyingKey, read_key: &SigningKey) {
+        let id = scope.id(&write_key, &ReadTag::of(&read_key.public()));
+        if self.proven.insert(id) {
+            self.commands.push(ClientCommand::Prove { scope, write_key, read_key: read_key.clone() });
+        }
+    }
+
+    fn register_mailbox(&mut self, device: &Device, owner: &MailboxOwner, parcels_max: Option<u16>) {
+        self.prove(Scope::Mailbox, owner.write_key.public(), &owner.read_key);
+        if self.registering.insert(owner.mailbox().0) {
+            let registering = Registering {
+                scope: Scope::Mailbox,
+                write_key: owner.write_key.public(),
+                read_tag: owner.read_tag(),
+                parcels_max,
+                room: Room::Usual,
+                valid_hours: parcels_max.map(|_| INVITATION_HOURS),
+                precision: Precision::Off,
+                homes: Vec::new(),
+                admission: device.profile.admission.clone(),
+            };
+            self.commands.push(ClientCommand::Register(Box::new(registering)));
+        }
+    }
+
+    fn watch(&mut self, device: &Device, owner: &MailboxOwner) -> Result<(), Failure> {
+        let mailbox = owner.mailbox();
+        self.prove(Scope::Mailbox, owner.write_key.public(), &owner.read_key);
+        if !self.watched.insert(mailbox) {
+            return Ok(());
+        }
+        let mut held = Vec::new();
+        for (id, incoming) in device.incoming.iter().filter(|(_, incoming)| incoming.mailbox == mailbox) {
+            let Some(header) = incoming.header() else { continue };
+            let state = if incoming.closed {
+                HeldState::Whole
+            } else {
+                let resumed = incoming.resumed(&device.incoming_body(id)?);
+                HeldState::Partial { header: Box::new(header), resumed }
+            };
+            held.push((*id, state));
+        }
+        self.commands.push(ClientCommand::Watch { mailbox, live: true, held });
+        Ok(())
+    }
+
+    fn drop_it(&mut self, scope: Scope, owner: &MailboxOwner) {
+        self.prove(scope, owner.write_key.public(), &owner.read_key);
+        let id = scope.id(&owner.write_key.public(), &owner.read_tag());
+        if self.dropping.insert(id) {
+            self.commands.push(ClientCommand::Drop { scope, id });
+        }
+    }
+
+    /// Does what one event asks for. What is to be said in answer comes with the next [`Meeting::plan`].
+    pub(crate) fn take(&mut self, device: &mut Device, event: ClientEvent, now: Minute) -> Result<(), Failure> {
+        match event {
+            ClientEvent::Welcomed(welcome) => self.welcomed(device, &welcome, now),
+            ClientEvent::Answered { asked, code } => self.answered(device, asked, code),
+            ClientEvent::Progress { id, durable } => {
+                if let Some(outgoing) = device.outgoing.get_mut(&id) {
+                    outgoing.durable = durable;
+                }
+                Ok(())
+            }
+            ClientEvent::Stored { id } => self.stored(device, &id, now),
+            ClientEvent::Refused { id, code } => self.refused(device, &id, code),
+            ClientEvent::Arriving { mailbox, header, .. } => {
+                if let Some(contact) = device.contact_of(&mailbox) {
+                    device.incoming.entry(header.id()).or_insert_with(|| Incoming {
+                        contact,
+                        mailbox,
+                        header: header.as_bytes().to_vec(),
+                        chain: zajil_proto::parcel::MarkChain::new(&header).state(),
+                        held: 0,
+                        closed: false,
+                        note: None,
+                        spent: false,
+                    });
+                }
+                Ok(())
+            }
+            ClientEvent::Body(arrived) => self.arrived(device, &arrived, now),
+            ClientEvent::Cut { id, to } => device.cut_incoming(&id, to),
+            ClientEvent::Drained { mailbox } => self.mailbox_drained(device, mailbox, now),
+            ClientEvent::Seen { slot, word, observation, links } => {
+                self.seen.insert(slot);
+                let shown = Shown { word: word.as_deref(), observation: observation.as_deref(), links: &links };
+                device.take_seen(&self.relay.key, &slot, &shown, now)
+            }
+            ClientEvent::Released { .. } | ClientEvent::Links(_) | ClientEvent::Closed { .. } => Ok(()),
+        }
+    }
+
+    fn welcomed(&mut self, device: &mut Device, welcome: &Welcome, now: Minute) -> Result<(), Failure> {
+        self.epoch = Some(welcome.epoch);
+        let trusted = welcome.clock_trust > 0;
+        let off = i64::from(now.0) - i64::from(welcome.minute.0);
+        let relay = KnownRelay {
+            address: self.relay.address.as_str().to_owned(),
+            reached: Some(now),
+            clock_off_minutes: trusted.then_some(off),
+        };
+        device.save_relay(self.relay.key, relay)?;
+        // Both clocks must agree that a lifetime is over: one that jumps ahead delays nothing and loses nothing.
+        device.expire_outgoing(&self.relay.key, Minute(now.0.min(welcome.minute.0)))
+    }
+
+    fn answered(&mut self, device: &mut Device, asked: Asked, code: Code) -> Result<(), Failure> {
+        match asked {
+            Asked::Register { id, .. } => {
+                self.registering.remove(&id);
+                if code != Code::OK {
+                    self.not_admitted = true;
+                    return Ok(());
+                }
+                self.registered(device, &id)
+            }
+            Asked::Word { slot, version } => {
+                self.words.remove(&(slot, version));
+                if code == Code::OK { device.word_stored(&slot, version) } else { Ok(()) }
+            }
+            Asked::Drop { id, .. } => {
+                self.dropping.remove(&id);
+                device.dropped(&id)
+            }
+            Asked::Seen { slot } => {
+                self.seen.insert(slot);
+                Ok(())
+            }
+            Asked::Withdraw { .. } | Asked::Release { .. } => Ok(()),
+        }
+    }
+
+    /// Notes which of a contact's mailboxes and slots the relay has; a contact is registered once all of its mailboxes are.
+    fn registered(&mut self, device: &mut Device, id: &[u8; 16]) -> Result<(), Failure> {
+        let Some(epoch) = self.epoch else { return Ok(()) };
+        let mut changed = None;
+        for (key, contact) in &mut device.contacts {
+            let mut ids = vec![contact.own.mailbox().0];
+            if let Stage::Invited { inviter, .. } = &contact.stage {
+                let secrets = PairingSecrets::of(&inviter.link.secret);
+                ids.extend([secrets.invitation.mailbox().0, secrets.reply.mailbox().0]);
+            }
+            if ids.contains(id) && !ids.iter().any(|id| self.registering.contains(id)) {
+                contact.registered = Some(epoch);
+                changed = Some(*key);
+            }
+            if let Some(slot) = &mut contact.slot
+                && slot.owner.slot().0 == *id
+            {
+                slot.registered = Some(epoch);
+                changed = Some(*key);
+            }
+        }
+        changed.map_or(Ok(()), |key| device.save_contact(key))
+    }
+
+    fn stored(&mut self, device: &mut Device, id: &ParcelId, now: Minute) -> Result<(), Failure> {
+        let Some(epoch) = self.epoch else { return Ok(()) };
+        let Some(outgoing) = device.outgoing.get_mut(id) else { return Ok(()) };
+        outgoing.stored = Some((epoch, now));
+        outgoing.durable = outgoing.length;
+        outgoing.waits = None;
+        let (cargo, key) = (outgoing.cargo.clone(), outgoing.contact);
+        let mut batch = Batch::new();
+        device.put_outgoing(&mut batch, id)?;
+        match cargo {
+            Cargo::Note(number) => {
+                self.stored = self.stored.saturating_add(1);
+                if let Some(note) = device.notes.get_mut(&number)
+                    && note.mark == NoteMark::OnDevice
+                {
+                    note.mark = NoteMark::AtRelay;
+                    device.put_note(&mut batch, number)?;
+                }
+            }
+            Cargo::Frame { only_acknowledges: true, .. } => device.delete_outgoing(&mut batch, id),
+            Cargo::Reply => {
+                if let Some(contact) = device.contacts.get_mut(&key)
+                    && let Stage::Replied { stored, .. } = &mut contact.stage
+                {
+                    *stored = true;
+                    device.put_contact(&mut batch, key)?;
+                }
+            }
+            Cargo::Frame { .. } | Cargo::Invitation => {}
+        }
+        device.commit(batch)?;
+        Ok(())
+    }
+
+    fn refused(&mut self, device: &mut Device, id: &ParcelId, code: Code) -> Result<(), Failure> {
+        let Some(outgoing) = device.outgoing.get_mut(id) else { return Ok(()) };
+        outgoing.waits = Some(reason(code));
+        if outgoing.cargo != Cargo::Reply {
+            return Ok(());
+        }
+        // The reply mailbox takes one parcel, and goes with the invitation: somebody else was first, or it is too late.
+        let key = outgoing.contact;
+        let failure = match code {
+            Code::MAILBOX_FULL => Failure::LinkUsed,
+            Code::OVER | Code::NOT_HERE => Failure::LinkExpired,
+            _ => return Ok(()),
+        };
+        self.failed.insert(key, failure);
+        device.forget(key)
+    }
+
+    fn arrived(&mut self, device: &mut Device, arrived: &Arrived, now: Minute) -> Result<(), Failure> {
+        let length = u64::try_from(arrived.bytes.len()).unwrap_or(u64::MAX);
+        self.bytes_in = self.bytes_in.saturating_add(length);
+        let Some(incoming) = device.incoming.get_mut(&arrived.id) else { return Ok(()) };
+        if incoming.closed {
+            return Ok(());
+        }
+        incoming.chain = arrived.chain;
+        incoming.held = arrived.offset.saturating_add(u32::try_from(length).unwrap_or(u32::MAX));
+        incoming.closed = arrived.closed;
+        let key = incoming.contact;
+        let class = incoming.header().map(|header| header.class());
+        let mut batch = Batch::new();
+        if !arrived.bytes.is_empty() {
+            batch.put(Kind::IncomingBody, &segment_key(&arrived.id, arrived.offset), arrived.bytes.clone());
+        }
+        device.put_incoming(&mut batch, &arrived.id)?;
+        let durable = device.commit(batch)?.map(|()| arrived.id);
+        match class {
+            Some(Class::Control) if arrived.closed => self.control_arrived(device, durable, arrived, key, now),
+            Some(Class::Text | Class::Voice) => {
+                if let Some(durable) = device.take_note(&arrived.id, now)? {
+                    self.received = self.received.saturating_add(1);
+                    self.release(arrived.mailbox, vec![durable]);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn control_arrived(
+        &mut self,
+        device: &mut Device,
+        durable: Durable<ParcelId>,
+        arrived: &Arrived,
+        key: u32,
+        now: Minute,
+    ) -> Result<(), Failure> {
+        let Some(header) = device.incoming.get(&arrived.id).and_then(Incoming::header) else { return Ok(()) };
+        let pairing = device.contacts.get(&key).filter(|contact| contact.own.mailbox() != arrived.mailbox);
+        match pairing.map(|contact| &contact.stage) {
+            Some(Stage::Fetching { .. }) => {
+                // Not released: the same link, opened again after a lost reply, must still find its invitation.
+                if let Err(failure) = device.answer_invitation(key, &arrived.id, &header, now) {
+                    self.failed.insert(key, failure);
+                    device.forget(key)?;
+                }
+                Ok(())
+            }
+            Some(Stage::Invited { .. }) => {
+                let released = device.take_reply(key, &arrived.id, &header, now)?;
+                self.release(arrived.mailbox, vec![released]);
+                device.unlock_notes(now)?;
+                // Frames that came before the reply was taken can be opened now.
+                let own = device.contacts.get(&key).map(|contact| contact.own.mailbox());
+                own.map_or(Ok(()), |own| self.take_frames(device, own, now))
+            }
+            _ => {
+                self.release(arrived.mailbox, vec![durable]);
+                if self.drained.contains(&arrived.mailbox) { self.take_frames(device, arrived.mailbox, now) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn mailbox_drained(&mut self, device: &mut Device, mailbox: MailboxId, now: Minute) -> Result<(), Failure> {
+        self.drained.insert(mailbox);
+        self.take_frames(device, mailbox, now)?;
+        let fetching = device.contacts.iter().find_map(|(key, contact)| match &contact.stage {
+            Stage::Fetching { link, .. } if PairingSecrets::of(&link.secret).invitation.mailbox() == mailbox => {
+                Some(*key)
+            }
+            _ => None,
+        });
+        if let Some(key) = fetching {
+            // Nothing behind the link: its inviter has taken a reply and dropped it, or its seven days are over.
+            self.failed.insert(key, Failure::LinkUsed);
+            device.forget(key)?;
+        }
+        Ok(())
+    }
+
+    fn take_frames(&mut self, device: &mut Device, mailbox: MailboxId, now: Minute) -> Result<(), Failure> {
+        let released = device.take_frames(&mailbox, now)?;
+        if !released.is_empty() {
+            self.release(mailbox, released);
+            device.unlock_notes(now)?;
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, mailbox: MailboxId, ids: Vec<Durable<ParcelId>>) {
+        self.commands.push(ClientCommand::Release { mailbox, ids });
+    }
+}
+
+impl Device {
+    /// Drops what an incoming body holds after `to`: its author never vouched for it.
+    fn cut_incoming(&mut self, id: &ParcelId, to: u32) -> Result<(), Failure> {
+        let mut body = self.incoming_body(id)?;
+        body.truncate(usize::try_from(to).unwrap_or(usize::MAX));
+        let Some(incoming) = self.incoming.get_mut(id) else { return Ok(()) };
+        incoming.held = incoming.held.min(to);
+        let mut batch = Batch::new();
+        for key in self.store.keys_prefix(Kind::IncomingBody, &id.0)? {
+            batch.delete(Kind::IncomingBody, &key);
+        }
+        if !body.is_empty() {
+            batch.put(Kind::IncomingBody, &segment_key(id, 0), body);
+        }
+        self.put_incoming(&mut batch, id)?;
+        self.commit(batch)?;
+        Ok(())
+    }
+
+    /// Lets go of parcels that nobody fetched within their lifetime, and says so on their notes.
+    fn expire_outgoing(&mut self, relay: &VerifyingKey, now: Minute) -> Result<(), Failure> {
+        let expired: Vec<ParcelId> = self
+            .outgoing
+            .iter()
+            .filter(|(_, outgoing)| outgoing.home.key == *relay)
+            .filter(|(_, outgoing)| {
+                let lifetime = u32::from(outgoing.lifetime().hours()) * 60;
+                outgoing.stored.is_some_and(|(_, since)| now.0.saturating_sub(since.0) >= lifetime)
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in expired {
+            let Some(outgoing) = self.outgoing.get(&id) else { continue };
+            let mut batch = Batch::new();
+            if let Cargo::Note(number) = outgoing.cargo
+                && let Some(note) = self.notes.get_mut(&number)
+                && note.mark < NoteMark::Delivered
+            {
+                note.mark = NoteMark::Expired;
+                self.put_note(&mut batch, number)?;
+            }
+            self.delete_outgoing(&mut batch, &id);
+            self.commit(batch)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a relay has dropped a mailbox or slot.
+    fn dropped(&mut self, id: &[u8; 16]) -> Result<(), Failure> {
+        let mut batch = Batch::new();
+        self.profile.dropped_slots.retain(|slot| slot.slot().0 != *id);
+        self.put_profile(&mut batch)?;
+        let retired = self.contacts.iter().find_map(|(key, contact)| {
+            let secret = contact.retired.as_ref()?;
+            (PairingSecrets::of(secret).reply.mailbox().0 == *id).then_some(*key)
+        });
+        // The reply mailbox is dropped after the invitation: with its answer both are gone.
+        if let Some(key) = retired {
+            if let Some(contact) = self.contacts.get_mut(&key) {
+                contact.retired = None;
+            }
+            self.put_contact(&mut batch, key)?;
+        }
+        self.commit(batch)?;
+        Ok(())
+    }
+}
+
+/// Says why a refused parcel waits.
+const fn reason(code: Code) -> WaitReason {
+    match code {
+        Code::NOT_HERE | Code::OVER => WaitReason::NotHere,
+        Code::MAILBOX_FULL => WaitReason::MailboxFull,
+        Code::RELAY_FULL => WaitReason::RelayFull,
+        Code::BUSY => WaitReason::Busy,
+        _ => WaitReason::Refused,
+    }
+}

@@ -1,0 +1,288 @@
+//! The device's state in memory, and the only way it changes: a batch that the store has made durable.
+
+use std::collections::BTreeMap;
+
+use zajil_proto::durable::Durable;
+use zajil_proto::ids::{MailboxId, ParcelId};
+use zajil_proto::keys::VerifyingKey;
+use zajil_proto::parcel::SealedParcel;
+use zajil_proto::random::Random;
+use zajil_proto::sealing::HomeRelay;
+use zajil_proto::sealing::pairing::PairingSecrets;
+use zajil_proto::time::Minute;
+
+use super::api::Failure;
+use super::model::{
+    Cargo, Contact, Incoming, KnownRelay, KnownSession, Note, Outgoing, Profile, Stage, encode_marks,
+};
+use crate::limits::OUTBOX_BYTES_MAX;
+use crate::store::{Batch, DeviceStore, Kind, Records, StoreError};
+
+/// Everything this device knows.
+pub(crate) struct Device {
+    pub(crate) store: Box<dyn DeviceStore>,
+    pub(crate) random: Box<dyn Random + Send>,
+    pub(crate) profile: Profile,
+    pub(crate) contacts: BTreeMap<u32, Contact>,
+    pub(crate) notes: BTreeMap<u32, Note>,
+    pub(crate) outgoing: BTreeMap<ParcelId, Outgoing>,
+    pub(crate) incoming: BTreeMap<ParcelId, Incoming>,
+    pub(crate) sessions: BTreeMap<(u32, u32), KnownSession>,
+    pub(crate) relays: BTreeMap<VerifyingKey, KnownRelay>,
+}
+
+impl std::fmt::Debug for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Device(..)")
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full { .. } => Self::DiskFull,
+            other => Self::Store(other.to_string()),
+        }
+    }
+}
+
+/// The one record of kind [`Kind::Profile`].
+pub(crate) const PROFILE_KEY: &[u8] = b"profile";
+
+/// Returns the store key of a numbered record.
+pub(crate) const fn number_key(number: u32) -> [u8; 4] {
+    number.to_be_bytes()
+}
+
+fn number_of(key: &[u8]) -> Option<u32> {
+    key.try_into().ok().map(u32::from_be_bytes)
+}
+
+fn session_key(contact: u32, number: u32) -> Vec<u8> {
+    [number_key(contact), number_key(number)].concat()
+}
+
+/// Returns the store key of the segment of an incoming body at `offset`.
+pub(crate) fn segment_key(id: &ParcelId, offset: u32) -> Vec<u8> {
+    [id.0.as_slice(), &offset.to_be_bytes()].concat()
+}
+
+impl Device {
+    /// Writes a new profile into an empty store.
+    pub(crate) fn create(
+        store: Box<dyn DeviceStore>,
+        random: Box<dyn Random + Send>,
+        profile: Profile,
+    ) -> Result<Self, Failure> {
+        let mut device = Self {
+            store,
+            random,
+            profile,
+            contacts: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            relays: BTreeMap::new(),
+        };
+        let mut batch = Batch::new();
+        device.put_profile(&mut batch)?;
+        device.commit(batch)?;
+        Ok(device)
+    }
+
+    /// Reads everything from a store that has a profile; `None` if it has none.
+    pub(crate) fn open(store: Box<dyn DeviceStore>, random: Box<dyn Random + Send>) -> Result<Option<Self>, Failure> {
+        let Some(profile) = store.record::<Profile>(PROFILE_KEY)? else { return Ok(None) };
+        let numbered = |key: Vec<u8>| number_of(&key);
+        let contacts = store.records::<Contact>()?.into_iter().filter_map(|(k, v)| Some((numbered(k)?, v))).collect();
+        let notes = store.records::<Note>()?.into_iter().filter_map(|(k, v)| Some((numbered(k)?, v))).collect();
+        let parcel = |key: Vec<u8>| key.try_into().ok().map(ParcelId);
+        let outgoing = store.records::<Outgoing>()?.into_iter().filter_map(|(k, v)| Some((parcel(k)?, v))).collect();
+        let incoming = store.records::<Incoming>()?.into_iter().filter_map(|(k, v)| Some((parcel(k)?, v))).collect();
+        let sessions = store.records::<KnownSession>()?.into_iter().map(|(_, v)| ((v.contact, v.number), v)).collect();
+        let relay = |key: Vec<u8>| key.try_into().ok().map(VerifyingKey);
+        let relays = store.records::<KnownRelay>()?.into_iter().filter_map(|(k, v)| Some((relay(k)?, v))).collect();
+        Ok(Some(Self { store, random, profile, contacts, notes, outgoing, incoming, sessions, relays }))
+    }
+
+    /// Makes a batch durable.
+    pub(crate) fn commit(&mut self, batch: Batch) -> Result<Durable<()>, Failure> {
+        Ok(self.store.commit(batch)?)
+    }
+
+    pub(crate) fn put_profile(&self, batch: &mut Batch) -> Result<(), Failure> {
+        batch.put_record(PROFILE_KEY, &self.profile)?;
+        Ok(())
+    }
+
+    pub(crate) fn put_contact(&self, batch: &mut Batch, key: u32) -> Result<(), Failure> {
+        if let Some(contact) = self.contacts.get(&key) {
+            batch.put_record(&number_key(key), contact)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn put_note(&self, batch: &mut Batch, number: u32) -> Result<(), Failure> {
+        if let Some(note) = self.notes.get(&number) {
+            batch.put_record(&number_key(number), note)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn put_session(&self, batch: &mut Batch, key: (u32, u32)) -> Result<(), Failure> {
+        if let Some(session) = self.sessions.get(&key) {
+            batch.put_record(&session_key(key.0, key.1), session)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn put_outgoing(&self, batch: &mut Batch, id: &ParcelId) -> Result<(), Failure> {
+        if let Some(outgoing) = self.outgoing.get(id) {
+            batch.put_record(&id.0, outgoing)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn put_incoming(&self, batch: &mut Batch, id: &ParcelId) -> Result<(), Failure> {
+        if let Some(incoming) = self.incoming.get(id) {
+            batch.put_record(&id.0, incoming)?;
+        }
+        Ok(())
+    }
+
+    /// Saves one contact on its own.
+    pub(crate) fn save_contact(&mut self, key: u32) -> Result<(), Failure> {
+        let mut batch = Batch::new();
+        self.put_contact(&mut batch, key)?;
+        self.commit(batch)?;
+        Ok(())
+    }
+
+    /// Notes how a relay was found.
+    pub(crate) fn save_relay(&mut self, key: VerifyingKey, relay: KnownRelay) -> Result<(), Failure> {
+        let mut batch = Batch::new();
+        batch.put_record(&key.0, &relay)?;
+        self.relays.insert(key, relay);
+        self.commit(batch)?;
+        Ok(())
+    }
+
+    /// Adds a sealed parcel to the outbox; durable with `batch`.
+    pub(crate) fn put_sealed(
+        &mut self,
+        batch: &mut Batch,
+        contact: u32,
+        home: HomeRelay,
+        cargo: Cargo,
+        parcel: SealedParcel,
+        now: Minute,
+    ) -> Result<ParcelId, Failure> {
+        let id = parcel.header.id();
+        let outgoing = Outgoing {
+            contact,
+            home,
+            cargo,
+            header: parcel.header.as_bytes().to_vec(),
+            marks: encode_marks(&parcel.marks),
+            length: u32::try_from(parcel.body.len()).unwrap_or(u32::MAX),
+            durable: 0,
+            stored: None,
+            waits: None,
+            sealed_at: now,
+        };
+        batch.put_record(&id.0, &outgoing)?;
+        batch.put(Kind::OutgoingBody, &id.0, parcel.body);
+        self.outgoing.insert(id, outgoing);
+        Ok(id)
+    }
+
+    /// Lets an outgoing parcel go; durable with `batch`.
+    pub(crate) fn delete_outgoing(&mut self, batch: &mut Batch, id: &ParcelId) {
+        self.outgoing.remove(id);
+        batch.delete(Kind::Outgoing, &id.0).delete(Kind::OutgoingBody, &id.0);
+    }
+
+    /// Lets an incoming parcel go; durable with `batch`.
+    pub(crate) fn delete_incoming(&mut self, batch: &mut Batch, id: &ParcelId) -> Result<(), Failure> {
+        self.incoming.remove(id);
+        batch.delete(Kind::Incoming, &id.0);
+        for key in self.store.keys_prefix(Kind::IncomingBody, &id.0)? {
+            batch.delete(Kind::IncomingBody, &key);
+        }
+        Ok(())
+    }
+
+    /// Reads an outgoing parcel back as it was sealed.
+    pub(crate) fn sealed(&self, id: &ParcelId) -> Result<Option<SealedParcel>, Failure> {
+        let Some(outgoing) = self.outgoing.get(id) else { return Ok(None) };
+        let (Some(header), Some(body)) = (outgoing.header(), self.store.get(Kind::OutgoingBody, &id.0)?) else {
+            return Ok(None);
+        };
+        Ok(Some(SealedParcel { header, body: body.to_vec(), marks: outgoing.marks() }))
+    }
+
+    /// Reads all that is held of an incoming body.
+    pub(crate) fn incoming_body(&self, id: &ParcelId) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        for (_, segment) in self.store.scan_prefix(Kind::IncomingBody, &id.0)? {
+            body.extend_from_slice(&segment);
+        }
+        Ok(body)
+    }
+
+    /// Returns bytes that wait in the outbox, stored ones included.
+    pub(crate) fn outbox_bytes(&self) -> u64 {
+        self.outgoing.values().map(|outgoing| u64::from(outgoing.length)).sum()
+    }
+
+    /// Refuses new work before an old promise would break.
+    pub(crate) fn check_outbox(&self, more: usize) -> Result<(), Failure> {
+        let more = u64::try_from(more).unwrap_or(u64::MAX);
+        if self.outbox_bytes().saturating_add(more) > OUTBOX_BYTES_MAX { Err(Failure::OutboxFull) } else { Ok(()) }
+    }
+
+    /// Finds a contact by name.
+    pub(crate) fn contact_named(&self, name: &str) -> Result<u32, Failure> {
+        let name = name.trim();
+        if let Some((key, _)) = self.contacts.iter().find(|(_, contact)| contact.name == name) {
+            return Ok(*key);
+        }
+        let folded = name.to_lowercase();
+        let nearest = self
+            .contacts
+            .values()
+            .find(|contact| contact.name.to_lowercase() == folded || contact.name.to_lowercase().starts_with(&folded))
+            .map(|contact| contact.name.clone());
+        Err(Failure::UnknownContact { name: name.to_owned(), nearest })
+    }
+
+    /// Finds the contact whose mailbox on this device's home is `mailbox`.
+    pub(crate) fn contact_of(&self, mailbox: &MailboxId) -> Option<u32> {
+        self.contacts.iter().find_map(|(key, contact)| {
+            let own = contact.own.mailbox() == *mailbox;
+            let pairing = match &contact.stage {
+                Stage::Invited { inviter, .. } => {
+                    PairingSecrets::of(&inviter.link.secret).reply.mailbox() == *mailbox
+                }
+                Stage::Fetching { link, .. } => PairingSecrets::of(&link.secret).invitation.mailbox() == *mailbox,
+                Stage::Replied { .. } | Stage::Paired | Stage::Over => false,
+            };
+            (own || pairing).then_some(*key)
+        })
+    }
+
+    /// Takes the next contact key.
+    pub(crate) fn take_contact_key(&mut self) -> u32 {
+        let key = self.profile.next_contact;
+        self.profile.next_contact = key.saturating_add(1);
+        key
+    }
+
+    /// Takes the next note number.
+    pub(crate) fn take_note_number(&mut self) -> u32 {
+        let number = self.profile.next_note;
+        self.profile.next_note = number.saturating_add(1);
+        number
+    }
+}

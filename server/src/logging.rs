@@ -1,0 +1,74 @@
+//! What reaches the log: this program's own events, and nobody else's. A filter in code, not an environment variable: quinn-udp
+//! prints a peer's address at WARN, and no setting may let that through.
+
+use std::io::IsTerminal;
+
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterFn, LevelFilter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Layer, Registry};
+
+use crate::config::LogLevel;
+
+impl From<LogLevel> for LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        Self::from_level(match level {
+            LogLevel::Error => Level::ERROR,
+            LogLevel::Warn => Level::WARN,
+            LogLevel::Info => Level::INFO,
+            LogLevel::Debug => Level::DEBUG,
+            LogLevel::Trace => Level::TRACE,
+        })
+    }
+}
+
+/// Returns whether an event may be logged: only those of our own crates.
+pub fn is_ours(metadata: &Metadata<'_>) -> bool {
+    let root = metadata.target().split("::").next().unwrap_or_default();
+    matches!(root, "zajil_relay" | "zajil_net" | "zajil_proto")
+}
+
+/// Makes the subscriber that writes to `writer`.
+pub fn subscriber<W>(level: LogLevel, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
+{
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours).without_time();
+    Registry::default().with(lines.with_filter(LevelFilter::from(level)).with_filter(FilterFn::new(is_ours)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn events_of_other_crates_never_reach_the_log_at_any_level() {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        tracing::subscriber::with_default(subscriber(LogLevel::Trace, move || writer.clone()), || {
+            tracing::error!(target: "quinn_udp", "sendmsg error: 203.0.113.9:4433");
+            tracing::error!(target: "zajil_relay_impostor", "not ours");
+            tracing::trace!(target: "zajil_relay::run", "ours");
+        });
+        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("ours") && !text.contains("203.0.113.9") && !text.contains("not ours"), "{text}");
+    }
+}

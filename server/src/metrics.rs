@@ -1,0 +1,51 @@
+//! Counts of what happened since the start: no labels that could tell one person from another.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Counters by name, shared by all sessions.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Sessions open now.
+    open: AtomicU64,
+    counts: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Metrics {
+    /// Adds one to the counter `name`.
+    pub fn count(&self, name: &'static str) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(name).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// Notes a session for as long as the returned value lives.
+    pub fn session(&self) -> OpenSession<'_> {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        self.count("sessions_opened");
+        OpenSession { open: &self.open }
+    }
+
+    /// Returns how many sessions are open.
+    pub fn sessions_open(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Returns all counters that have moved.
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// One open session; dropping it notes its end.
+#[derive(Debug)]
+pub struct OpenSession<'a> {
+    open: &'a AtomicU64,
+}
+
+impl Drop for OpenSession<'_> {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
