@@ -151,8 +151,9 @@ mod tests {
             // In the middle, away from the edges that the filter sees as steps.
             for (n, sample) in sound.iter().enumerate().skip(4_000).take(40_000) {
                 let expected = (std::f32::consts::TAU * 100.0 * n as f32 / 48_000.0).sin();
+                // 3 samples of shift, 60 µs, which odd lengths of the filter give, are 0.04.
                 assert!(
-                    (sample - expected).abs() < 0.01,
+                    (sample - expected).abs() < 0.05,
                     "{rate}: sample {n} is {sample}, expected {expected}"
                 );
             }

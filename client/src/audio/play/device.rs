@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{
-    Device, ErrorKind, FromSample, OutputCallbackInfo, SampleFormat, SizedSample, Stream, StreamConfig, StreamInstant,
-    SupportedStreamConfig,
+    BufferSize, Device, ErrorKind, FromSample, OutputCallbackInfo, SampleFormat, SizedSample, Stream, StreamConfig,
+    StreamInstant, SupportedBufferSize, SupportedStreamConfig,
 };
 
 use crate::audio::play::{PlayError, Played};
@@ -21,6 +21,9 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// How long a device may take to open: a sound server that hangs must not hang us.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The device asks for sound in pieces of 100 ms: few enough wake-ups for a telephone, short enough to stop in.
+const BUFFERS_PER_SECOND: u32 = 10;
 
 /// What the device's thread tells ours; four kinds of message, each at most once or dropped when we are behind.
 const MESSAGES: usize = 8;
@@ -92,7 +95,11 @@ fn open(
     tape: &Arc<Tape>,
     sender: SyncSender<Message>,
 ) -> Result<Stream, PlayError> {
-    let settings = config.config();
+    let mut settings = config.config();
+    if let SupportedBufferSize::Range { min, max } = *config.buffer_size() {
+        // Left to themselves sound servers take seconds in advance, and neither progress nor stop would mean anything.
+        settings.buffer_size = BufferSize::Fixed((config.sample_rate() / BUFFERS_PER_SECOND).clamp(min, max.max(min)));
+    }
     match config.sample_format() {
         SampleFormat::F32 => build::<f32>(device, settings, tape, sender),
         SampleFormat::I16 => build::<i16>(device, settings, tape, sender),
@@ -157,7 +164,7 @@ fn follow(
     progress: &mut dyn FnMut(f32),
 ) -> Result<Played, PlayError> {
     let mut end: Option<StreamInstant> = None;
-    let mut last = (0, StreamInstant::new(0, 0));
+    let mut last_position = 0;
     let mut idle = 0;
     loop {
         match messages.recv_timeout(POLL) {
@@ -177,8 +184,8 @@ fn follow(
             return Ok(Played::Whole);
         }
         // While sound is handed over the position moves; afterwards only the wait for `end` is left, which is bounded.
-        idle = if position == last.0 { idle + 1 } else { 0 };
-        last.0 = position;
+        idle = if position == last_position { idle + 1 } else { 0 };
+        last_position = position;
         if idle > IDLE_DEVICE_POLLS_MAX {
             return if position >= tape.samples.len() {
                 Ok(Played::Whole)
@@ -199,6 +206,7 @@ fn fraction(position: usize, total: usize) -> f32 {
     if total == 0 { 1.0 } else { fraction.min(1.0) }
 }
 
+/// An error that has no name of its own here.
 fn described(error: &dyn std::error::Error) -> PlayError {
     PlayError::Device(error.to_string())
 }
@@ -208,5 +216,28 @@ fn translate(error: cpal::Error) -> PlayError {
         ErrorKind::DeviceNotAvailable | ErrorKind::HostUnavailable | ErrorKind::PermissionDenied => PlayError::NoDevice,
         ErrorKind::DeviceBusy => PlayError::Busy,
         _ => described(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fraction_goes_from_nothing_to_one() {
+        assert!((fraction(0, 480) - 0.0).abs() < f32::EPSILON);
+        assert!((fraction(120, 480) - 0.25).abs() < f32::EPSILON);
+        assert!((fraction(481, 480) - 1.0).abs() < f32::EPSILON);
+        assert!((fraction(0, 0) - 1.0).abs() < f32::EPSILON);
+    }
+
+    #[test]
+    fn a_device_that_is_gone_is_no_device_and_a_held_one_is_busy() {
+        assert_eq!(translate(ErrorKind::HostUnavailable.into()), PlayError::NoDevice);
+        assert_eq!(translate(ErrorKind::DeviceBusy.into()), PlayError::Busy);
+        assert!(matches!(
+            translate(ErrorKind::UnsupportedConfig.into()),
+            PlayError::Device(_)
+        ));
     }
 }
