@@ -85,11 +85,7 @@ impl Batch {
 
     /// Refuses what is above a limit by itself; what depends on the values that stand is the engine's to check.
     pub(super) fn checked(self) -> Result<Vec<Change>, StoreError> {
-        within(
-            "the number of changes in a batch",
-            self.changes.len(),
-            BATCH_OPERATIONS_MAX,
-        )?;
+        within("the number of changes in a batch", self.changes.len(), BATCH_OPERATIONS_MAX)?;
         let mut bytes = 0_usize;
         for change in &self.changes {
             let value = match &change.operation {
@@ -116,8 +112,6 @@ pub(super) const fn within(what: &'static str, got: usize, limit: usize) -> Resu
 /// Shows how many changes, never which: keys are ids and values are secrets.
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch")
-            .field("changes", &self.changes.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Batch").field("changes", &self.changes.len()).finish_non_exhaustive()
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rusqlite::ErrorCode;
+
 use super::Kind;
 
 /// Why the device store could not be made, opened, read or written.
@@ -37,6 +39,14 @@ pub enum StoreError {
     /// The passphrase is not the one of this store.
     #[error("the passphrase is wrong; try again")]
     WrongPassphrase,
+    /// The passphrase of a new store is empty.
+    #[error("the passphrase is empty; choose four words or ten digits")]
+    NoPassphrase,
+    /// These parameters of Argon2id are not possible.
+    #[error(
+        "this cost of a passphrase is not possible; memory is 8 KiB for each lane to 1 GiB, passes and lanes are 1 to 64"
+    )]
+    Cost,
     /// The key file is not where it was said to be.
     #[error("the key file is not there; without it the store cannot be opened")]
     NoKeyFile,
@@ -102,6 +112,28 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Sorts an error of SQLite. Its text is not kept: it may hold a path.
+    pub(super) fn from_sqlite(doing: &'static str, error: &rusqlite::Error) -> Self {
+        let damaged = Self::Corrupt { what: "its database" };
+        let rusqlite::Error::SqliteFailure(failure, _) = error else {
+            // Everything else is a value of another type or number than we ever write.
+            return damaged;
+        };
+        match failure.code {
+            ErrorCode::DiskFull => Self::Full,
+            ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Self::ReadOnly,
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
+            // `Unknown` is a statement that does not fit the schema. Ours are fixed, so the schema is not ours.
+            ErrorCode::DatabaseCorrupt
+            | ErrorCode::NotADatabase
+            | ErrorCode::ConstraintViolation
+            | ErrorCode::TypeMismatch
+            | ErrorCode::TooBig
+            | ErrorCode::Unknown => damaged,
+            _ => Self::Database { doing, code: failure.extended_code },
+        }
+    }
+
     /// Sorts an error of the file system. The error itself is not kept: its text may hold a path.
     pub(super) fn from_io(doing: &'static str, error: &io::Error) -> Self {
         match error.kind() {

@@ -63,10 +63,7 @@ impl MemoryDisk {
         }
         disk.is_open = true;
         disk.life = disk.life.wrapping_add(1);
-        Ok(MemoryStore {
-            disk: self.clone(),
-            life: disk.life,
-        })
+        Ok(MemoryStore { disk: self.clone(), life: disk.life })
     }
 
     /// Cuts the power: what was committed stays, the open store answers [`StoreError::Closed`] from now on, and the disk can be
@@ -129,11 +126,7 @@ impl MemoryStore {
 
     fn alive(&self) -> Result<MutexGuard<'_, Disk>, StoreError> {
         let disk = self.disk.lock();
-        if disk.is_open && disk.life == self.life {
-            Ok(disk)
-        } else {
-            Err(StoreError::Closed)
-        }
+        if disk.is_open && disk.life == self.life { Ok(disk) } else { Err(StoreError::Closed) }
     }
 }
 
@@ -255,10 +248,7 @@ fn apply(records: &BTreeMap<(u8, Vec<u8>), Held>, changes: Vec<Change>) -> Resul
 
 fn appended(before: Option<Held>, bytes: &[u8]) -> Result<Held, StoreError> {
     let Some(before) = before else {
-        return Ok(Held {
-            value: Zeroizing::new(bytes.to_vec()),
-            parts: 1,
-        });
+        return Ok(Held { value: Zeroizing::new(bytes.to_vec()), parts: 1 });
     };
     let parts = before.parts.saturating_add(1);
     let length = before.value.len().saturating_add(bytes.len());

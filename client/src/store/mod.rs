@@ -4,23 +4,60 @@
 //! a commit that returned survives a power cut, one that did not return is there whole or not at all. Nothing else may say that
 //! a thing is durable: [`DeviceStore::commit`] is the only place on a device where a [`Durable`] begins (rules 1 and 3).
 //!
-//! Two engines mean the same: [`MemoryStore`] for tests and the simulated world; one conformance suite runs against both
-//! (`client/tests/store_conformance.rs`).
+//! Two engines mean the same: [`SqliteStore`] in the files of a home, [`MemoryStore`] for tests and the simulated world. One
+//! conformance suite runs against both (`client/tests/store_conformance.rs`).
+//!
+//! # The files of a home, format 1
+//!
+//! Numbers are big-endian; `seal(key, nonce, text)` is ChaCha20-Poly1305 (RFC 8439) with what is named as context.
+//!
+//! - `lock`: empty; the program that has it locked (`flock`) has the home.
+//! - `key`, or wherever the person keeps it: the key file, 32 random bytes. Not there if the store has a passphrase.
+//! - `keys`: `"zajilkey" ‖ version u8 = 1 ‖ method u8 ‖ store id 16 ‖ salt 16 ‖ memory KiB u32 ‖ passes u32 ‖ lanes u32 ‖ eras u16 ‖
+//!   eras × (number u32 ‖ nonce 12 ‖ sealed era key 48) ‖ SHA-256 of all before, first 8`. Method 1 is a key file (memory, passes,
+//!   lanes are 0), 2 a passphrase. The *top key* is `HKDF-SHA256(salt, secret, "zajil store 1 top")`, where the secret is the key
+//!   file, or `Argon2id(passphrase, salt, memory, passes, lanes)`; it seals each era key, context `"zajil store 1 era" ‖ the 54
+//!   bytes up to lanes ‖ number`. Eras rise; records are written in the last. The file is replaced whole (write, fsync, rename,
+//!   fsync of the directory) and is written last when a store is made: without it there is no store.
+//! - `records.db`, with `records.db-wal` while open or after a crash: SQLite, `application_id` "ZAJ1", `user_version` 1.
+//!   - `store`: one row, the store id of `keys`.
+//!   - `record (id, head, body)`: one row for what was put and one for each append since. Each write draws a *record key*;
+//!     `head = seal(record key, 0, kind u8 ‖ part u16 ‖ body length u32 ‖ key length u8 ‖ key, zeros to 64)`,
+//!     `body = seal(record key, 1, value)`, context `"zajil store 1 head"` or `"… body"`, zeros to 20, `‖ era u32 ‖ id u32`.
+//!   - `key_page (id, wraps)`: 63 wraps for the rows `63 × id …`, after 512 zero bytes. A wrap is `era u32 ‖ nonce 12 ‖ sealed record
+//!     key 48`, sealed by the era key, context `"zajil store 1 key"`, zeros to 20, `‖ era ‖ id`; zeros if there is no such row.
+//!
+//! Deleting destroys keys. SQLite moves the cells of its b-trees and, even with `secure_delete`, leaves copies where they were;
+//! so wrapped record keys lie beyond the first 489 bytes of a blob, in an overflow page: those stay where they are,
+//! and a wrap is wiped where it stands. What a page or the log still holds of an old row has no key after a
+//! [`scrub`](DeviceStore::scrub). Names of records are nowhere in the files but in sealed heads: not even keyed hashes of them,
+//! which would outlive the record in such copies; the price is that opening reads every head (not the bodies).
+//!
+//! Not promised: that flash memory forgets what a file no longer holds; that sizes and numbers of rows tell nothing; that a
+//! file put back from an older copy is noticed; that a log damaged after a crash keeps the commits behind the damage.
 
 mod batch;
+mod database;
 mod error;
+mod home;
+mod index;
+mod keys;
 mod kind;
 mod memory;
 mod record;
+mod seal;
+mod sqlite;
 
 use zajil_proto::durable::Durable;
 use zeroize::Zeroizing;
 
 pub use batch::Batch;
 pub use error::StoreError;
+pub use keys::{Argon2Cost, Method, Passphrase, Protection, Unlock};
 pub use kind::Kind;
 pub use memory::{Fault, MemoryDisk, MemoryStore};
 pub use record::{Record, Records};
+pub use sqlite::SqliteStore;
 
 /// The bytes of a record, wiped from memory when dropped.
 pub type Value = Zeroizing<Vec<u8>>;
@@ -60,7 +97,7 @@ pub trait DeviceStore: Send {
     /// [`StoreError::Closed`].
     fn count(&self, kind: Kind) -> Result<usize, StoreError>;
 
-    /// Bytes of keys and values of this kind, before sealing. The files are larger: about 170 bytes a part, and whole pages.
+    /// Bytes of keys and values of this kind, before sealing. The files are larger: about 270 bytes a part, and whole pages.
     ///
     /// # Errors
     /// [`StoreError::Closed`].

@@ -47,9 +47,7 @@ pub trait Records: DeviceStore {
     /// As [`Records::record`]; the first one that cannot be read ends it.
     fn records_prefix<T: Record>(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, T)>, StoreError> {
         let rows = self.scan_prefix(T::KIND, prefix)?;
-        rows.into_iter()
-            .map(|(key, value)| Ok((key, decode(&value)?)))
-            .collect()
+        rows.into_iter().map(|(key, value)| Ok((key, decode(&value)?))).collect()
     }
 }
 

@@ -1,0 +1,328 @@
+//! The key file and the `keys` file: from what a person has or knows to the era keys.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use ring::digest::{SHA256, digest};
+use ring::hkdf::{HKDF_SHA256, Salt};
+use zajil_proto::codec::Reader;
+use zajil_proto::keys::Secret;
+use zajil_proto::random::{self, Random};
+use zeroize::Zeroizing;
+
+use super::batch::within;
+use super::seal::{Era, WRAPPED_KEY_BYTES, unwrap, wrap};
+use super::{StoreError, home};
+use crate::limits::{ARGON2_LANES_MAX, ARGON2_MEMORY_KIB_MAX, ARGON2_PASSES_MAX, PASSPHRASE_BYTES_MAX, STORE_KEYS_MAX};
+
+const MAGIC: [u8; 8] = *b"zajilkey";
+const VERSION: u8 = 1;
+/// `magic 8 ‖ version u8 ‖ method u8 ‖ store id 16 ‖ salt 16 ‖ memory u32 ‖ passes u32 ‖ lanes u32`.
+const HEADER_BYTES: usize = 8 + 1 + 1 + 16 + 16 + 12;
+const CHECK_BYTES: usize = 8;
+const ENTRY_BYTES: usize = 4 + WRAPPED_KEY_BYTES;
+/// The longest file that can be one of ours; more is not read.
+const FILE_BYTES_MAX: usize = HEADER_BYTES + 2 + STORE_KEYS_MAX * ENTRY_BYTES + CHECK_BYTES;
+const DAMAGED: StoreError = StoreError::Corrupt { what: "its keys file" };
+
+/// A passphrase: wiped when dropped, does not print. Its bytes count as typed; nothing is normalised.
+#[derive(Clone)]
+pub struct Passphrase(Zeroizing<String>);
+
+impl Passphrase {
+    /// Takes a passphrase of 1 to 1 024 bytes. How good it is, is not judged here.
+    ///
+    /// # Errors
+    /// [`StoreError::NoPassphrase`] if it is empty, [`StoreError::TooLarge`].
+    pub fn new(text: impl Into<String>) -> Result<Self, StoreError> {
+        let text = Zeroizing::new(text.into());
+        if text.is_empty() {
+            return Err(StoreError::NoPassphrase);
+        }
+        within("the passphrase", text.len(), PASSPHRASE_BYTES_MAX)?;
+        Ok(Self(text))
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase(..)")
+    }
+}
+
+/// What one guess of a passphrase costs: Argon2id (RFC 9106).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Argon2Cost {
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+}
+
+impl Argon2Cost {
+    /// RFC 9106's second recommended profile: 64 MiB, 3 passes, 4 lanes. A fraction of a second on a phone.
+    pub const RECOMMENDED: Self = Self { memory_kib: 64 * 1024, passes: 3, lanes: 4 };
+    /// Nothing is derived by effort from a random key.
+    const NONE: Self = Self { memory_kib: 0, passes: 0, lanes: 0 };
+
+    /// Takes the memory in KiB (at least 8 for each lane, at most 1 GiB), the passes over it (1 to 64) and the lanes (1 to 64;
+    /// computed one after the other here, though an attacker may compute them at once).
+    ///
+    /// # Errors
+    /// [`StoreError::Cost`] outside these bounds.
+    pub fn new(memory_kib: u32, passes: u32, lanes: u32) -> Result<Self, StoreError> {
+        let cost = Self { memory_kib, passes, lanes };
+        cost.params().map(|_| cost).ok_or(StoreError::Cost)
+    }
+
+    fn params(self) -> Option<Params> {
+        let allowed = self.memory_kib <= ARGON2_MEMORY_KIB_MAX
+            && self.passes <= ARGON2_PASSES_MAX
+            && self.lanes <= ARGON2_LANES_MAX;
+        if !allowed {
+            return None;
+        }
+        Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).ok()
+    }
+}
+
+/// What shall protect a new store.
+#[derive(Debug, Clone)]
+pub enum Protection {
+    /// A file of 32 random bytes; made if it is not there. Who has the file and the home can read the store.
+    KeyFile(PathBuf),
+    /// A passphrase, and what a guess of it shall cost.
+    Passphrase(Passphrase, Argon2Cost),
+}
+
+/// What opens a store.
+#[derive(Debug, Clone)]
+pub enum Unlock {
+    /// The key file.
+    KeyFile(PathBuf),
+    /// The passphrase.
+    Passphrase(Passphrase),
+}
+
+/// By what a store is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// A key file.
+    KeyFile,
+    /// A passphrase.
+    Passphrase,
+}
+
+/// The header of a `keys` file: how the key-encryption key is made. Bound into every wrap.
+#[derive(Clone, Copy)]
+struct Header {
+    method: Method,
+    store: [u8; 16],
+    salt: [u8; 16],
+    cost: Argon2Cost,
+}
+
+/// The era keys of an open store.
+pub(super) struct KeyRing {
+    store: [u8; 16],
+    eras: BTreeMap<Era, Secret>,
+    current: Era,
+}
+
+impl KeyRing {
+    /// Draws the keys of a new store, and returns what its `keys` file says.
+    pub(super) fn create(protection: &Protection, random: &mut dyn Random) -> Result<(Self, Vec<u8>), StoreError> {
+        let (method, cost) = match protection {
+            Protection::KeyFile(_) => (Method::KeyFile, Argon2Cost::NONE),
+            Protection::Passphrase(_, cost) => (Method::Passphrase, *cost),
+        };
+        let header = Header { method, store: random::bytes(random), salt: random::bytes(random), cost };
+        let secret = match protection {
+            Protection::KeyFile(path) => make_key_file(path, random)?,
+            Protection::Passphrase(passphrase, _) => stretch(passphrase, &header)?,
+        };
+        let top = top_key(&secret, &header)?;
+        let eras = BTreeMap::from([(1, Secret::draw(random))]);
+        let file = encode(&header, &top, &eras, random)?;
+        Ok((Self { store: header.store, eras, current: 1 }, file))
+    }
+
+    /// Opens every era key of a `keys` file.
+    pub(super) fn open(file: &[u8], unlock: &Unlock) -> Result<Self, StoreError> {
+        let (header, entries) = decode(file)?;
+        let (secret, wrong) = match (unlock, header.method) {
+            (Unlock::KeyFile(path), Method::KeyFile) => (read_key_file(path)?, StoreError::WrongKey),
+            (Unlock::Passphrase(given), Method::Passphrase) => (stretch(given, &header)?, StoreError::WrongPassphrase),
+            (Unlock::KeyFile(_), Method::Passphrase) => return Err(StoreError::NeedsPassphrase),
+            (Unlock::Passphrase(_), Method::KeyFile) => return Err(StoreError::NeedsKeyFile),
+        };
+        let top = top_key(&secret, &header)?;
+        let mut eras = BTreeMap::new();
+        for (era, wrapped) in entries {
+            // The check sum was right, so a wrap that does not open means another key, not damage.
+            let key = unwrap(&top, &context(&header, era), &wrapped).ok_or_else(|| wrong.clone())?;
+            eras.insert(era, key);
+        }
+        let current = *eras.last_key_value().ok_or(DAMAGED)?.0;
+        Ok(Self { store: header.store, eras, current })
+    }
+
+    /// Which store these keys are of.
+    pub(super) const fn store(&self) -> [u8; 16] {
+        self.store
+    }
+
+    /// The key of an era, if it was not destroyed.
+    pub(super) fn era(&self, era: Era) -> Option<&Secret> {
+        self.eras.get(&era)
+    }
+
+    /// The newest era, in which records are written.
+    pub(super) fn current(&self) -> Option<(Era, &Secret)> {
+        Some((self.current, self.eras.get(&self.current)?))
+    }
+}
+
+/// Says by what the store of a `keys` file is opened, without opening it.
+pub(super) fn method(file: &[u8]) -> Result<Method, StoreError> {
+    decode(file).map(|(header, _)| header.method)
+}
+
+/// Reads a `keys` file, or `None` if there is none.
+pub(super) fn read_file(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    match home::read_at_most(path, FILE_BYTES_MAX) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => Err(DAMAGED),
+        Err(error) => Err(StoreError::from_io("reading the keys file", &error)),
+    }
+}
+
+fn make_key_file(path: &Path, random: &mut dyn Random) -> Result<Secret, StoreError> {
+    match read_key_file(path) {
+        // Left by an init that was cut off, or brought along on purpose: the salt makes the key a new one.
+        Ok(secret) => Ok(secret),
+        Err(StoreError::NoKeyFile) => {
+            let secret = Secret::draw(random);
+            home::write_atomically(path, &secret.0, "writing the key file")?;
+            Ok(secret)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn read_key_file(path: &Path) -> Result<Secret, StoreError> {
+    let damaged = StoreError::Corrupt { what: "its key file" };
+    let bytes = match home::read_at_most(path, 32) {
+        Ok(bytes) => Zeroizing::new(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(StoreError::NoKeyFile),
+        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => return Err(damaged),
+        Err(error) => return Err(StoreError::from_io("reading the key file", &error)),
+    };
+    <[u8; 32]>::try_from(bytes.as_slice()).map(Secret).map_err(|_| damaged)
+}
+
+fn stretch(passphrase: &Passphrase, header: &Header) -> Result<Secret, StoreError> {
+    let params = header.cost.params().ok_or(StoreError::Corrupt { what: "the cost in its keys file" })?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let mut out = Secret([0; 32]);
+    let stretched = argon2.hash_password_into(passphrase.0.as_bytes(), &header.salt, &mut out.0);
+    // What was given has been checked; what remains is memory that the system does not have.
+    let kind = std::io::ErrorKind::OutOfMemory;
+    stretched.map_err(|_| StoreError::Io { doing: "stretching the passphrase", kind })?;
+    Ok(out)
+}
+
+fn top_key(secret: &Secret, header: &Header) -> Result<Secret, StoreError> {
+    let mut out = Secret([0; 32]);
+    let prk = Salt::new(HKDF_SHA256, &header.salt).extract(&secret.0);
+    let filled = prk.expand(&[b"zajil store 1 top"], HKDF_SHA256).and_then(|okm| okm.fill(&mut out.0));
+    // ring refuses only more than 255 blocks, or a length it was not told.
+    let kind = std::io::ErrorKind::InvalidInput;
+    filled.map(|()| out).map_err(|_| StoreError::Io { doing: "deriving the top key", kind })
+}
+
+fn context(header: &Header, era: Era) -> Vec<u8> {
+    [b"zajil store 1 era".as_slice(), &encode_header(header), &era.to_be_bytes()].concat()
+}
+
+fn encode_header(header: &Header) -> Vec<u8> {
+    let method = match header.method {
+        Method::KeyFile => 1,
+        Method::Passphrase => 2,
+    };
+    let mut file = Vec::with_capacity(HEADER_BYTES);
+    file.extend_from_slice(&MAGIC);
+    file.extend_from_slice(&[VERSION, method]);
+    file.extend_from_slice(&header.store);
+    file.extend_from_slice(&header.salt);
+    for number in [header.cost.memory_kib, header.cost.passes, header.cost.lanes] {
+        file.extend_from_slice(&number.to_be_bytes());
+    }
+    file
+}
+
+fn encode(
+    header: &Header,
+    top: &Secret,
+    eras: &BTreeMap<Era, Secret>,
+    random: &mut dyn Random,
+) -> Result<Vec<u8>, StoreError> {
+    within("the number of eras", eras.len(), STORE_KEYS_MAX)?;
+    let count = u16::try_from(eras.len()).map_err(|_| DAMAGED)?;
+    let mut file = encode_header(header);
+    file.extend_from_slice(&count.to_be_bytes());
+    for (era, key) in eras {
+        file.extend_from_slice(&era.to_be_bytes());
+        file.extend_from_slice(&wrap(top, &context(header, *era), key, random)?);
+    }
+    let check = check_sum(&file);
+    file.extend_from_slice(&check);
+    Ok(file)
+}
+
+type Entries = Vec<(Era, [u8; WRAPPED_KEY_BYTES])>;
+
+fn decode(file: &[u8]) -> Result<(Header, Entries), StoreError> {
+    let (said, check) = file.split_last_chunk::<CHECK_BYTES>().ok_or(DAMAGED)?;
+    let mut reader = Reader::new(said);
+    let opening = (reader.array::<8>().map_err(|_| DAMAGED)?, reader.u8().map_err(|_| DAMAGED)?);
+    if opening.0 != MAGIC {
+        return Err(DAMAGED);
+    }
+    // Before the check sum: a newer format may put something else there.
+    if opening.1 > VERSION {
+        return Err(StoreError::NewerVersion { got: opening.1.into(), expected: VERSION.into() });
+    }
+    if *check != check_sum(said) || opening.1 != VERSION {
+        return Err(DAMAGED);
+    }
+    read_rest(&mut reader).ok_or(DAMAGED)
+}
+
+fn read_rest(reader: &mut Reader<'_>) -> Option<(Header, Entries)> {
+    let method = match reader.u8().ok()? {
+        1 => Method::KeyFile,
+        2 => Method::Passphrase,
+        _ => return None,
+    };
+    let (store, salt) = (reader.array().ok()?, reader.array().ok()?);
+    let (memory_kib, passes, lanes) = (reader.u32().ok()?, reader.u32().ok()?, reader.u32().ok()?);
+    let header = Header { method, store, salt, cost: Argon2Cost { memory_kib, passes, lanes } };
+    let mut entries = Entries::new();
+    for _ in 0..reader.u16().ok()? {
+        entries.push((reader.u32().ok()?, reader.array().ok()?));
+    }
+    let rising = entries.windows(2).all(|pair| matches!(pair, [(a, _), (b, _)] if a < b));
+    (rising && !entries.is_empty() && reader.is_empty()).then_some((header, entries))
+}
+
+fn check_sum(said: &[u8]) -> [u8; CHECK_BYTES] {
+    let hash = digest(&SHA256, said);
+    let mut check = [0; CHECK_BYTES];
+    for (to, from) in check.iter_mut().zip(hash.as_ref()) {
+        *to = *from;
+    }
+    check
+}
