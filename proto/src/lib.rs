@@ -19,6 +19,7 @@ pub mod durable;
 pub mod ids;
 pub mod keys;
 pub mod limits;
+pub mod outbox;
 pub mod parcel;
 pub mod random;
 pub mod redact;

@@ -48,3 +48,47 @@ pub const TOMBSTONE_EXTRA_HOURS: u32 = 15 * 24;
 const _: () = assert!(BODY_FRAME_BYTES_MAX + 16 < FRAME_BODY_BYTES_MAX);
 const _: () = assert!(CHUNK_CONTENT_BYTES + 16 == CHUNK_BYTES);
 const _: () = assert!(MARK_DISTANCE_BYTES_MAX < PARCEL_BYTES_MAX);
+
+// Sessions with a relay (P8).
+
+/// Bytes handed to the transport and not yet taken by it, before a machine offers it more of a parcel. Enough for 1 s at
+/// 500 kbit/s; more would only let a word wait behind a note.
+pub const UNFLUSHED_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of answers a peer may leave unread before the session ends: it asks and does not listen.
+pub const ANSWERS_UNFLUSHED_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of bodies a device sends beyond what the relay has called durable. Fills a link of 5 Mbit/s at 200 ms.
+pub const UNACKNOWLEDGED_BYTES_MAX: usize = 128 * 1024;
+/// Bytes of bodies a relay's session holds while its store works: what an honest device sends ahead, twice.
+pub const UPLOAD_HELD_BYTES_MAX: usize = 2 * UNACKNOWLEDGED_BYTES_MAX;
+/// Bytes that may arrive on transfer lanes before the peer's first words, whose packet may have been lost.
+pub const EARLY_BYTES_MAX: usize = 2 * UNACKNOWLEDGED_BYTES_MAX;
+/// Bytes of a body without a mark at which a relay makes them durable; a lost relay costs a sender at most this much again.
+pub const UNSAVED_BYTES_MAX: usize = 4 * 1024;
+/// Rest after the last bytes of a body at which a relay makes them durable, milliseconds.
+pub const UNSAVED_REST_MILLIS: u64 = 1_000;
+/// Silence after which a relay ends a session that watches nothing, milliseconds. As long as the transport's own idle time.
+pub const IDLE_MILLIS: u64 = 120_000;
+/// Beginning of a voice note that goes before the rest of all notes, bytes: 4 s at 12 kbit/s tell who speaks and of what.
+pub const NOTE_BEGINNING_BYTES: u32 = 6 * 1024;
+/// Voice notes a relay begins to send before it finishes some: a device holds a tail of each in memory.
+pub const NOTES_BEGUN_MAX: usize = 64;
+/// Half-received parcels a device keeps in memory, with a tail of at most 8 KiB each.
+pub const PARTIALS_HELD_MAX: usize = 1_024;
+/// Requests one session may have waiting at the store. A device with 200 mailboxes and 200 slots asks for all at once.
+pub const STORE_REQUESTS_MAX: usize = 1_024;
+/// Requests one device session may have waiting at a relay, and parcels it may have on offer.
+pub const REQUESTS_WAITING_MAX: usize = 1_024;
+/// Lanes a peer may have open: its transfers, and those whose end is still on the way. A transport that counts streams allows
+/// fewer: many control parcels of 512 bytes fit what may be unflushed.
+pub const LANES_MAX: usize = 256;
+/// Ended transfers a session remembers, so that what is still on the way for them is dropped and not taken for a mistake.
+pub const TRANSFERS_REMEMBERED_MAX: usize = 256;
+/// Parcels of one mailbox that a relay's session lines up at a time, about 300 bytes each.
+pub const LISTED_MAX: usize = 512;
+/// Parcels of one mailbox of which a session knows how far the device is, about 40 bytes each: twice a mailbox's quota.
+pub const HELD_ENTRIES_MAX: usize = 4_096;
+
+const _: () = assert!(UNACKNOWLEDGED_BYTES_MAX < UPLOAD_HELD_BYTES_MAX);
+const _: () = assert!(UNSAVED_BYTES_MAX < MARK_DISTANCE_BYTES_MAX as usize);
+const _: () = assert!(TRANSFERS_OPEN_MAX < LANES_MAX);
+const _: () = assert!(NOTES_BEGUN_MAX < PARTIALS_HELD_MAX);

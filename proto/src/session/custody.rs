@@ -119,6 +119,10 @@ pub struct Extension {
 
 /// What the store answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "handed over one at a time, never stored in numbers; a box would cost more than the copy"
+)]
 pub enum StoreReply {
     /// `Register`, `Withdraw`, `PutWord`, `Drop`, `Cut`: done and durable.
     Done(Durable<()>),

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod custody;
+mod lanes;
 pub mod relay;
 
 use crate::time::Instant;
@@ -80,7 +81,8 @@ pub enum Output<E> {
     },
     /// Tell the program.
     Event(E),
-    /// Send what was transmitted, then close the transport. Nothing follows.
+    /// Send what was transmitted, then close the transport. Nothing is transmitted after it; a relay's session may still ask
+    /// its store to keep what it received ([`relay::RelaySession::awaits_store`]).
     Close {
         /// Why; the `Close` frame was transmitted already where one is due.
         code: Code,

@@ -1,5 +1,7 @@
 use core::fmt;
 
+use crate::codec::DecodeError;
+
 /// An answer or a reason to close (P9). Unknown codes keep their number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(pub u16);
@@ -74,6 +76,22 @@ codes! {
     INTERNAL = 266, "the relay cannot go on; nothing acknowledged is lost";
     /// Nothing was said for too long.
     IDLE = 267, "nothing was said for too long";
+}
+
+impl Code {
+    /// Returns the code with which a session ends over bytes that cannot be read.
+    pub const fn of(error: &DecodeError) -> Self {
+        match error {
+            DecodeError::TooLong { field, .. } if is_frame(field) => Self::TOO_LARGE,
+            DecodeError::UnknownFrame { .. } => Self::UNKNOWN_FRAME,
+            _ => Self::MALFORMED,
+        }
+    }
+}
+
+/// A whole frame above P1.2, as against a field of it that is too long.
+const fn is_frame(field: &str) -> bool {
+    matches!(field.as_bytes(), b"frame")
 }
 
 impl fmt::Debug for Code {

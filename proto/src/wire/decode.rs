@@ -39,11 +39,7 @@ impl FrameBuffer {
             };
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             if length > FRAME_BODY_BYTES_MAX {
-                return Err(DecodeError::TooLong {
-                    field: "frame",
-                    got: length,
-                    expected: FRAME_BODY_BYTES_MAX,
-                });
+                return Err(DecodeError::TooLong { field: "frame", got: length, expected: FRAME_BODY_BYTES_MAX });
             }
             let Some(body) = whole(reader.bytes(length))? else {
                 return Ok(None);
@@ -78,11 +74,7 @@ impl Frame {
     pub fn decode(kind: u64, body: &[u8]) -> Result<Option<Self>, DecodeError> {
         let r = &mut Reader::new(body);
         let frame = match kind {
-            0x00 => Self::Hello {
-                lowest: r.u8()?,
-                highest: r.u8()?,
-                features: r.u64()?,
-            },
+            0x00 => Self::Hello { lowest: r.u8()?, highest: r.u8()?, features: r.u64()? },
             0x02 => Self::Welcome(welcome(r)?),
             0x04 => Self::Prove(Prove {
                 scope: scope(r)?,
@@ -91,53 +83,24 @@ impl Frame {
                 signature: Signature(r.array()?),
             }),
             0x06 => Self::Register(register(r)?),
-            0x08 => Self::Answer {
-                request: r.varint()?,
-                code: Code(r.u16()?),
-            },
+            0x08 => Self::Answer { request: r.varint()?, code: Code(r.u16()?) },
             0x0a => {
                 let transfer = r.varint()?;
                 let (offset, header, travel) = start(r)?;
-                Self::Put(PutStart {
-                    transfer,
-                    offset,
-                    header,
-                    travel,
-                })
+                Self::Put(PutStart { transfer, offset, header, travel })
             }
-            0x0c => Self::Body {
-                transfer: r.varint()?,
-                offset: r.u32()?,
-                bytes: body_bytes(r)?,
-            },
-            0x0e => Self::Mark {
-                transfer: r.varint()?,
-                mark: Mark::decode(r)?,
-            },
+            0x0c => Self::Body { transfer: r.varint()?, offset: r.u32()?, bytes: body_bytes(r)? },
+            0x0e => Self::Mark { transfer: r.varint()?, mark: Mark::decode(r)? },
             0x10 => put_answer(r)?,
             0x12 => watch(r)?,
             0x14 => {
                 let (transfer, mailbox) = (r.varint()?, MailboxId(r.array()?));
                 let (offset, header, travel) = start(r)?;
-                Self::Parcel(ParcelStart {
-                    transfer,
-                    mailbox,
-                    offset,
-                    header,
-                    travel,
-                })
+                Self::Parcel(ParcelStart { transfer, mailbox, offset, header, travel })
             }
-            0x16 => Self::Drained {
-                mailbox: MailboxId(r.array()?),
-            },
-            0x18 => Self::Release {
-                mailbox: MailboxId(r.array()?),
-                ids: ids(r)?,
-            },
-            0x1a => Self::Released {
-                mailbox: MailboxId(r.array()?),
-                ids: ids(r)?,
-            },
+            0x16 => Self::Drained { mailbox: MailboxId(r.array()?), transfers: r.varint()? },
+            0x18 => Self::Release { mailbox: MailboxId(r.array()?), ids: ids(r)? },
+            0x1a => Self::Released { mailbox: MailboxId(r.array()?), ids: ids(r)? },
             0x1c => Self::Withdraw {
                 request: r.varint()?,
                 write_key: VerifyingKey(r.array()?),
@@ -150,20 +113,10 @@ impl Frame {
                 word: Word::decode(r)?,
                 live_proof: Signature(r.array()?),
             }),
-            0x22 => Self::SeenGet {
-                request: r.varint()?,
-                slot: SlotId(r.array()?),
-            },
+            0x22 => Self::SeenGet { request: r.varint()?, slot: SlotId(r.array()?) },
             0x24 => Self::SeenAnswer(seen_answer(r)?),
-            0x26 => Self::Drop {
-                request: r.varint()?,
-                scope: scope(r)?,
-                id: r.array()?,
-            },
-            0x28 => Self::Close {
-                code: Code(r.u16()?),
-                text: r.text8("close text", CLOSE_TEXT_BYTES_MAX)?.into(),
-            },
+            0x26 => Self::Drop { request: r.varint()?, scope: scope(r)?, id: r.array()? },
+            0x28 => Self::Close { code: Code(r.u16()?), text: r.text8("close text", CLOSE_TEXT_BYTES_MAX)?.into() },
             0x01 => Self::Ticket(r.array()?),
             0x03 => Self::Redeem(r.array()?),
             0x05 => Self::LinkReport(LinkReport::decode(r)?),
@@ -192,10 +145,7 @@ fn scope(r: &mut Reader<'_>) -> Result<Scope, DecodeError> {
     match r.u8()? {
         0 => Ok(Scope::Mailbox),
         1 => Ok(Scope::Slot),
-        got => Err(DecodeError::Range {
-            field: "scope",
-            got: got.into(),
-        }),
+        got => Err(DecodeError::Range { field: "scope", got: got.into() }),
     }
 }
 
@@ -216,14 +166,7 @@ fn register(r: &mut Reader<'_>) -> Result<Register, DecodeError> {
 
 fn start(r: &mut Reader<'_>) -> Result<(u32, [u8; HEADER_BYTES], Travel), DecodeError> {
     let (offset, header) = (r.u32()?, r.array()?);
-    Ok((
-        offset,
-        header,
-        Travel {
-            home: Home(RelayHash(r.array()?)),
-            age: Age(r.u32()?),
-        },
-    ))
+    Ok((offset, header, Travel { home: Home(RelayHash(r.array()?)), age: Age(r.u32()?) }))
 }
 
 fn body_bytes(r: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
@@ -231,11 +174,7 @@ fn body_bytes(r: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
     match bytes.len() {
         0 => Err(DecodeError::Short { expected: 1, got: 0 }),
         1..=BODY_FRAME_BYTES_MAX => Ok(bytes.to_vec()),
-        got => Err(DecodeError::TooLong {
-            field: "body",
-            got,
-            expected: BODY_FRAME_BYTES_MAX,
-        }),
+        got => Err(DecodeError::TooLong { field: "body", got, expected: BODY_FRAME_BYTES_MAX }),
     }
 }
 
@@ -246,25 +185,19 @@ fn put_answer(r: &mut Reader<'_>) -> Result<Frame, DecodeError> {
         1 => PutState::Stored,
         2 => PutState::Refused(code),
         got => {
-            return Err(DecodeError::Range {
-                field: "put state",
-                got: got.into(),
-            });
+            return Err(DecodeError::Range { field: "put state", got: got.into() });
         }
     };
     Ok(Frame::PutAnswer { id, state, durable })
 }
 
 fn watch(r: &mut Reader<'_>) -> Result<Frame, DecodeError> {
-    let (mailbox, live) = (MailboxId(r.array()?), r.u8()? & 1 == 0);
+    let (mailbox, flags) = (MailboxId(r.array()?), r.u8()?);
     let held = r.list("held parcels", IDS_PER_FRAME_MAX, |r| {
         let (id, offset) = (ParcelId(r.array()?), r.u32()?);
-        Ok(Held {
-            id,
-            offset: if offset == u32::MAX { None } else { Some(offset) },
-        })
+        Ok(Held { id, offset: if offset == u32::MAX { None } else { Some(offset) } })
     })?;
-    Ok(Frame::Watch { mailbox, live, held })
+    Ok(Frame::Watch { mailbox, live: flags & 1 == 0, more: flags & 2 != 0, held })
 }
 
 fn ids(r: &mut Reader<'_>) -> Result<Vec<ParcelId>, DecodeError> {

@@ -63,7 +63,9 @@ pub enum Frame {
         mailbox: MailboxId,
         /// Whether to go on after what waits now.
         live: bool,
-        /// What the device has of parcels already.
+        /// Whether the list goes on in the next `Watch` of this mailbox; only the last of them starts anything.
+        more: bool,
+        /// What the device has of parcels already, at most 255 in one frame.
         held: Vec<Held>,
     },
     /// A parcel begins on its way to a reader.
@@ -72,6 +74,8 @@ pub enum Frame {
     Drained {
         /// Which mailbox.
         mailbox: MailboxId,
+        /// `Parcel` frames sent in this session so far: lanes overtake each other, so the device waits until it has seen as many.
+        transfers: u64,
     },
     /// The reader holds these durably.
     Release {
@@ -215,10 +219,7 @@ impl Precision {
             0 => Ok(Self::Off),
             6 => Ok(Self::SixHours),
             24 => Ok(Self::Day),
-            got => Err(DecodeError::Range {
-                field: "precision",
-                got: got as u64,
-            }),
+            got => Err(DecodeError::Range { field: "precision", got: got as u64 }),
         }
     }
 
@@ -251,12 +252,7 @@ impl Prove {
     pub fn sign(scope: Scope, write_key: VerifyingKey, read_key: &SigningKey, exporter: &[u8; 32]) -> Self {
         let id = scope.id(&write_key, &ReadTag::of(&read_key.public()));
         let signature = read_key.sign(Purpose::Prove, &[exporter, &[scope.code()], &id]);
-        Self {
-            scope,
-            write_key,
-            read_key: read_key.public(),
-            signature,
-        }
+        Self { scope, write_key, read_key: read_key.public(), signature }
     }
 
     /// Returns the mailbox or slot it is for.
@@ -266,11 +262,7 @@ impl Prove {
 
     /// Returns whether the proof holds in the session with this `exporter`.
     pub fn holds(&self, exporter: &[u8; 32]) -> bool {
-        self.read_key.verifies(
-            Purpose::Prove,
-            &[exporter, &[self.scope.code()], &self.id()],
-            &self.signature,
-        )
+        self.read_key.verifies(Purpose::Prove, &[exporter, &[self.scope.code()], &self.id()], &self.signature)
     }
 }
 
@@ -363,19 +355,13 @@ impl WordPut {
     pub fn live(request: u64, word: Word, write_key: &SigningKey, exporter: &[u8; 32]) -> Self {
         let parts: [&[u8]; 3] = [exporter, &word.slot().0, &word.version.to_be_bytes()];
         let live_proof = write_key.sign(Purpose::WordLive, &parts);
-        Self {
-            request,
-            word,
-            live_proof,
-        }
+        Self { request, word, live_proof }
     }
 
     /// Returns whether the owner itself speaks in the session with this `exporter`.
     pub fn is_live(&self, exporter: &[u8; 32]) -> bool {
         let parts: [&[u8]; 3] = [exporter, &self.word.slot().0, &self.word.version.to_be_bytes()];
-        self.word
-            .write_key
-            .verifies(Purpose::WordLive, &parts, &self.live_proof)
+        self.word.write_key.verifies(Purpose::WordLive, &parts, &self.live_proof)
     }
 }
 

@@ -28,13 +28,7 @@ impl Word {
     pub fn sign(write_key: &SigningKey, read_tag: ReadTag, version: u64, sealed: [u8; SEALED_WORD_BYTES]) -> Self {
         let slot = SlotId::of(&write_key.public(), &read_tag);
         let signature = write_key.sign(Purpose::Word, &[&slot.0, &version.to_be_bytes(), &sealed]);
-        Self {
-            write_key: write_key.public(),
-            read_tag,
-            version,
-            sealed,
-            signature,
-        }
+        Self { write_key: write_key.public(), read_tag, version, sealed, signature }
     }
 
     /// Returns the slot this word is for.
@@ -64,10 +58,7 @@ impl Word {
 
     /// Writes the word's 320 bytes.
     pub fn encode(&self, writer: &mut Writer) {
-        writer
-            .bytes(&self.write_key.0)
-            .bytes(&self.read_tag.0)
-            .u64(self.version);
+        writer.bytes(&self.write_key.0).bytes(&self.read_tag.0).u64(self.version);
         writer.bytes(&self.sealed).bytes(&self.signature.0);
     }
 }
@@ -87,12 +78,7 @@ pub struct Observation {
 
 impl Observation {
     /// "Nothing observed", or nothing that may be told.
-    pub const NONE: Self = Self {
-        version: 0,
-        hour: Hour(0),
-        width: Precision::Off,
-        signature: Signature::NONE,
-    };
+    pub const NONE: Self = Self { version: 0, hour: Hour(0), width: Precision::Off, signature: Signature::NONE };
 
     /// Signs that `version` of the word in `slot` arrived in the bucket `now` lies in; nothing if the precision is off.
     pub fn sign(relay: &SigningKey, slot: &SlotId, version: u64, now: Minute, precision: Precision) -> Self {
@@ -101,35 +87,19 @@ impl Observation {
         };
         let signature = relay.sign(
             Purpose::Observation,
-            &Self::signed(slot, version, hour, precision)
-                .each_ref()
-                .map(|part| part.as_slice()),
+            &Self::signed(slot, version, hour, precision).each_ref().map(|part| part.as_slice()),
         );
-        Self {
-            version,
-            hour,
-            width: precision,
-            signature,
-        }
+        Self { version, hour, width: precision, signature }
     }
 
     /// Returns whether `relay` said this about `slot`.
     pub fn is_signed_by(&self, relay: &VerifyingKey, slot: &SlotId) -> bool {
         let parts = Self::signed(slot, self.version, self.hour, self.width);
-        relay.verifies(
-            Purpose::Observation,
-            &parts.each_ref().map(|part| part.as_slice()),
-            &self.signature,
-        )
+        relay.verifies(Purpose::Observation, &parts.each_ref().map(|part| part.as_slice()), &self.signature)
     }
 
     fn signed(slot: &SlotId, version: u64, hour: Hour, width: Precision) -> [Vec<u8>; 4] {
-        [
-            slot.0.to_vec(),
-            version.to_be_bytes().to_vec(),
-            hour.0.to_be_bytes().to_vec(),
-            vec![width.hours()],
-        ]
+        [slot.0.to_vec(), version.to_be_bytes().to_vec(), hour.0.to_be_bytes().to_vec(), vec![width.hours()]]
     }
 
     /// Reads an observation.
@@ -147,11 +117,7 @@ impl Observation {
 
     /// Writes its 77 bytes.
     pub fn encode(&self, writer: &mut Writer) {
-        writer
-            .u64(self.version)
-            .u32(self.hour.0)
-            .u8(self.width.hours())
-            .bytes(&self.signature.0);
+        writer.u64(self.version).u32(self.hour.0).u8(self.width.hours()).bytes(&self.signature.0);
     }
 }
 
@@ -202,12 +168,7 @@ impl LinkReport {
                 3 => LinkState::ComesAndGoes,
                 _ => LinkState::Unknown,
             };
-            Ok(LinkStatus {
-                link,
-                state,
-                since: Hour(reader.u32()?),
-                checked: Minute(reader.u32()?),
-            })
+            Ok(LinkStatus { link, state, since: Hour(reader.u32()?), checked: Minute(reader.u32()?) })
         })?;
         Ok(Self { links })
     }

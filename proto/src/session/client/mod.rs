@@ -1,0 +1,259 @@
+//! The device's side of a session.
+//!
+//! [`ClientSession`] sends what it is told ([`ClientCommand`]) by rank, resumes where the relay is, checks all that arrives,
+//! and hands it on to be made durable ([`ClientEvent`]). It trusts the relay with nothing: a header, a mark, a word that does
+//! not fit, or a parcel nobody asked for, ends the session with a code; what was good before it is kept.
+
+mod api;
+mod arrivals;
+mod requests;
+mod uploads;
+
+use core::fmt;
+
+pub use api::{Arrived, Asked, ClientCommand, ClientEvent, ClientSettings, HeldState, Offer, Registering, Room};
+
+use arrivals::Arrivals;
+use requests::Requests;
+use uploads::Uploads;
+
+use crate::durable::Durable;
+use crate::ids::{MailboxId, ParcelId};
+use crate::limits::UNFLUSHED_BYTES_MAX;
+use crate::session::lanes::{Lanes, Port};
+use crate::session::{Input, Lane, Output, Session};
+use crate::time::Instant;
+use crate::wire::{Code, Frame, Scope, Welcome};
+
+/// The version this crate speaks.
+const VERSION: u8 = 1;
+
+/// The device's machine of one session.
+pub struct ClientSession {
+    settings: ClientSettings,
+    exporter: [u8; 32],
+    is_open: bool,
+    finishing: bool,
+    lanes: Lanes,
+    port: Port<ClientEvent>,
+    requests: Requests,
+    uploads: Uploads,
+    arrivals: Arrivals,
+}
+
+impl ClientSession {
+    /// Starts a session whose transport is up. `exporter` is the TLS exporter of this connection (P8.2). `Hello` leaves at once.
+    pub fn new(settings: ClientSettings, exporter: [u8; 32]) -> Self {
+        let mut port = Port::default();
+        port.control(&Frame::Hello { lowest: VERSION, highest: VERSION, features: 0 });
+        Self {
+            settings,
+            exporter,
+            is_open: true,
+            finishing: false,
+            lanes: Lanes::default(),
+            port,
+            requests: Requests::default(),
+            uploads: Uploads::default(),
+            arrivals: Arrivals::default(),
+        }
+    }
+
+    fn received(&mut self, lane: Lane, bytes: &[u8]) {
+        if let Err(code) = self.lanes.push(lane, bytes) {
+            self.fail(code);
+        }
+        self.read(lane);
+        self.arrivals.tell(&mut self.port);
+    }
+
+    fn read(&mut self, lane: Lane) {
+        while self.is_open {
+            let result = match self.lanes.next(lane) {
+                Ok(Some(frame)) => self.frame(lane, frame),
+                Ok(None) => return,
+                Err(code) => Err(code),
+            };
+            if let Err(code) = result {
+                self.fail(code);
+            }
+        }
+    }
+
+    fn frame(&mut self, lane: Lane, frame: Frame) -> Result<(), Code> {
+        if !self.lanes.is_greeted() && !matches!(frame, Frame::Welcome(_) | Frame::Padding(_) | Frame::Close { .. }) {
+            return Err(Code::UNEXPECTED);
+        }
+        match frame {
+            Frame::Welcome(welcome) => self.welcomed(welcome)?,
+            Frame::Answer { request, code } => self.answered(request, code)?,
+            Frame::PutAnswer { id, state, durable } => self.uploads.answered(&mut self.port, id, state, durable)?,
+            Frame::Parcel(start) => self.arrivals.parcel(&mut self.port, lane, &start)?,
+            Frame::Body { transfer, offset, bytes } => self.arrivals.body(transfer, offset, &bytes)?,
+            Frame::Mark { transfer, mark } => self.arrivals.mark(&mut self.port, transfer, mark)?,
+            Frame::Drained { mailbox, transfers } => self.arrivals.drained(mailbox, transfers)?,
+            Frame::Released { mailbox, ids } => {
+                self.requests.released(mailbox, &ids)?;
+                self.arrivals.released(mailbox, &ids);
+                self.port.event(ClientEvent::Released { mailbox, ids });
+            }
+            Frame::SeenAnswer(answer) => {
+                let event = self.requests.seen(answer)?;
+                self.port.event(event);
+            }
+            Frame::LinkReport(report) => self.port.event(ClientEvent::Links(report)),
+            Frame::Close { code, .. } => self.close(code, true),
+            // Odd types may be ignored (P1.3); tickets come later.
+            Frame::Ticket(_) | Frame::Redeem(_) | Frame::Padding(_) => {}
+            Frame::Hello { .. }
+            | Frame::Prove(_)
+            | Frame::Register(_)
+            | Frame::Put(_)
+            | Frame::Watch { .. }
+            | Frame::Release { .. }
+            | Frame::Withdraw { .. }
+            | Frame::WordPut(_)
+            | Frame::SeenGet { .. }
+            | Frame::Drop { .. } => return Err(Code::UNEXPECTED),
+        }
+        Ok(())
+    }
+
+    fn welcomed(&mut self, welcome: Welcome) -> Result<(), Code> {
+        if self.lanes.is_greeted() {
+            return Err(Code::UNEXPECTED);
+        }
+        if welcome.version != VERSION {
+            return Err(Code::VERSION);
+        }
+        self.port.event(ClientEvent::Welcomed(welcome));
+        let (lanes, ended) = self.lanes.greet();
+        for lane in lanes {
+            self.read(lane);
+        }
+        for lane in ended {
+            self.ended(lane);
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, request: u64, code: Code) -> Result<(), Code> {
+        let asked = self.requests.answered(request)?;
+        match asked {
+            Asked::Withdraw { id } => self.uploads.withdrawn(&mut self.port, id, code),
+            Asked::Drop { scope: Scope::Mailbox, id } if code == Code::OK => self.arrivals.dropped(MailboxId(id)),
+            _ => {}
+        }
+        self.port.event(ClientEvent::Answered { asked, code });
+        Ok(())
+    }
+
+    fn command(&mut self, command: ClientCommand) {
+        let port = &mut self.port;
+        match command {
+            ClientCommand::Prove { scope, write_key, read_key } => {
+                self.requests.prove(port, &self.exporter, (scope, write_key), &read_key);
+            }
+            ClientCommand::Register(registering) => self.requests.register(port, *registering),
+            ClientCommand::Offer(offer) => self.uploads.offer(port, *offer),
+            ClientCommand::Extend { id, bytes, marks } => self.uploads.extend(id, &bytes, &marks),
+            ClientCommand::Watch { mailbox, live, held } => self.arrivals.watch(port, mailbox, live, held),
+            ClientCommand::Release { mailbox, ids } => {
+                let ids: Vec<ParcelId> = ids.into_iter().map(Durable::into_inner).collect();
+                self.requests.release(port, mailbox, &ids);
+            }
+            ClientCommand::Withdraw { write_key, read_tag, parcel_key } => {
+                let id = self.requests.withdraw(port, (write_key, read_tag), &parcel_key);
+                self.uploads.withdraw(id);
+            }
+            ClientCommand::PutWord { word, write_key } => {
+                self.requests.put_word(port, &self.exporter, word, write_key.as_ref());
+            }
+            ClientCommand::GetSeen { slot } => self.requests.get_seen(port, slot),
+            ClientCommand::Drop { scope, id } => self.requests.drop_request(port, scope, id),
+            ClientCommand::Finish => self.finishing = true,
+        }
+    }
+
+    fn ended(&mut self, lane: Lane) {
+        if !self.lanes.end(lane) {
+            return;
+        }
+        if lane == Lane::Control {
+            self.close(Code::OK, true);
+        } else {
+            self.arrivals.lane_ended(lane);
+            self.arrivals.tell(&mut self.port);
+        }
+    }
+
+    /// Sends what may leave now, and ends the session if all is done.
+    fn go_on(&mut self) {
+        if !self.is_open {
+            return;
+        }
+        let unflushed_bytes_max = self.settings.unflushed_bytes_max.clamp(1, UNFLUSHED_BYTES_MAX);
+        self.uploads.pump(&mut self.port, unflushed_bytes_max);
+        let is_answered = self.lanes.is_greeted() && self.requests.is_empty();
+        if self.finishing && is_answered && self.uploads.is_settled() && self.arrivals.is_drained() {
+            self.port.say_close(Code::OK);
+            self.close(Code::OK, false);
+        }
+    }
+
+    /// Ends the session over a mistake of the relay.
+    fn fail(&mut self, code: Code) {
+        if self.is_open {
+            self.arrivals.tell(&mut self.port);
+            self.port.say_close(code);
+            self.close(code, false);
+        }
+    }
+
+    fn close(&mut self, code: Code, by_relay: bool) {
+        if self.is_open {
+            self.is_open = false;
+            self.arrivals.tell(&mut self.port);
+            self.port.event(ClientEvent::Closed { code, by_relay });
+            self.port.close(code);
+        }
+    }
+}
+
+impl Session for ClientSession {
+    type Command = ClientCommand;
+    type Event = ClientEvent;
+
+    fn handle_input(&mut self, _now: Instant, input: Input<ClientCommand>) {
+        if !self.is_open {
+            return;
+        }
+        match input {
+            Input::Received { lane, bytes } => self.received(lane, &bytes),
+            Input::Ended { lane } => self.ended(lane),
+            Input::Flushed { bytes } => self.port.flushed(bytes),
+            Input::Wake => {}
+            Input::Command(command) => self.command(command),
+            Input::Disconnected => {
+                self.port.silence();
+                self.close(Code::OK, false);
+            }
+        }
+        self.go_on();
+    }
+
+    fn poll_output(&mut self) -> Option<Output<ClientEvent>> {
+        self.port.poll()
+    }
+
+    /// A device's session wants nothing by the clock: whether a link still answers is the transport's to see.
+    fn wake_at(&self) -> Option<Instant> {
+        None
+    }
+}
+
+impl fmt::Debug for ClientSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientSession").field("is_open", &self.is_open).finish_non_exhaustive()
+    }
+}

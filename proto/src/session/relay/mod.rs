@@ -1,0 +1,367 @@
+//! The relay's side of a session.
+//!
+//! [`RelaySession`] takes the device's frames, turns them into requests to the store ([`RelayEvent::Store`]), and answers only
+//! what the store has made durable. It holds no parcel in memory: at most one tail of each open upload, what came while the
+//! store works (bounded), and 64 KiB on their way out.
+
+mod api;
+mod desk;
+mod downloads;
+mod requests;
+mod uploads;
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+pub use api::{Admission, Counter, RelayCommand, RelayEvent, RelaySettings};
+
+use desk::{Desk, Pending};
+use downloads::Downloads;
+use uploads::Uploads;
+
+use crate::ids::{MailboxId, RelayHash};
+use crate::limits::{IDLE_MILLIS, PARCEL_BYTES_MAX};
+use crate::parcel::{Header, HeaderError, Home};
+use crate::session::custody::{StoreReply, StoreRequest};
+use crate::session::lanes::Lanes;
+use crate::session::{Input, Lane, Output, Session};
+use crate::time::{Instant, Minute};
+use crate::wire::{Code, Frame, PutStart, Scope};
+
+/// The version this crate speaks.
+const VERSION: u8 = 1;
+
+/// The relay's machine of one session.
+pub struct RelaySession {
+    settings: RelaySettings,
+    exporter: [u8; 32],
+    state: State,
+    lanes: Lanes,
+    desk: Desk,
+    proven: BTreeSet<(Scope, [u8; 16])>,
+    uploads: Uploads,
+    downloads: Downloads,
+    /// When the device last said something or took something.
+    active: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Frames are taken.
+    Open,
+    /// The relay stops: what came is made durable and answered first.
+    Draining,
+    /// Nothing is said any more; answers of the store still count for what was received.
+    Closed,
+}
+
+impl RelaySession {
+    /// Starts a session whose transport is up at `now`. `exporter` is the TLS exporter of this connection (P8.2).
+    pub fn new(settings: RelaySettings, exporter: [u8; 32], now: Instant) -> Self {
+        Self {
+            settings,
+            exporter,
+            state: State::Open,
+            lanes: Lanes::default(),
+            desk: Desk::default(),
+            proven: BTreeSet::new(),
+            uploads: Uploads::default(),
+            downloads: Downloads::default(),
+            active: now,
+        }
+    }
+
+    /// Returns whether the store still owes answers.
+    ///
+    /// A program that keeps feeding them after [`Output::Close`] or [`Input::Disconnected`] until this is `false` loses no byte
+    /// that was received; one that does not loses at most what was on its way into the store, and has not acknowledged it.
+    pub fn awaits_store(&self) -> bool {
+        self.desk.awaits_store()
+    }
+
+    fn received(&mut self, now: Instant, lane: Lane, bytes: &[u8]) {
+        if self.state != State::Open {
+            return;
+        }
+        self.active = now;
+        if let Err(code) = self.lanes.push(lane, bytes) {
+            self.fail(code);
+        }
+        self.read(now, lane);
+    }
+
+    fn read(&mut self, now: Instant, lane: Lane) {
+        while self.state == State::Open {
+            let result = match self.lanes.next(lane) {
+                Ok(Some(frame)) => self.frame(now, lane, frame).and_then(|()| self.desk.check_load()),
+                Ok(None) => return,
+                Err(code) => Err(code),
+            };
+            if let Err(code) = result {
+                self.fail(code);
+            }
+        }
+    }
+
+    fn frame(&mut self, now: Instant, lane: Lane, frame: Frame) -> Result<(), Code> {
+        if !self.lanes.is_greeted() && !matches!(frame, Frame::Hello { .. } | Frame::Padding(_) | Frame::Close { .. }) {
+            return Err(Code::UNEXPECTED);
+        }
+        match frame {
+            Frame::Hello { lowest, highest, .. } => self.hello(now, lowest, highest)?,
+            Frame::Prove(prove) => self.prove(&prove)?,
+            Frame::Register(register) => self.register(register),
+            Frame::Put(put) => self.put(lane, &put)?,
+            Frame::Body { transfer, offset, bytes } => {
+                let longest = self.settings.welcome.parcel_bytes_max.min(PARCEL_BYTES_MAX);
+                self.uploads.body(&mut self.desk, now, transfer, offset, bytes, longest)?;
+            }
+            Frame::Mark { transfer, mark } => self.uploads.mark(&mut self.desk, now, transfer, mark)?,
+            Frame::Watch { mailbox, live, more, held } if self.proven.contains(&(Scope::Mailbox, mailbox.0)) => {
+                self.downloads.watch(&mut self.desk, mailbox, (live, more), &held)?;
+            }
+            Frame::Watch { mailbox, more, .. } => {
+                if !more {
+                    let pending = Pending::ListUnproven { mailbox };
+                    self.desk.store(StoreRequest::List { mailbox }, pending);
+                }
+            }
+            Frame::Release { mailbox, ids } => self.release(mailbox, ids),
+            Frame::Withdraw { request, write_key, read_tag, parcel_key, signature } => {
+                self.withdraw(request, (write_key, read_tag), parcel_key, &signature)?;
+            }
+            Frame::WordPut(put) => self.word_put(put)?,
+            Frame::SeenGet { request, slot } => self.seen_get(request, slot),
+            Frame::Drop { request, scope, id } => self.drop_request(request, scope, id),
+            Frame::Close { code, .. } => self.close(code, false),
+            // Odd types may be ignored (P1.3); tickets come later.
+            Frame::Ticket(_) | Frame::Redeem(_) | Frame::LinkReport(_) | Frame::Padding(_) => {}
+            Frame::Welcome(_)
+            | Frame::Answer { .. }
+            | Frame::PutAnswer { .. }
+            | Frame::Parcel(_)
+            | Frame::Drained { .. }
+            | Frame::Released { .. }
+            | Frame::SeenAnswer(_) => return Err(Code::UNEXPECTED),
+        }
+        Ok(())
+    }
+
+    fn hello(&mut self, now: Instant, lowest: u8, highest: u8) -> Result<(), Code> {
+        if self.lanes.is_greeted() {
+            return Err(Code::UNEXPECTED);
+        }
+        if !(lowest..=highest).contains(&VERSION) {
+            return Err(Code::VERSION);
+        }
+        let mut welcome = self.settings.welcome;
+        welcome.version = VERSION;
+        self.desk.port.control(&Frame::Welcome(welcome));
+        self.desk.metric(Counter::SessionWelcomed);
+        let (lanes, ended) = self.lanes.greet();
+        for lane in lanes {
+            self.read(now, lane);
+        }
+        for lane in ended {
+            self.ended(lane);
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, lane: Lane, put: &PutStart) -> Result<(), Code> {
+        let header = Header::verify(&put.header).map_err(|error| match error {
+            HeaderError::Decode(_) => Code::MALFORMED,
+            HeaderError::Signature => Code::BAD_SIGNATURE,
+        })?;
+        let welcome = &self.settings.welcome;
+        let length = header.sealed_length().unwrap_or(0);
+        let is_late = put.travel.age.expired(header.lifetime());
+        if length > welcome.parcel_bytes_max {
+            return self.uploads.refuse(&mut self.desk, put.transfer, &header, Code::TOO_LONG);
+        }
+        if header.lifetime().hours() > welcome.lifetime_hours_max || is_late {
+            return self.uploads.refuse(&mut self.desk, put.transfer, &header, Code::LIFETIME);
+        }
+        let mut travel = put.travel;
+        if travel.home.0 == RelayHash::of(&self.settings.relay_key.public()) {
+            travel.home = Home(RelayHash::HERE);
+        }
+        self.uploads.put(&mut self.desk, lane, put.transfer, header, travel)
+    }
+
+    fn ended(&mut self, lane: Lane) {
+        if !self.lanes.end(lane) {
+            return;
+        }
+        if lane == Lane::Control {
+            self.close(Code::OK, false);
+        } else {
+            self.uploads.lane_ended(&mut self.desk, lane);
+        }
+    }
+
+    fn command(&mut self, now: Instant, command: RelayCommand) {
+        match command {
+            RelayCommand::Store { ticket, reply, wall } => {
+                if let Some(pending) = self.desk.answered(ticket)
+                    && let Err(code) = self.store_answered(now, pending, reply, wall)
+                {
+                    self.fail(code);
+                }
+                self.finish_draining();
+            }
+            RelayCommand::Arrived { mailbox } => {
+                if self.state == State::Open {
+                    self.downloads.arrived(&mut self.desk, mailbox);
+                }
+            }
+            RelayCommand::Drain => {
+                if self.state == State::Open {
+                    self.state = State::Draining;
+                    self.downloads.stop();
+                    self.uploads.close(&mut self.desk);
+                    self.finish_draining();
+                }
+            }
+        }
+    }
+
+    fn store_answered(&mut self, now: Instant, pending: Pending, reply: StoreReply, wall: Minute) -> Result<(), Code> {
+        match pending {
+            Pending::Put { id } => self.uploads.put_answered(&mut self.desk, now, id, reply)?,
+            Pending::Extend { id } => self.uploads.extend_answered(&mut self.desk, id, reply)?,
+            Pending::Cut => {}
+            Pending::List { mailbox } => self.downloads.listed(&mut self.desk, mailbox, reply)?,
+            Pending::ListUnproven { mailbox } => self.downloads.drained_unproven(&mut self.desk, mailbox),
+            Pending::Read(reading) => self.downloads.read(&mut self.desk, &reading, reply)?,
+            Pending::Register { request, mailbox } => self.registered(request, mailbox, reply)?,
+            Pending::Release { mailbox, ids } => self.released(mailbox, ids, reply)?,
+            Pending::Withdraw { request } => {
+                if self.done(request, reply)? == Code::OK {
+                    self.desk.metric(Counter::Withdrawn);
+                }
+            }
+            Pending::WordLookup { put } => self.word_looked_up(*put, reply, wall)?,
+            Pending::Word { request, live } => {
+                if self.done(request, reply)? == Code::OK {
+                    self.desk.metric(Counter::WordPut(live));
+                }
+            }
+            Pending::Seen { request, proven } => self.seen_answered(request, proven, reply)?,
+            Pending::Drop { request } => _ = self.done(request, reply)?,
+            Pending::DropUnproven { request } => self.answer(request, Code::OK),
+        }
+        Ok(())
+    }
+
+    fn registered(&mut self, request: u64, mailbox: Option<MailboxId>, reply: StoreReply) -> Result<(), Code> {
+        let code = self.done(request, reply)?;
+        self.desk.metric(Counter::Registered(code));
+        if let Some(mailbox) = mailbox.filter(|_| code == Code::OK) {
+            // It may have been watched before it was here.
+            self.downloads.arrived(&mut self.desk, mailbox);
+        }
+        Ok(())
+    }
+
+    fn released(&mut self, mailbox: MailboxId, ids: Vec<crate::ids::ParcelId>, reply: StoreReply) -> Result<(), Code> {
+        match reply {
+            StoreReply::Released(gone) => {
+                let count = u32::try_from(gone.get().len()).unwrap_or(u32::MAX);
+                self.desk.metric(Counter::Released(count));
+            }
+            StoreReply::Refused(_) => {}
+            _ => return Err(Code::INTERNAL),
+        }
+        self.desk.port.control(&Frame::Released { mailbox, ids });
+        Ok(())
+    }
+
+    fn finish_draining(&mut self) {
+        if self.state == State::Draining && !self.desk.awaits_store() {
+            self.close(Code::DRAINING, true);
+        }
+    }
+
+    /// Ends the session over a mistake: what was good is kept.
+    fn fail(&mut self, code: Code) {
+        if self.state != State::Closed {
+            self.desk.metric(Counter::SessionRefused(code));
+            self.close(code, true);
+        }
+    }
+
+    fn close(&mut self, code: Code, said: bool) {
+        if self.state != State::Closed {
+            self.state = State::Closed;
+            self.uploads.close(&mut self.desk);
+            self.downloads.close(&mut self.desk);
+            if said {
+                self.desk.port.say_close(code);
+            }
+            self.desk.port.close(code);
+        }
+    }
+
+    fn wake(&mut self, now: Instant) {
+        if self.state == State::Closed {
+            return;
+        }
+        self.uploads.wake(&mut self.desk, now);
+        if self.idle_at().is_some_and(|at| at <= now) {
+            self.close(Code::IDLE, true);
+        }
+    }
+
+    fn idle_at(&self) -> Option<Instant> {
+        let counts = self.state == State::Open && !self.downloads.is_live();
+        counts.then(|| self.active.after(Duration::from_millis(IDLE_MILLIS)))
+    }
+}
+
+impl Session for RelaySession {
+    type Command = RelayCommand;
+    type Event = RelayEvent;
+
+    fn handle_input(&mut self, now: Instant, input: Input<RelayCommand>) {
+        match input {
+            Input::Received { lane, bytes } => self.received(now, lane, &bytes),
+            Input::Ended { lane } => {
+                if self.state == State::Open {
+                    self.ended(lane);
+                }
+            }
+            Input::Flushed { bytes } => {
+                self.active = now;
+                self.desk.port.flushed(bytes);
+                if self.state == State::Open {
+                    self.downloads.pump(&mut self.desk);
+                }
+            }
+            Input::Wake => self.wake(now),
+            Input::Command(command) => self.command(now, command),
+            Input::Disconnected => {
+                self.desk.port.silence();
+                self.close(Code::OK, false);
+            }
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<Output<RelayEvent>> {
+        self.desk.port.poll()
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        if self.state == State::Closed {
+            return None;
+        }
+        self.uploads.wake_at().into_iter().chain(self.idle_at()).min()
+    }
+}
+
+impl fmt::Debug for RelaySession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelaySession").field("state", &self.state).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,211 @@
+//! Frames of the control lane, and what the store answers to them.
+
+use ring::hmac;
+
+use crate::ids::{MailboxId, ParcelId, ReadTag, SlotId};
+use crate::keys::{Purpose, Signature, VerifyingKey};
+use crate::limits::PROOFS_PER_SESSION_MAX;
+use crate::session::custody::{Registration, SlotState, StoreReply, StoreRequest};
+use crate::session::relay::desk::Pending;
+use crate::session::relay::{Admission, Counter, RelaySession};
+use crate::time::Minute;
+use crate::wire::{
+    Code, Frame, LinkReport, LinkState, LinkStatus, Observation, Precision, Prove, Register, SEALED_WORD_BYTES, Scope,
+    SeenAnswer, WordPut,
+};
+
+impl RelaySession {
+    pub(super) fn prove(&mut self, prove: &Prove) -> Result<(), Code> {
+        if !prove.holds(&self.exporter) {
+            return Err(Code::BAD_SIGNATURE);
+        }
+        let is_first = self.proven.is_empty();
+        self.proven.insert((prove.scope, prove.id()));
+        if self.proven.len() > PROOFS_PER_SESSION_MAX {
+            return Err(Code::TOO_MANY);
+        }
+        if is_first && !self.settings.links.links.is_empty() {
+            self.desk.port.control(&Frame::LinkReport(self.settings.links.clone()));
+        }
+        Ok(())
+    }
+
+    pub(super) fn register(&mut self, register: Register) {
+        let id = register.scope.id(&register.write_key, &register.read_tag);
+        let request = register.request;
+        let code = if !self.proven.contains(&(register.scope, id)) {
+            Code::NOT_HERE
+        } else if !self.settings.admission.admits(&register.admission, &self.exporter) {
+            Code::NOT_ADMITTED
+        } else {
+            let audience = register.bytes_max == u32::MAX;
+            let registration = Registration {
+                scope: register.scope,
+                id,
+                read_tag: register.read_tag,
+                parcels_max: Some(register.parcels_max).filter(|max| *max > 0),
+                bytes_max: Some(register.bytes_max).filter(|max| *max > 0 && !audience),
+                audience,
+                valid_hours: Some(register.valid_hours).filter(|hours| *hours > 0),
+                precision: register.precision,
+                homes: register.homes,
+            };
+            let mailbox = (register.scope == Scope::Mailbox).then_some(MailboxId(id));
+            let pending = Pending::Register { request, mailbox };
+            self.desk.store(StoreRequest::Register(registration), pending);
+            return;
+        };
+        self.desk.metric(Counter::Registered(code));
+        self.answer(request, code);
+    }
+
+    pub(super) fn release(&mut self, mailbox: MailboxId, ids: Vec<ParcelId>) {
+        let is_proven = self.proven.contains(&(Scope::Mailbox, mailbox.0));
+        if is_proven {
+            self.downloads.released(mailbox, &ids);
+        }
+        // For a mailbox that is not proven: the same path and the same answer, and nothing goes.
+        let request = StoreRequest::Release { mailbox, ids: if is_proven { ids.clone() } else { Vec::new() } };
+        self.desk.store(request, Pending::Release { mailbox, ids });
+    }
+
+    pub(super) fn withdraw(
+        &mut self,
+        request: u64,
+        (write_key, read_tag): (VerifyingKey, ReadTag),
+        parcel_key: VerifyingKey,
+        signature: &Signature,
+    ) -> Result<(), Code> {
+        let (mailbox, id) = (MailboxId::of(&write_key, &read_tag), ParcelId::of(&parcel_key));
+        if !parcel_key.verifies(Purpose::Withdraw, &[&mailbox.0, &id.0], signature) {
+            return Err(Code::BAD_SIGNATURE);
+        }
+        let pending = Pending::Withdraw { request };
+        self.desk.store(StoreRequest::Withdraw { mailbox, id }, pending);
+        Ok(())
+    }
+
+    pub(super) fn word_put(&mut self, put: WordPut) -> Result<(), Code> {
+        if !put.word.is_signed() {
+            return Err(Code::BAD_SIGNATURE);
+        }
+        if put.live_proof == Signature::NONE {
+            self.keep_word(put, None);
+        } else if put.is_live(&self.exporter) {
+            let slot = put.word.slot();
+            let pending = Pending::WordLookup { put: Box::new(put) };
+            self.desk.store(StoreRequest::Seen { slot }, pending);
+        } else {
+            return Err(Code::BAD_SIGNATURE);
+        }
+        Ok(())
+    }
+
+    /// The bucket moves only for a higher version on its owner's own connection (P7.5).
+    pub(super) fn word_looked_up(&mut self, put: WordPut, reply: StoreReply, wall: Minute) -> Result<(), Code> {
+        let StoreReply::Slot(slot) = reply else {
+            return self.refused(put.request, reply);
+        };
+        let is_newer = slot.word.as_ref().is_none_or(|held| put.word.version > held.version);
+        let observation = (slot.registered && is_newer).then(|| {
+            let relay_key = &self.settings.relay_key;
+            Observation::sign(relay_key, &put.word.slot(), put.word.version, wall, slot.precision)
+        });
+        self.keep_word(put, observation);
+        Ok(())
+    }
+
+    fn keep_word(&mut self, put: WordPut, observation: Option<Observation>) {
+        let pending = Pending::Word { request: put.request, live: put.live_proof != Signature::NONE };
+        let word = put.word;
+        self.desk.store(StoreRequest::PutWord { word, observation }, pending);
+    }
+
+    pub(super) fn seen_get(&mut self, request: u64, slot: SlotId) {
+        let proven = self.proven.contains(&(Scope::Slot, slot.0));
+        self.desk.metric(Counter::SeenAsked);
+        let pending = Pending::Seen { request, proven };
+        self.desk.store(StoreRequest::Seen { slot }, pending);
+    }
+
+    pub(super) fn seen_answered(&mut self, request: u64, proven: bool, reply: StoreReply) -> Result<(), Code> {
+        let slot = match reply {
+            StoreReply::Slot(slot) => slot,
+            StoreReply::Refused(_) => {
+                SlotState { registered: false, precision: Precision::Off, word: None, observation: Observation::NONE }
+            }
+            _ => return Err(Code::INTERNAL),
+        };
+        let links = if proven { self.settings.links.clone() } else { zeros(&self.settings.links) };
+        let word = slot.word.filter(|_| proven && slot.registered);
+        let answer = SeenAnswer {
+            request,
+            version: word.as_ref().map_or(0, |word| word.version),
+            sealed: word.as_ref().map_or([0; SEALED_WORD_BYTES], |word| word.sealed),
+            signature: word.as_ref().map_or(Signature::NONE, |word| word.signature),
+            observation: if word.is_some() { slot.observation } else { Observation::NONE },
+            links,
+        };
+        self.desk.port.control(&Frame::SeenAnswer(answer));
+        Ok(())
+    }
+
+    pub(super) fn drop_request(&mut self, request: u64, scope: Scope, id: [u8; 16]) {
+        if self.proven.contains(&(scope, id)) {
+            if scope == Scope::Mailbox {
+                self.downloads.dropped(&mut self.desk, MailboxId(id));
+            }
+            self.desk.store(StoreRequest::Drop { scope, id }, Pending::Drop { request });
+        } else {
+            let mailbox = MailboxId(id);
+            self.desk.store(StoreRequest::List { mailbox }, Pending::DropUnproven { request });
+        }
+    }
+
+    /// Answers a request that the store has carried out, or has refused.
+    pub(super) fn done(&mut self, request: u64, reply: StoreReply) -> Result<Code, Code> {
+        match reply {
+            StoreReply::Done(_) => {
+                self.answer(request, Code::OK);
+                Ok(Code::OK)
+            }
+            StoreReply::Refused(code) => {
+                self.answer(request, code);
+                Ok(code)
+            }
+            _ => Err(Code::INTERNAL),
+        }
+    }
+
+    fn refused(&mut self, request: u64, reply: StoreReply) -> Result<(), Code> {
+        let StoreReply::Refused(code) = reply else {
+            return Err(Code::INTERNAL);
+        };
+        self.answer(request, code);
+        Ok(())
+    }
+
+    pub(super) fn answer(&mut self, request: u64, code: Code) {
+        self.desk.port.control(&Frame::Answer { request, code });
+    }
+}
+
+impl Admission {
+    /// Compares in constant time, under a key that differs for each session.
+    fn admits(&self, shown: &str, exporter: &[u8; 32]) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Code(code) => {
+                let key = hmac::Key::new(hmac::HMAC_SHA256, exporter);
+                let expected = hmac::sign(&key, code.as_bytes());
+                hmac::verify(&key, shown.as_bytes(), expected.as_ref()).is_ok()
+            }
+        }
+    }
+}
+
+/// A report of the same size that says nothing (P8.15).
+fn zeros(report: &LinkReport) -> LinkReport {
+    let nothing = LinkStatus { link: 0, state: LinkState::Unknown, since: Minute(0).hour(), checked: Minute(0) };
+    LinkReport { links: vec![nothing; report.links.len()] }
+}

@@ -1,0 +1,487 @@
+//! Parcels on their way into the relay (P3.5 to P3.9, P8.10).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use core::time::Duration;
+
+use crate::ids::ParcelId;
+use crate::limits::{TRANSFERS_OPEN_MAX, UNSAVED_BYTES_MAX, UNSAVED_REST_MILLIS, UPLOAD_HELD_BYTES_MAX};
+use crate::parcel::{Assembly, AssemblyError, Header, Mark, Resumed, Travel};
+use crate::session::Lane;
+use crate::session::custody::{Extended, Extension, StoreReply, StoreRequest};
+use crate::session::lanes::Ended;
+use crate::session::relay::Counter;
+use crate::session::relay::desk::{Desk, Pending};
+use crate::time::Instant;
+use crate::wire::{Code, Frame, PutState};
+
+/// All uploads of one session. Several transfers of one parcel feed one upload.
+#[derive(Debug, Default)]
+pub(super) struct Uploads {
+    transfers: BTreeMap<u64, (Lane, ParcelId)>,
+    ended: Ended,
+    parcels: BTreeMap<ParcelId, Upload>,
+}
+
+#[derive(Debug)]
+struct Upload {
+    header: Header,
+    travel: Travel,
+    phase: Phase,
+    /// `Extend` requests the store has not answered.
+    saving: u32,
+    /// Whether the store was asked a second time how far the parcel is: another session wrote to it.
+    resynced: bool,
+    /// No more will come of it here: kept only until what was received is durable.
+    ending: bool,
+    /// The last thing was said about it.
+    settled: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The store has not said yet how far the parcel is.
+    Waiting(Vec<Piece>),
+    /// Bytes are checked and collected.
+    Open(Box<Open>),
+}
+
+#[derive(Debug)]
+struct Open {
+    assembly: Assembly,
+    unsaved: Unsaved,
+    /// When the last bytes came.
+    touched: Instant,
+}
+
+/// What the assembly has accepted and the store has not been handed.
+#[derive(Debug, Default)]
+struct Unsaved {
+    offset: u32,
+    bytes: Vec<u8>,
+    marks: Vec<Mark>,
+}
+
+/// A frame of a body that waits.
+#[derive(Debug)]
+enum Piece {
+    Body { offset: u32, bytes: Vec<u8> },
+    Mark(Mark),
+}
+
+impl Uploads {
+    /// Takes a `Put`: a parcel begins, or goes on.
+    pub(super) fn put(
+        &mut self,
+        desk: &mut Desk,
+        lane: Lane,
+        transfer: u64,
+        header: Header,
+        travel: Travel,
+    ) -> Result<(), Code> {
+        let id = header.id();
+        let known = self.transfers.get(&transfer).map(|(_, id)| *id);
+        if known.or_else(|| self.ended.parcel(transfer)).is_some_and(|known| known != id) {
+            return Err(Code::BAD_ID);
+        }
+        if known.is_none() && self.transfers.len() >= TRANSFERS_OPEN_MAX {
+            return Err(Code::TOO_MANY);
+        }
+        self.transfers.insert(transfer, (lane, id));
+        if let Some(upload) = self.parcels.get_mut(&id).filter(|upload| !upload.settled) {
+            upload.ending = false;
+            // While the store works, its answer will say how much is durable.
+            if let (Phase::Open(open), 0) = (&upload.phase, upload.saving) {
+                answer(desk, id, PutState::Open, open.unsaved.offset);
+            }
+            return Ok(());
+        }
+        self.parcels.insert(id, Upload::new(header.clone(), travel));
+        desk.store(StoreRequest::Put { header, travel }, Pending::Put { id });
+        Ok(())
+    }
+
+    /// Answers a parcel that this relay does not take, and drops what follows of it.
+    pub(super) fn refuse(&mut self, desk: &mut Desk, transfer: u64, header: &Header, code: Code) -> Result<(), Code> {
+        let id = header.id();
+        let known = self.transfers.get(&transfer).map(|(_, id)| *id);
+        if known.or_else(|| self.ended.parcel(transfer)).is_some_and(|known| known != id) {
+            return Err(Code::BAD_ID);
+        }
+        self.ended.add(transfer, id);
+        answer(desk, id, PutState::Refused(code), 0);
+        desk.metric(Counter::ParcelRefused(code));
+        Ok(())
+    }
+
+    /// Takes bytes of a body.
+    pub(super) fn body(
+        &mut self,
+        desk: &mut Desk,
+        now: Instant,
+        transfer: u64,
+        offset: u32,
+        bytes: Vec<u8>,
+        parcel_bytes_max: u32,
+    ) -> Result<(), Code> {
+        let end = offset.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        let held = self.held_bytes().saturating_add(bytes.len());
+        let Some((id, upload)) = self.of_transfer(transfer)? else {
+            return Ok(());
+        };
+        if end > parcel_bytes_max {
+            self.finish(desk, id, PutState::Refused(Code::TOO_LONG), 0);
+        } else if held > UPLOAD_HELD_BYTES_MAX {
+            self.finish(desk, id, PutState::Refused(Code::BUSY), 0);
+        } else {
+            upload.piece(desk, now, id, Piece::Body { offset, bytes })?;
+        }
+        Ok(())
+    }
+
+    /// Takes a mark.
+    pub(super) fn mark(&mut self, desk: &mut Desk, now: Instant, transfer: u64, mark: Mark) -> Result<(), Code> {
+        if self.held_bytes() > UPLOAD_HELD_BYTES_MAX {
+            return Err(Code::TOO_MANY);
+        }
+        match self.of_transfer(transfer)? {
+            Some((id, upload)) => upload.piece(desk, now, id, Piece::Mark(mark)),
+            None => Ok(()),
+        }
+    }
+
+    /// A lane is over: so are its transfers; what they brought is made durable.
+    pub(super) fn lane_ended(&mut self, desk: &mut Desk, lane: Lane) {
+        let over: Vec<u64> =
+            self.transfers.iter().filter(|(_, (of, _))| *of == lane).map(|(transfer, _)| *transfer).collect();
+        for transfer in over {
+            if let Some((_, id)) = self.transfers.remove(&transfer) {
+                self.ended.add(transfer, id);
+            }
+        }
+        let feeding: BTreeSet<ParcelId> = self.transfers.values().map(|(_, id)| *id).collect();
+        for (id, upload) in &mut self.parcels {
+            if !feeding.contains(id) {
+                upload.ending = true;
+                upload.save(desk, *id);
+            }
+        }
+        self.forget_saved();
+    }
+
+    /// The session is over: everything received is handed to the store as it stands.
+    pub(super) fn close(&mut self, desk: &mut Desk) {
+        for (id, upload) in &mut self.parcels {
+            upload.ending = true;
+            upload.save(desk, *id);
+        }
+        self.forget_saved();
+    }
+
+    /// Makes durable what has rested for a second.
+    pub(super) fn wake(&mut self, desk: &mut Desk, now: Instant) {
+        for (id, upload) in &mut self.parcels {
+            if upload.rests_at().is_some_and(|at| at <= now) {
+                upload.save(desk, *id);
+            }
+        }
+    }
+
+    /// Returns when [`Uploads::wake`] has something to do.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.parcels.values().filter_map(Upload::rests_at).min()
+    }
+
+    /// The store answered a `Put`.
+    pub(super) fn put_answered(
+        &mut self,
+        desk: &mut Desk,
+        now: Instant,
+        id: ParcelId,
+        reply: StoreReply,
+    ) -> Result<(), Code> {
+        match reply {
+            StoreReply::Open(resumed) => self.open(desk, now, id, resumed)?,
+            StoreReply::Stored(durable) => self.finish(desk, *durable.get(), PutState::Stored, 0),
+            StoreReply::Refused(code) => self.finish(desk, id, PutState::Refused(code), 0),
+            _ => return Err(Code::INTERNAL),
+        }
+        self.forget_saved();
+        Ok(())
+    }
+
+    /// The store answered an `Extend`.
+    pub(super) fn extend_answered(&mut self, desk: &mut Desk, id: ParcelId, reply: StoreReply) -> Result<(), Code> {
+        if let Some(upload) = self.parcels.get_mut(&id) {
+            upload.saving = upload.saving.saturating_sub(1);
+        }
+        match reply {
+            StoreReply::Extended(durable) => {
+                let Extended { held, closed, .. } = *durable.get();
+                if closed {
+                    desk.metric(Counter::ParcelStored);
+                    self.finish(desk, id, PutState::Stored, 0);
+                } else if let Some(upload) = self.parcels.get_mut(&id) {
+                    if !upload.settled {
+                        answer(desk, id, PutState::Open, held);
+                    }
+                    upload.save_if_due(desk, id);
+                }
+            }
+            StoreReply::Stored(_) => self.finish(desk, id, PutState::Stored, 0),
+            StoreReply::Refused(Code::BAD_OFFSET) => self.resync(desk, id),
+            StoreReply::Refused(code) => self.finish(desk, id, PutState::Refused(code), 0),
+            _ => return Err(Code::INTERNAL),
+        }
+        self.forget_saved();
+        Ok(())
+    }
+
+    fn open(&mut self, desk: &mut Desk, now: Instant, id: ParcelId, resumed: Resumed) -> Result<(), Code> {
+        let Some(upload) = self.parcels.get_mut(&id) else {
+            return Ok(());
+        };
+        let Phase::Waiting(pieces) = &mut upload.phase else {
+            return Ok(());
+        };
+        let pieces = core::mem::take(pieces);
+        let assembly = Assembly::resume(upload.header.clone(), resumed);
+        let held = assembly.held();
+        answer(desk, id, PutState::Open, held);
+        upload.phase = Phase::Open(Box::new(Open {
+            assembly,
+            unsaved: Unsaved { offset: held, ..Unsaved::default() },
+            touched: now,
+        }));
+        for piece in pieces {
+            upload.piece(desk, now, id, piece)?;
+        }
+        if upload.ending {
+            upload.save(desk, id);
+        }
+        Ok(())
+    }
+
+    /// Another session has written to the parcel meanwhile: asks again how far it is, and offers what was not taken once more.
+    fn resync(&mut self, desk: &mut Desk, id: ParcelId) {
+        let Some(upload) = self.parcels.get_mut(&id) else {
+            return;
+        };
+        if upload.resynced {
+            self.finish(desk, id, PutState::Refused(Code::BUSY), 0);
+            return;
+        }
+        let Phase::Open(open) = &mut upload.phase else {
+            return;
+        };
+        let pieces = core::mem::take(&mut open.unsaved).into_pieces();
+        upload.resynced = true;
+        upload.phase = Phase::Waiting(pieces);
+        let (header, travel) = (upload.header.clone(), upload.travel);
+        desk.store(StoreRequest::Put { header, travel }, Pending::Put { id });
+    }
+
+    /// Says the last thing about a parcel; what still comes of it is dropped.
+    fn finish(&mut self, desk: &mut Desk, id: ParcelId, state: PutState, durable: u32) {
+        let Some(upload) = self.parcels.get_mut(&id).filter(|upload| !upload.settled) else {
+            return;
+        };
+        // The same for the first answer and for each later one, which the store gives from the id alone.
+        let durable = match state {
+            PutState::Stored => upload.header.sealed_length().unwrap_or(0),
+            _ => durable,
+        };
+        if let PutState::Refused(code) = state {
+            desk.metric(Counter::ParcelRefused(code));
+        }
+        answer(desk, id, state, durable);
+        upload.ending = true;
+        upload.settled = true;
+        match state {
+            // The store is slow, not unwilling: what came so far is kept.
+            PutState::Refused(Code::BUSY) => upload.save(desk, id),
+            _ => upload.drop_unsaved(),
+        }
+        let over: Vec<u64> =
+            self.transfers.iter().filter(|(_, (_, of))| *of == id).map(|(transfer, _)| *transfer).collect();
+        for transfer in over {
+            self.transfers.remove(&transfer);
+            self.ended.add(transfer, id);
+        }
+        self.forget_saved();
+    }
+
+    fn of_transfer(&mut self, transfer: u64) -> Result<Option<(ParcelId, &mut Upload)>, Code> {
+        let Some((_, id)) = self.transfers.get(&transfer).copied() else {
+            // After a refusal or *stored* the rest of a transfer is read and dropped.
+            return if self.ended.parcel(transfer).is_some() { Ok(None) } else { Err(Code::BAD_ID) };
+        };
+        Ok(self.parcels.get_mut(&id).map(|upload| (id, upload)))
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.parcels.values().map(Upload::unsaved).sum()
+    }
+
+    fn forget_saved(&mut self) {
+        self.parcels.retain(|_, upload| {
+            let waits = matches!(&upload.phase, Phase::Waiting(_)) && !upload.settled;
+            let unsaved = matches!(&upload.phase, Phase::Open(open) if !open.unsaved.is_empty());
+            !upload.ending || upload.saving > 0 || waits || unsaved
+        });
+    }
+}
+
+impl Upload {
+    const fn new(header: Header, travel: Travel) -> Self {
+        Self {
+            header,
+            travel,
+            phase: Phase::Waiting(Vec::new()),
+            saving: 0,
+            resynced: false,
+            ending: false,
+            settled: false,
+        }
+    }
+
+    fn piece(&mut self, desk: &mut Desk, now: Instant, id: ParcelId, piece: Piece) -> Result<(), Code> {
+        match &mut self.phase {
+            Phase::Waiting(pieces) => pieces.push(piece),
+            Phase::Open(open) => {
+                open.touched = now;
+                match piece {
+                    Piece::Body { offset, bytes } => {
+                        let new = open.assembly.take(offset, &bytes).map_err(|_| Code::BAD_OFFSET)?;
+                        open.unsaved.bytes.extend_from_slice(new);
+                    }
+                    Piece::Mark(mark) => match open.assembly.mark(&mark) {
+                        Ok(true) => open.unsaved.marks.push(mark),
+                        Ok(false) => {}
+                        Err(AssemblyError::Offset { .. }) => return Err(Code::BAD_OFFSET),
+                        Err(AssemblyError::Mark { .. }) => {
+                            open.cut(desk, id);
+                            return Err(Code::BAD_SIGNATURE);
+                        }
+                    },
+                }
+                self.save_if_due(desk, id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands to the store what must not wait: marked bytes, and a long tail. One request at a time, so that each carries much.
+    fn save_if_due(&mut self, desk: &mut Desk, id: ParcelId) {
+        let Phase::Open(open) = &self.phase else {
+            return;
+        };
+        let due = !open.unsaved.marks.is_empty() || open.unsaved.bytes.len() >= UNSAVED_BYTES_MAX || self.ending;
+        if due && self.saving == 0 {
+            self.save(desk, id);
+        }
+    }
+
+    fn save(&mut self, desk: &mut Desk, id: ParcelId) {
+        let Phase::Open(open) = &mut self.phase else {
+            return;
+        };
+        if let Some(extension) = open.extension(id) {
+            self.saving += 1;
+            desk.store(StoreRequest::Extend(extension), Pending::Extend { id });
+        }
+    }
+
+    /// Returns what is held in memory for it: bytes, and 256 for each mark or frame.
+    fn unsaved(&self) -> usize {
+        const EACH: usize = 256;
+        match &self.phase {
+            Phase::Waiting(pieces) => pieces
+                .iter()
+                .map(|piece| match piece {
+                    Piece::Body { bytes, .. } => bytes.len() + EACH,
+                    Piece::Mark(_) => EACH,
+                })
+                .sum(),
+            Phase::Open(open) => open.unsaved.bytes.len() + EACH * open.unsaved.marks.len(),
+        }
+    }
+
+    fn rests_at(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Open(open) if !open.unsaved.is_empty() && self.saving == 0 => {
+                Some(open.touched.after(Duration::from_millis(UNSAVED_REST_MILLIS)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The store has said its last word about the parcel: what it was not handed yet is worth nothing.
+    fn drop_unsaved(&mut self) {
+        match &mut self.phase {
+            Phase::Waiting(pieces) => pieces.clear(),
+            Phase::Open(open) => open.unsaved = Unsaved::default(),
+        }
+    }
+}
+
+impl Open {
+    /// Takes what the store has not been handed.
+    fn extension(&mut self, id: ParcelId) -> Option<Extension> {
+        if self.unsaved.is_empty() {
+            return None;
+        }
+        let held = self.assembly.held();
+        let unsaved = core::mem::replace(&mut self.unsaved, Unsaved { offset: held, ..Unsaved::default() });
+        Some(Extension {
+            id,
+            mailbox: self.assembly.header().mailbox(),
+            offset: unsaved.offset,
+            bytes: unsaved.bytes,
+            marks: unsaved.marks,
+            chain: self.assembly.state().chain,
+            closed: self.assembly.is_closed(),
+        })
+    }
+
+    /// A mark did not fit: the tail goes, in memory and in the store, and nothing else (P3.8).
+    fn cut(&mut self, desk: &mut Desk, id: ParcelId) {
+        let to = self.assembly.marked();
+        if self.unsaved.offset > to {
+            self.unsaved = Unsaved { offset: to, ..Unsaved::default() };
+            desk.store(StoreRequest::Cut { id, to }, Pending::Cut);
+            answer(desk, id, PutState::Open, to);
+        } else {
+            let keep = usize::try_from(to - self.unsaved.offset).unwrap_or(usize::MAX);
+            self.unsaved.bytes.truncate(keep);
+        }
+    }
+}
+
+impl Unsaved {
+    const fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.marks.is_empty()
+    }
+
+    /// Turns it back into the frames it came in: bytes up to each mark, then the mark.
+    fn into_pieces(self) -> Vec<Piece> {
+        let (mut pieces, mut rest, mut offset) = (Vec::new(), self.bytes, self.offset);
+        for mark in self.marks {
+            let count = usize::try_from(mark.end.saturating_sub(offset)).unwrap_or(usize::MAX);
+            let after = rest.split_off(count.min(rest.len()));
+            if !rest.is_empty() {
+                pieces.push(Piece::Body { offset, bytes: rest });
+            }
+            (rest, offset) = (after, offset.max(mark.end));
+            pieces.push(Piece::Mark(mark));
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Body { offset, bytes: rest });
+        }
+        pieces
+    }
+}
+
+fn answer(desk: &mut Desk, id: ParcelId, state: PutState, durable: u32) {
+    desk.port.control(&Frame::PutAnswer { id, state, durable });
+}
