@@ -96,11 +96,7 @@ impl SigningKey {
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed.0).expect("32 bytes make an Ed25519 key");
         let mut public = [0; 32];
         public.copy_from_slice(pair.public_key().as_ref());
-        Self {
-            seed: seed.clone(),
-            pair,
-            public: VerifyingKey(public),
-        }
+        Self { seed: seed.clone(), pair, public: VerifyingKey(public) }
     }
 
     /// Draws a fresh key.
@@ -163,9 +159,7 @@ impl VerifyingKey {
 
     /// Returns whether `signature` is this key's over `parts` in a row for `purpose`.
     pub fn verifies(&self, purpose: Purpose, parts: &[&[u8]], signature: &Signature) -> bool {
-        UnparsedPublicKey::new(&ED25519, &self.0)
-            .verify(&purpose.message(parts), &signature.0)
-            .is_ok()
+        UnparsedPublicKey::new(&ED25519, &self.0).verify(&purpose.message(parts), &signature.0).is_ok()
     }
 }
 

@@ -25,10 +25,7 @@ impl Instant {
     /// Returns this instant moved on by `duration`.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 }
 
@@ -84,11 +81,7 @@ impl Lifetime {
 
     /// Takes hours; `None` for zero or more than 90 days.
     pub const fn from_hours(hours: u16) -> Option<Self> {
-        if hours == 0 || hours > Self::LONGEST.0 {
-            None
-        } else {
-            Some(Self(hours))
-        }
+        if hours == 0 || hours > Self::LONGEST.0 { None } else { Some(Self(hours)) }
     }
 
     /// Returns hours, 1 to 2 160.

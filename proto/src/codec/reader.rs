@@ -28,10 +28,7 @@ impl<'a> Reader<'a> {
     /// [`DecodeError::Short`].
     pub fn bytes(&mut self, count: usize) -> Result<&'a [u8], DecodeError> {
         let Some((front, rest)) = self.rest.split_at_checked(count) else {
-            return Err(DecodeError::Short {
-                expected: count,
-                got: self.rest.len(),
-            });
+            return Err(DecodeError::Short { expected: count, got: self.rest.len() });
         };
         self.rest = rest;
         Ok(front)
@@ -43,10 +40,7 @@ impl<'a> Reader<'a> {
     /// [`DecodeError::Short`].
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let Some((front, rest)) = self.rest.split_first_chunk::<N>() else {
-            return Err(DecodeError::Short {
-                expected: N,
-                got: self.rest.len(),
-            });
+            return Err(DecodeError::Short { expected: N, got: self.rest.len() });
         };
         self.rest = rest;
         Ok(*front)
@@ -92,15 +86,8 @@ impl<'a> Reader<'a> {
         let first = *self.rest.first().ok_or(DecodeError::Short { expected: 1, got: 0 })?;
         let length = 1_usize << (first >> 6);
         let bytes = self.bytes(length)?;
-        let value = bytes
-            .iter()
-            .skip(1)
-            .fold(u64::from(first & 0x3f), |value, byte| value << 8 | u64::from(*byte));
-        if super::writer::varint_length(value) == length {
-            Ok(value)
-        } else {
-            Err(DecodeError::LongVarint)
-        }
+        let value = bytes.iter().skip(1).fold(u64::from(first & 0x3f), |value, byte| value << 8 | u64::from(*byte));
+        if super::writer::varint_length(value) == length { Ok(value) } else { Err(DecodeError::LongVarint) }
     }
 
     /// Reads `length u8 ‖ bytes` as UTF-8 of at most `limit` bytes (P1.8).
@@ -110,11 +97,7 @@ impl<'a> Reader<'a> {
     pub fn text8(&mut self, field: &'static str, limit: usize) -> Result<&'a str, DecodeError> {
         let length = usize::from(self.u8()?);
         if length > limit {
-            return Err(DecodeError::TooLong {
-                field,
-                got: length,
-                expected: limit,
-            });
+            return Err(DecodeError::TooLong { field, got: length, expected: limit });
         }
         core::str::from_utf8(self.bytes(length)?).map_err(|_| DecodeError::Text { field })
     }
@@ -131,11 +114,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Vec<T>, DecodeError> {
         let count = usize::from(self.u8()?);
         if count > limit {
-            return Err(DecodeError::TooLong {
-                field,
-                got: count,
-                expected: limit,
-            });
+            return Err(DecodeError::TooLong { field, got: count, expected: limit });
         }
         (0..count).map(|_| one(self)).collect()
     }

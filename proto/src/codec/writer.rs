@@ -67,8 +67,7 @@ impl Writer {
     /// Writes `length u8 ‖ bytes`, cut at the last whole character that fits 255 bytes. Callers check their own limits first.
     pub fn text8(&mut self, text: &str) -> &mut Self {
         let text = text.get(..text.floor_char_boundary(255)).unwrap_or_default();
-        self.u8(u8::try_from(text.len()).unwrap_or(u8::MAX))
-            .bytes(text.as_bytes())
+        self.u8(u8::try_from(text.len()).unwrap_or(u8::MAX)).bytes(text.as_bytes())
     }
 
     /// Writes `count u8` and the values; those after the 255th are left out. Callers check their own limits first.
@@ -103,10 +102,7 @@ mod tests {
     #[test]
     fn integers_of_rfc_9000_appendix_a_are_written_and_read_as_there() {
         for (value, bytes) in [
-            (
-                151_288_809_941_952_652_u64,
-                &[0xc2_u8, 0x19, 0x7c, 0x5e, 0xff, 0x14, 0xe8, 0x8c][..],
-            ),
+            (151_288_809_941_952_652_u64, &[0xc2_u8, 0x19, 0x7c, 0x5e, 0xff, 0x14, 0xe8, 0x8c][..]),
             (494_878_333, &[0x9d, 0x7f, 0x3e, 0x7d]),
             (15_293, &[0x7b, 0xbd]),
             (37, &[0x25]),

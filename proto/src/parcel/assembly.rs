@@ -44,32 +44,18 @@ impl Assembly {
     /// Starts a parcel of which nothing is held.
     pub fn new(header: Header) -> Self {
         let chain = MarkChain::new(&header);
-        Self {
-            header,
-            chain,
-            tail: Vec::new(),
-            closed: false,
-        }
+        Self { header, chain, tail: Vec::new(), closed: false }
     }
 
     /// Takes up a parcel of which a part is held.
     pub fn resume(header: Header, resumed: Resumed) -> Self {
         let chain = MarkChain::resume(&header, resumed.chain);
-        Self {
-            header,
-            chain,
-            tail: resumed.tail,
-            closed: resumed.closed,
-        }
+        Self { header, chain, tail: resumed.tail, closed: resumed.closed }
     }
 
     /// Returns the state to keep.
     pub fn state(&self) -> Resumed {
-        Resumed {
-            chain: self.chain.state(),
-            tail: self.tail.clone(),
-            closed: self.closed,
-        }
+        Resumed { chain: self.chain.state(), tail: self.tail.clone(), closed: self.closed }
     }
 
     /// Returns the header.
@@ -79,9 +65,7 @@ impl Assembly {
 
     /// Returns how many bytes of body are held, marked or not.
     pub fn held(&self) -> u32 {
-        self.chain
-            .end()
-            .saturating_add(u32::try_from(self.tail.len()).unwrap_or(u32::MAX))
+        self.chain.end().saturating_add(u32::try_from(self.tail.len()).unwrap_or(u32::MAX))
     }
 
     /// Returns the end of the newest mark.
@@ -102,10 +86,7 @@ impl Assembly {
     pub fn take<'a>(&mut self, offset: u32, bytes: &'a [u8]) -> Result<&'a [u8], AssemblyError> {
         let held = self.held();
         if offset > held {
-            return Err(AssemblyError::Offset {
-                got: offset,
-                expected: held,
-            });
+            return Err(AssemblyError::Offset { got: offset, expected: held });
         }
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let end = offset.saturating_add(length);
@@ -113,16 +94,9 @@ impl Assembly {
             return Ok(&[]);
         }
         let limit = self.header.sealed_length().unwrap_or(PARCEL_BYTES_MAX);
-        let limit = if self.closed {
-            held
-        } else {
-            limit.min(self.marked().saturating_add(MARK_DISTANCE_BYTES_MAX))
-        };
+        let limit = if self.closed { held } else { limit.min(self.marked().saturating_add(MARK_DISTANCE_BYTES_MAX)) };
         if end > limit {
-            return Err(AssemblyError::Offset {
-                got: end,
-                expected: limit,
-            });
+            return Err(AssemblyError::Offset { got: end, expected: limit });
         }
         let known = usize::try_from(held - offset).unwrap_or(usize::MAX);
         let new = bytes.get(known..).unwrap_or_default();
@@ -139,10 +113,7 @@ impl Assembly {
             return Ok(false);
         }
         if mark.end > self.held() {
-            return Err(AssemblyError::Offset {
-                got: mark.end,
-                expected: self.held(),
-            });
+            return Err(AssemblyError::Offset { got: mark.end, expected: self.held() });
         }
         let count = usize::try_from(mark.end - self.marked()).unwrap_or(usize::MAX);
         let length_fits = match self.header.sealed_length() {
@@ -173,21 +144,10 @@ mod tests {
         let write = SigningKey::from_seed(&Secret([1; 32]));
         let key = SigningKey::from_seed(&Secret([2; 32]));
         let length = u32::try_from(body.len()).unwrap();
-        let header = Header::sign(
-            Class::Voice,
-            &write,
-            ReadTag([3; 16]),
-            key.public(),
-            Lifetime::DEFAULT,
-            length,
-        );
+        let header = Header::sign(Class::Voice, &write, ReadTag([3; 16]), key.public(), Lifetime::DEFAULT, length);
         let mut chain = MarkChain::new(&header);
         let count = body.len().div_ceil(distance);
-        let marks = body
-            .chunks(distance)
-            .enumerate()
-            .map(|(i, part)| chain.sign(&key, part, i + 1 == count))
-            .collect();
+        let marks = body.chunks(distance).enumerate().map(|(i, part)| chain.sign(&key, part, i + 1 == count)).collect();
         (header, marks)
     }
 
@@ -227,10 +187,7 @@ mod tests {
         let body = vec![9; 20_000];
         let (header, _) = parcel(&body, 8_000);
         let mut assembly = Assembly::new(header);
-        assert!(matches!(
-            assembly.take(1, &[1]),
-            Err(AssemblyError::Offset { got: 1, expected: 0 })
-        ));
+        assert!(matches!(assembly.take(1, &[1]), Err(AssemblyError::Offset { got: 1, expected: 0 })));
         assembly.take(0, &body[..8_192]).unwrap();
         assert!(assembly.take(8_192, &[9]).is_err());
     }

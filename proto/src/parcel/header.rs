@@ -37,10 +37,7 @@ impl Class {
             1 => Ok(Self::Control),
             2 => Ok(Self::Text),
             3 => Ok(Self::Voice),
-            got => Err(DecodeError::Range {
-                field: "class",
-                got: got.into(),
-            }),
+            got => Err(DecodeError::Range { field: "class", got: got.into() }),
         }
     }
 }
@@ -80,29 +77,14 @@ impl Header {
     ) -> Self {
         let sealed_length = sealed_length.min(PARCEL_BYTES_MAX);
         let mut writer = Writer::new();
-        writer
-            .u8(VERSION)
-            .u8(class.code())
-            .bytes(write_key.public().as_bytes())
-            .bytes(&read_tag.0);
-        writer
-            .bytes(parcel_key.as_bytes())
-            .u16(lifetime.hours())
-            .u32(sealed_length);
+        writer.u8(VERSION).u8(class.code()).bytes(write_key.public().as_bytes()).bytes(&read_tag.0);
+        writer.bytes(parcel_key.as_bytes()).u16(lifetime.hours()).u32(sealed_length);
         let signature = write_key.sign(Purpose::Header, &[writer.as_bytes()]);
         let mut bytes = [0; HEADER_BYTES];
         let (signed, rest) = bytes.split_at_mut(SIGNED_BYTES);
         signed.copy_from_slice(writer.as_bytes());
         rest.copy_from_slice(&signature.0);
-        Self {
-            bytes,
-            class,
-            write_key: write_key.public(),
-            read_tag,
-            parcel_key,
-            lifetime,
-            sealed_length,
-        }
+        Self { bytes, class, write_key: write_key.public(), read_tag, parcel_key, lifetime, sealed_length }
     }
 
     /// Reads a header and checks its signature.
@@ -129,36 +111,20 @@ impl Header {
         let mut reader = Reader::new(bytes);
         let version = reader.u8()?;
         if version != VERSION {
-            return Err(DecodeError::Range {
-                field: "header version",
-                got: version.into(),
-            });
+            return Err(DecodeError::Range { field: "header version", got: version.into() });
         }
         let class = Class::from_code(reader.u8()?)?;
         let write_key = VerifyingKey(reader.array()?);
         let read_tag = ReadTag(reader.array()?);
         let parcel_key = VerifyingKey(reader.array()?);
         let hours = reader.u16()?;
-        let lifetime = Lifetime::from_hours(hours).ok_or(DecodeError::Range {
-            field: "lifetime",
-            got: hours.into(),
-        })?;
+        let lifetime =
+            Lifetime::from_hours(hours).ok_or(DecodeError::Range { field: "lifetime", got: hours.into() })?;
         let sealed_length = reader.u32()?;
         if sealed_length > PARCEL_BYTES_MAX {
-            return Err(DecodeError::Range {
-                field: "sealed length",
-                got: sealed_length.into(),
-            });
+            return Err(DecodeError::Range { field: "sealed length", got: sealed_length.into() });
         }
-        Ok(Self {
-            bytes: *bytes,
-            class,
-            write_key,
-            read_tag,
-            parcel_key,
-            lifetime,
-            sealed_length,
-        })
+        Ok(Self { bytes: *bytes, class, write_key, read_tag, parcel_key, lifetime, sealed_length })
     }
 
     /// Returns the 152 bytes.
@@ -208,20 +174,13 @@ impl Header {
 
     /// Returns the length of the body in bytes, `None` while the parcel is open.
     pub const fn sealed_length(&self) -> Option<u32> {
-        if self.sealed_length == 0 {
-            None
-        } else {
-            Some(self.sealed_length)
-        }
+        if self.sealed_length == 0 { None } else { Some(self.sealed_length) }
     }
 }
 
 impl core::fmt::Debug for Header {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Header")
-            .field("class", &self.class)
-            .field("lifetime", &self.lifetime)
-            .finish_non_exhaustive()
+        f.debug_struct("Header").field("class", &self.class).field("lifetime", &self.lifetime).finish_non_exhaustive()
     }
 }
 

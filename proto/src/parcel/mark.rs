@@ -28,11 +28,7 @@ impl Mark {
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let end = reader.u32()?;
         let last = reader.u8()? & LAST != 0;
-        Ok(Self {
-            end,
-            last,
-            signature: Signature(reader.array()?),
-        })
+        Ok(Self { end, last, signature: Signature(reader.array()?) })
     }
 
     /// Writes the mark's 69 bytes.
@@ -52,11 +48,7 @@ pub struct MarkChain {
 impl MarkChain {
     /// Starts the chain of the parcel that `header` describes.
     pub fn new(header: &Header) -> Self {
-        Self {
-            id: header.id(),
-            hash: sha256(&[b"zajil parcel", header.signed_bytes()]),
-            end: 0,
-        }
+        Self { id: header.id(), hash: sha256(&[b"zajil parcel", header.signed_bytes()]), end: 0 }
     }
 
     /// Returns the offset the chain stands at: the end of the newest mark, or 0.
@@ -71,26 +63,16 @@ impl MarkChain {
 
     /// Takes up a chain from its kept state.
     pub fn resume(header: &Header, (hash, end): ([u8; 32], u32)) -> Self {
-        Self {
-            id: header.id(),
-            hash,
-            end,
-        }
+        Self { id: header.id(), hash, end }
     }
 
     /// Moves the chain over `bytes`, which the author has just sealed, and signs the mark at their end.
     pub fn sign(&mut self, parcel_key: &SigningKey, bytes: &[u8], last: bool) -> Mark {
         self.hash = sha256(&[&self.hash, bytes]);
         self.end = self.end.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-        let signature = parcel_key.sign(
-            Purpose::Mark,
-            &[&self.id.0, &self.end.to_be_bytes(), &[u8::from(last)], &self.hash],
-        );
-        Mark {
-            end: self.end,
-            last,
-            signature,
-        }
+        let signature =
+            parcel_key.sign(Purpose::Mark, &[&self.id.0, &self.end.to_be_bytes(), &[u8::from(last)], &self.hash]);
+        Mark { end: self.end, last, signature }
     }
 
     /// Checks `mark` over `bytes`, the body from the chain's end to the mark's; moves the chain there if it fits.
