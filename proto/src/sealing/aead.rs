@@ -23,19 +23,14 @@ pub(super) fn seal(secret: &Secret, nonce: [u8; NONCE_BYTES], associated: &[u8],
     let nonce = Nonce::assume_unique_for_key(nonce);
     // INVARIANT: ring refuses to seal only what is longer than 256 GiB, and no text of ours exceeds a parcel.
     #[expect(clippy::expect_used, reason = "cannot fail at our lengths; see the invariant above")]
-    key(secret)
-        .seal_in_place_append_tag(nonce, Aad::from(associated), text)
-        .expect("a parcel's length can be sealed");
+    key(secret).seal_in_place_append_tag(nonce, Aad::from(associated), text).expect("a parcel's length can be sealed");
 }
 
 /// Opens `sealed`, or says `None` if key, nonce, associated data or a single bit is not what it was sealed with.
 pub(super) fn open(secret: &Secret, nonce: [u8; NONCE_BYTES], associated: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
     let mut text = sealed.to_vec();
     let nonce = Nonce::assume_unique_for_key(nonce);
-    let length = key(secret)
-        .open_in_place(nonce, Aad::from(associated), &mut text)
-        .ok()?
-        .len();
+    let length = key(secret).open_in_place(nonce, Aad::from(associated), &mut text).ok()?.len();
     text.truncate(length);
     Some(text)
 }
@@ -58,11 +53,10 @@ mod tests {
         let associated = hex("50515253c0c1c2c3c4c5c6c7");
         let text = b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, \
                      sunscreen would be it.";
-        let sealed = hex(
-            "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d63dbea45e8ca9671282fafb69da92728b\
+        let sealed =
+            hex("d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d63dbea45e8ca9671282fafb69da92728b\
              1a71de0a9e060b2905d6a5b67ecd3b3692ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc\
-             3ff4def08e4b7a9de576d26586cec64b61161ae10b594f09e26a7e902ecbd0600691",
-        );
+             3ff4def08e4b7a9de576d26586cec64b61161ae10b594f09e26a7e902ecbd0600691");
         let mut out = text.to_vec();
         seal(&key, nonce, &associated, &mut out);
         assert_eq!(out, sealed);

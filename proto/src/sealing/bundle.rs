@@ -68,25 +68,17 @@ redacted!(DeviceIdentity, Bundle, BundleFacts);
 impl Bundle {
     /// Writes and signs a bundle.
     pub fn sign(device: &SigningKey, facts: BundleFacts) -> Self {
-        let facts = BundleFacts {
-            device_key: device.public(),
-            ..facts
-        };
+        let facts = BundleFacts { device_key: device.public(), ..facts };
         let mut writer = Writer::new();
         writer.u8(VERSION).bytes(&facts.device_key.0);
         writer.bytes(&facts.olm_identity).bytes(&facts.olm_one_time_key);
         writer.bytes(facts.x_wing.as_bytes());
-        writer
-            .bytes(&facts.writer.write_key.seed().0)
-            .bytes(&facts.writer.read_tag.0);
+        writer.bytes(&facts.writer.write_key.seed().0).bytes(&facts.writer.read_tag.0);
         facts.homes.encode(&mut writer);
         writer.bytes(&facts.commit);
         let signature = device.sign(Purpose::Bundle, &[writer.as_bytes()]);
         writer.bytes(&signature.0);
-        Self {
-            bytes: writer.into_bytes(),
-            facts,
-        }
+        Self { bytes: writer.into_bytes(), facts }
     }
 
     /// Reads a bundle and checks its signature and its X-Wing key (P4.12). All of `bytes` is the bundle.
@@ -98,11 +90,7 @@ impl Bundle {
         let version = reader.u8()?;
         if version != VERSION {
             let field = "bundle version";
-            return Err(DecodeError::Range {
-                field,
-                got: version.into(),
-            }
-            .into());
+            return Err(DecodeError::Range { field, got: version.into() }.into());
         }
         let device_key = VerifyingKey(reader.array()?);
         let olm_identity = reader.array()?;
@@ -122,17 +110,11 @@ impl Bundle {
             olm_identity,
             olm_one_time_key,
             x_wing: XWingPublic::from_bytes(x_wing)?,
-            writer: MailboxWriter {
-                write_key: SigningKey::from_seed(&write_seed),
-                read_tag,
-            },
+            writer: MailboxWriter { write_key: SigningKey::from_seed(&write_seed), read_tag },
             homes,
             commit,
         };
-        Ok(Self {
-            bytes: bytes.to_vec(),
-            facts,
-        })
+        Ok(Self { bytes: bytes.to_vec(), facts })
     }
 
     /// Returns what it says.

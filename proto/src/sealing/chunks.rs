@@ -61,12 +61,7 @@ impl ChunkSealer {
     /// Starts the chunks of one parcel.
     pub fn new(sealing: Provider, note_key: &Secret, parcel: &ParcelId) -> Self {
         let (key, commitment) = sealing.commit(parcel, note_key);
-        let state = ChunkSealerState {
-            key,
-            commitment,
-            index: 0,
-            waiting: Vec::new(),
-        };
+        let state = ChunkSealerState { key, commitment, index: 0, waiting: Vec::new() };
         Self { sealing, state }
     }
 
@@ -117,8 +112,7 @@ impl ChunkSealer {
     fn seal(&mut self, content: &[u8], last: bool) -> Vec<u8> {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES);
         chunk.extend_from_slice(content);
-        self.sealing
-            .seal(&self.state.key, nonce(self.state.index, last), &mut chunk);
+        self.sealing.seal(&self.state.key, nonce(self.state.index, last), &mut chunk);
         self.state.index = self.state.index.saturating_add(1);
         chunk
     }
@@ -151,13 +145,7 @@ impl ChunkOpener {
         if expected != *commitment {
             return Err(ChunkError::Commitment);
         }
-        Ok(Self {
-            sealing,
-            key,
-            index: 0,
-            held: Vec::new(),
-            ended: false,
-        })
+        Ok(Self { sealing, key, index: 0, held: Vec::new(), ended: false })
     }
 
     /// Takes the next bytes and appends to `content` what they open to, also before an error. `closed` says that the body is
@@ -167,11 +155,7 @@ impl ChunkOpener {
     /// [`ChunkError`]; after one, nothing more of this body can be opened.
     pub fn push(&mut self, body: &[u8], closed: bool, content: &mut Vec<u8>) -> Result<(), ChunkError> {
         if self.ended {
-            return if body.is_empty() {
-                Ok(())
-            } else {
-                Err(ChunkError::AfterLast)
-            };
+            return if body.is_empty() { Ok(()) } else { Err(ChunkError::AfterLast) };
         }
         self.held.extend_from_slice(body);
         let held = core::mem::take(&mut self.held);
@@ -207,10 +191,7 @@ impl ChunkOpener {
 
     fn open(&mut self, chunk: &[u8], last: bool) -> Result<Vec<u8>, ChunkError> {
         let index = self.index;
-        let content = self
-            .sealing
-            .open(&self.key, nonce(index, last), chunk)
-            .filter(|content| !content.is_empty());
+        let content = self.sealing.open(&self.key, nonce(index, last), chunk).filter(|content| !content.is_empty());
         let content = content.ok_or(ChunkError::Chunk { index })?;
         self.index = self.index.saturating_add(1);
         Ok(content)

@@ -205,10 +205,7 @@ impl Head {
         }
         Ok(Self {
             kind: match kind {
-                1 => NoteKind::Voice {
-                    codec: Codec::from_code(codec)?,
-                    toc,
-                },
+                1 => NoteKind::Voice { codec: Codec::from_code(codec)?, toc },
                 2 => NoteKind::Text,
                 got => return Err(ContentError::KindFromFuture { got }.into()),
             },
@@ -270,11 +267,7 @@ impl Tail {
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
-        Ok(Self {
-            duration_millis: reader.u32()?,
-            loudness: reader.u8()?,
-            waveform: reader.array()?,
-        })
+        Ok(Self { duration_millis: reader.u32()?, loudness: reader.u8()?, waveform: reader.array()? })
     }
 }
 
@@ -376,13 +369,7 @@ impl From<ContentError> for ReadError {
 impl ContentReader {
     /// Starts at the front of a note's content.
     pub const fn new(check: HeadCheck) -> Self {
-        Self {
-            check,
-            stage: Stage::Head,
-            held: Vec::new(),
-            read: 0,
-            failed: None,
-        }
+        Self { check, stage: Stage::Head, held: Vec::new(), read: 0, failed: None }
     }
 
     /// Takes the next bytes of content. Padding is not kept.

@@ -201,10 +201,7 @@ pub fn encode_contents(contents: &[Content], limit: usize) -> Result<Vec<u8>, Co
     }
     let out = writer.into_bytes();
     if out.len() > limit {
-        return Err(ContentsError::TooLong {
-            got: out.len(),
-            expected: limit,
-        });
+        return Err(ContentsError::TooLong { got: out.len(), expected: limit });
     }
     Ok(out)
 }
@@ -229,12 +226,8 @@ impl Content {
         let mut w = Writer::new();
         let kind = match self {
             Self::Session(grant) => {
-                w.bytes(&grant.seed.0)
-                    .bytes(&grant.verify_key.0)
-                    .bytes(&grant.mailbox.0);
-                w.u32(grant.first_minute.0)
-                    .u16(grant.longest_lifetime.hours())
-                    .u8(grant.notes);
+                w.bytes(&grant.seed.0).bytes(&grant.verify_key.0).bytes(&grant.mailbox.0);
+                w.u32(grant.first_minute.0).u16(grant.longest_lifetime.hours()).u8(grant.notes);
                 1
             }
             Self::Acknowledgement(acknowledgement) => {
@@ -253,9 +246,7 @@ impl Content {
             }
             Self::PairingAnswer(nonce) => (w.bytes(&nonce.0), 4).1,
             Self::SlotGrant(grant) => {
-                w.bytes(&grant.write_key.0)
-                    .bytes(&grant.read_seed.0)
-                    .bytes(&grant.word_key.0);
+                w.bytes(&grant.write_key.0).bytes(&grant.read_seed.0).bytes(&grant.word_key.0);
                 w.u8(grant.precision.hours());
                 grant.homes.encode(&mut w);
                 5
@@ -273,9 +264,7 @@ impl Content {
             }
             Self::RenewalPrekey(generation, key) => (w.u32(*generation).bytes(key.as_bytes()), 10).1,
             Self::AudienceGrant(grant) => {
-                w.bytes(&grant.write_seed.0)
-                    .bytes(&grant.read_seed.0)
-                    .bytes(&grant.roster.0);
+                w.bytes(&grant.write_seed.0).bytes(&grant.read_seed.0).bytes(&grant.roster.0);
                 grant.homes.encode(&mut w);
                 11
             }
@@ -294,16 +283,8 @@ impl Content {
         let r = &mut Reader::new(value);
         Ok(Some(match kind {
             1 => Self::Session(SessionGrant::decode(r)?),
-            2 => Self::Acknowledgement(Acknowledgement {
-                next: r.u32()?,
-                bitmap: r.u32()?,
-            }),
-            3 => Self::Receipts(
-                r.list("receipts", 255, Receipt::decode)?
-                    .into_iter()
-                    .flatten()
-                    .collect(),
-            ),
+            2 => Self::Acknowledgement(Acknowledgement { next: r.u32()?, bitmap: r.u32()? }),
+            3 => Self::Receipts(r.list("receipts", 255, Receipt::decode)?.into_iter().flatten().collect()),
             4 => Self::PairingAnswer(Secret(r.array()?)),
             5 => Self::SlotGrant(Box::new(SlotGrant {
                 write_key: VerifyingKey(r.array()?),
@@ -327,11 +308,7 @@ impl Content {
             13 => Self::FurtherDevice(Box::new(Bundle::verify(r.rest())?)),
             14 => Self::NoteWithdrawn(NoteId(r.array()?)),
             15 => Self::DigitsConfirmed,
-            16 => Self::WordHead(WordHead {
-                slot: SlotId(r.array()?),
-                version: r.u64()?,
-                hash: r.array()?,
-            }),
+            16 => Self::WordHead(WordHead { slot: SlotId(r.array()?), version: r.u64()?, hash: r.array()? }),
             17 => Self::OuterKeyInUse(r.u32()?),
             _ => return Ok(None),
         }))
@@ -343,20 +320,15 @@ impl SessionGrant {
         let (seed, verify_key, mailbox) = (Secret(r.array()?), VerifyingKey(r.array()?), MailboxId(r.array()?));
         let (first_minute, hours, notes) = (Minute(r.u32()?), r.u16()?, r.u8()?);
         if notes == 0 || notes > SESSION_NOTES_MAX {
-            return Err(DecodeError::Range {
-                field: "notes of a session",
-                got: notes.into(),
-            });
+            return Err(DecodeError::Range { field: "notes of a session", got: notes.into() });
         }
         Ok(Self {
             seed,
             verify_key,
             mailbox,
             first_minute,
-            longest_lifetime: Lifetime::from_hours(hours).ok_or(DecodeError::Range {
-                field: "longest lifetime",
-                got: hours.into(),
-            })?,
+            longest_lifetime: Lifetime::from_hours(hours)
+                .ok_or(DecodeError::Range { field: "longest lifetime", got: hours.into() })?,
             notes,
         })
     }

@@ -112,19 +112,12 @@ pub fn seal_control(
     let mut writer = Writer::new();
     let message = &frame.message.bytes;
     let expected = size.body_bytes() - TAG_BYTES - PREFIX_BYTES;
-    let too_long = ControlError::TooLong {
-        got: message.len(),
-        expected,
-    };
+    let too_long = ControlError::TooLong { got: message.len(), expected };
     if message.len() > expected {
         return Err(too_long);
     }
     let length = u16::try_from(message.len()).map_err(|_| too_long)?;
-    writer
-        .u32(frame.number)
-        .u8(frame.message.kind)
-        .u16(length)
-        .bytes(message);
+    writer.u32(frame.number).u8(frame.message.kind).u16(length).bytes(message);
     let parcel_key = SigningKey::draw(random);
     let parcel = ParcelId::of(&parcel_key.public());
     let body = seal_box(sealing, &parcel, &outer.0, INFO, writer.into_bytes(), size);

@@ -21,13 +21,8 @@ pub(super) fn derive<const N: usize>(salt: &[u8], ikm: &[u8], info: &[u8]) -> Ze
     let prk = Salt::new(HKDF_SHA256, salt).extract(ikm);
     let info = [info];
     // INVARIANT: ring refuses only more than 255 blocks, and the assertion above holds that when compiling.
-    #[expect(
-        clippy::expect_used,
-        reason = "cannot fail for such lengths; see the invariant above"
-    )]
-    prk.expand(&info, Length(N))
-        .and_then(|okm| okm.fill(out.as_mut()))
-        .expect("at most 255 blocks");
+    #[expect(clippy::expect_used, reason = "cannot fail for such lengths; see the invariant above")]
+    prk.expand(&info, Length(N)).and_then(|okm| okm.fill(out.as_mut())).expect("at most 255 blocks");
     out
 }
 

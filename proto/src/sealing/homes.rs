@@ -24,11 +24,7 @@ impl Address {
     pub fn parse(text: &str) -> Result<Self, DecodeError> {
         let wrong = DecodeError::Check { field: "address" };
         if text.len() > ADDRESS_BYTES_MAX {
-            return Err(DecodeError::TooLong {
-                field: "address",
-                got: text.len(),
-                expected: ADDRESS_BYTES_MAX,
-            });
+            return Err(DecodeError::TooLong { field: "address", got: text.len(), expected: ADDRESS_BYTES_MAX });
         }
         let (host, port) = text.rsplit_once(':').ok_or(wrong)?;
         let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
@@ -38,12 +34,7 @@ impl Address {
         let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let fits = match literal {
             Some(literal) => literal.parse::<core::net::Ipv6Addr>().is_ok(),
-            None => {
-                !host.is_empty()
-                    && host
-                        .bytes()
-                        .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
-            }
+            None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)),
         };
         if fits { Ok(Self(text.to_owned())) } else { Err(wrong) }
     }
@@ -109,11 +100,7 @@ impl Homes {
     pub fn new(homes: Vec<HomeRelay>) -> Result<Self, DecodeError> {
         match homes.len() {
             0 => Err(DecodeError::Range { field: "homes", got: 0 }),
-            got if got > HOMES_MAX => Err(DecodeError::TooLong {
-                field: "homes",
-                got,
-                expected: HOMES_MAX,
-            }),
+            got if got > HOMES_MAX => Err(DecodeError::TooLong { field: "homes", got, expected: HOMES_MAX }),
             _ => Ok(Self(homes)),
         }
     }
@@ -164,12 +151,7 @@ mod tests {
 
     #[test]
     fn an_address_is_a_host_and_a_port_and_nothing_else() {
-        for good in [
-            "relay.example:443",
-            "192.0.2.7:443",
-            "[2001:db8::1]:8443",
-            "localhost:1",
-        ] {
+        for good in ["relay.example:443", "192.0.2.7:443", "[2001:db8::1]:8443", "localhost:1"] {
             assert_eq!(Address::parse(good).unwrap().as_str(), good);
         }
         for bad in [

@@ -1,5 +1,6 @@
 //! The texts people pass on when they pair: the link (P6.1) and the return code (P6.8).
 
+use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -88,12 +89,7 @@ impl Link {
         let secret = Secret(reader.array()?);
         let bundle_hash = reader.array()?;
         let address = Address::parse(reader.text8("address", ADDRESS_BYTES_MAX)?)?;
-        Ok(Self {
-            expiry,
-            home: HomeRelay { key, address },
-            secret,
-            bundle_hash,
-        })
+        Ok(Self { expiry, home: HomeRelay { key, address }, secret, bundle_hash })
     }
 
     /// Returns whether it is too late to answer. The relay counts too, and its answer decides.
@@ -117,10 +113,7 @@ impl ReturnCode {
     pub fn parse(text: &str) -> Result<Self, LinkError> {
         let bytes = from_text(BACK_SCHEME, b"zajil back", text)?;
         let mut reader = Reader::new(&bytes);
-        Ok(Self {
-            inviter: reader.array()?,
-            replier: reader.array()?,
-        })
+        Ok(Self { inviter: reader.array()?, replier: reader.array()? })
     }
 }
 
@@ -132,17 +125,8 @@ fn to_text(scheme: &str, label: &[u8], mut writer: Writer) -> String {
     let check = check(label, writer.as_bytes());
     writer.bytes(&check);
     let bytes = Zeroizing::new(writer.into_bytes());
-    // vodozemac's base64 is the standard alphabet without padding; the one for links differs in two characters.
-    let text = Zeroizing::new(vodozemac::base64_encode(bytes.as_slice()));
-    scheme.chars().chain(text.chars().map(to_url)).collect()
-}
-
-const fn to_url(character: char) -> char {
-    match character {
-        '+' => '-',
-        '/' => '_',
-        other => other,
-    }
+    let text = Zeroizing::new(BASE64URL_NOPAD.encode(&bytes));
+    format!("{scheme}{}", text.as_str())
 }
 
 /// Returns the checked bytes between version and check.
@@ -155,9 +139,7 @@ fn from_text(scheme: &str, label: &[u8], text: &str) -> Result<Zeroizing<Vec<u8>
     if !front.eq_ignore_ascii_case(scheme) {
         return Err(LinkError::Other);
     }
-    let standard: Option<String> = rest.chars().map(from_url).collect();
-    let standard = Zeroizing::new(standard.ok_or(LinkError::Damaged)?);
-    let bytes = vodozemac::base64_decode(standard.as_bytes()).map_err(|_| LinkError::Damaged)?;
+    let bytes = BASE64URL_NOPAD.decode(rest.as_bytes()).map_err(|_| LinkError::Damaged)?;
     let mut bytes = Zeroizing::new(bytes);
     let length = bytes.len().checked_sub(CHECK_BYTES).ok_or(LinkError::Damaged)?;
     let (checked, given) = bytes.split_at(length);
@@ -174,16 +156,6 @@ fn from_text(scheme: &str, label: &[u8], text: &str) -> Result<Zeroizing<Vec<u8>
     bytes.truncate(length);
     bytes.drain(..1);
     Ok(bytes)
-}
-
-/// Takes only what base64url has.
-const fn from_url(character: char) -> Option<char> {
-    match character {
-        '-' => Some('+'),
-        '_' => Some('/'),
-        'A'..='Z' | 'a'..='z' | '0'..='9' => Some(character),
-        _ => None,
-    }
 }
 
 /// White space, and the marks and isolates of bidirectional text.

@@ -74,14 +74,8 @@ impl NoteSealer {
         let parcel_key = SigningKey::draw(random);
         let parcel = ParcelId::of(&parcel_key.public());
         let to = destination.to;
-        let header = Header::sign(
-            Class::Voice,
-            &to.write_key,
-            to.read_tag,
-            parcel_key.public(),
-            destination.lifetime,
-            0,
-        );
+        let header =
+            Header::sign(Class::Voice, &to.write_key, to.read_tag, parcel_key.public(), destination.lifetime, 0);
         let mut chunks = ChunkSealer::new(sealing, &pair.key, &parcel);
         let mut prefix = pair.tag.0.to_vec();
         prefix.extend_from_slice(chunks.commitment());
@@ -103,18 +97,12 @@ impl NoteSealer {
 
     /// Goes on from a kept state.
     pub fn resume(sealing: Provider, state: NoteSealerState) -> Self {
-        Self {
-            chunks: ChunkSealer::resume(sealing, state.chunks),
-            state: state.growing,
-        }
+        Self { chunks: ChunkSealer::resume(sealing, state.chunks), state: state.growing }
     }
 
     /// Returns the state to keep beside everything returned so far.
     pub fn state(&self) -> NoteSealerState {
-        NoteSealerState {
-            chunks: self.chunks.state().clone(),
-            growing: self.state.clone(),
-        }
+        NoteSealerState { chunks: self.chunks.state().clone(), growing: self.state.clone() }
     }
 
     /// Returns the header, under which bytes can leave at once.

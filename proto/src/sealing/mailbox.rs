@@ -41,10 +41,7 @@ impl MailboxOwner {
 
     /// Makes the mailbox of two seeds.
     pub fn from_seeds(write: &Secret, read: &Secret) -> Self {
-        Self {
-            write_key: SigningKey::from_seed(write),
-            read_key: SigningKey::from_seed(read),
-        }
+        Self { write_key: SigningKey::from_seed(write), read_key: SigningKey::from_seed(read) }
     }
 
     /// Returns the mailbox.
@@ -64,9 +61,6 @@ impl MailboxOwner {
 
     /// Returns the right to write, to be handed to a contact.
     pub fn writer(&self) -> MailboxWriter {
-        MailboxWriter {
-            write_key: self.write_key.clone(),
-            read_tag: self.read_tag(),
-        }
+        MailboxWriter { write_key: self.write_key.clone(), read_tag: self.read_tag() }
     }
 }

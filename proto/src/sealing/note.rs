@@ -62,11 +62,7 @@ fn expand(seed: &Secret, notes: u8) -> impl Iterator<Item = NotePair> {
         let (front, back) = out.split_at(8);
         tag.copy_from_slice(front);
         key.copy_from_slice(back);
-        NotePair {
-            number,
-            tag: NoteTag(tag),
-            key: Secret(key),
-        }
+        NotePair { number, tag: NoteTag(tag), key: Secret(key) }
     })
 }
 
@@ -200,11 +196,7 @@ pub struct NoteOpener {
 impl NoteOpener {
     /// Starts opening the body of the parcel with `header`, whose tag found `pair` in a session with `verify_key`.
     pub fn new(sealing: Provider, header: &Header, pair: &NotePair, verify_key: VerifyingKey) -> Self {
-        let check = HeadCheck {
-            session: verify_key,
-            parcel: header.id(),
-            mailbox: header.mailbox(),
-        };
+        let check = HeadCheck { session: verify_key, parcel: header.id(), mailbox: header.mailbox() };
         Self {
             sealing,
             header: header.clone(),
@@ -253,20 +245,13 @@ impl NoteOpener {
 
     fn take(&mut self, body: &[u8], closed: bool) -> Result<(), OpenError> {
         self.received = self.received.saturating_add(body.len());
-        let known = self
-            .header
-            .sealed_length()
-            .is_some_and(|length| usize::try_from(length) == Ok(self.received));
+        let known = self.header.sealed_length().is_some_and(|length| usize::try_from(length) == Ok(self.received));
         let closed = closed || known;
         let missing = PREFIX_BYTES.saturating_sub(self.prefix.len()).min(body.len());
         let (prefix, rest) = body.split_at(missing);
         self.prefix.extend_from_slice(prefix);
         let Some(chunks) = self.open_prefix()? else {
-            return if closed {
-                Err(ChunkError::Truncated { chunks: 0 }.into())
-            } else {
-                Ok(())
-            };
+            return if closed { Err(ChunkError::Truncated { chunks: 0 }.into()) } else { Ok(()) };
         };
         let mut content = Vec::new();
         let result = chunks.push(rest, closed, &mut content);

@@ -86,10 +86,7 @@ pub struct OlmMessage {
 impl OlmMessage {
     fn from_theirs(message: &olm::OlmMessage) -> Self {
         let (kind, bytes) = message.to_parts();
-        Self {
-            kind: u8::try_from(kind).unwrap_or(u8::MAX),
-            bytes,
-        }
+        Self { kind: u8::try_from(kind).unwrap_or(u8::MAX), bytes }
     }
 
     fn to_theirs(&self) -> Result<olm::OlmMessage, OlmError> {
@@ -151,9 +148,7 @@ impl Account {
             return Err(OlmError::NotPreKey);
         };
         let identity = Curve25519PublicKey::from_bytes(identity);
-        let made = self
-            .0
-            .create_inbound_session(SessionConfig::version_1(), identity, &message)?;
+        let made = self.0.create_inbound_session(SessionConfig::version_1(), identity, &message)?;
         Ok((Session(made.session), made.plaintext))
     }
 }

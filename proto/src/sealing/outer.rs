@@ -85,11 +85,7 @@ redacted!(OuterKey, OuterKeys, XWingSecret, XWingPublic, Encapsulation);
 impl OuterKeys {
     /// Starts with the key that pairing gave.
     pub const fn first(current: OuterKey) -> Self {
-        Self {
-            generation: 0,
-            current,
-            previous: None,
-        }
+        Self { generation: 0, current, previous: None }
     }
 
     /// Takes up a renewed key; the one until now stays as the previous.
@@ -140,10 +136,8 @@ impl XWingPublic {
     }
 
     fn theirs(&self) -> Result<<XWing as Kem>::PublicKey, OuterError> {
-        <XWing as Kem>::PublicKey::from_bytes(&self.0).map_err(|_| OuterError::Malformed {
-            got: self.0.len(),
-            expected: X_WING_PUBLIC_BYTES,
-        })
+        <XWing as Kem>::PublicKey::from_bytes(&self.0)
+            .map_err(|_| OuterError::Malformed { got: self.0.len(), expected: X_WING_PUBLIC_BYTES })
     }
 }
 
@@ -308,10 +302,7 @@ type Receiving = hpke::aead::AeadCtxR<ChaCha20Poly1305, HkdfSha256, XWing>;
 
 fn receive(secret: &XWingSecret, shared: &Secret, encapsulation: &Encapsulation) -> Result<Receiving, OuterError> {
     let mode = OpModeR::<XWing>::Psk(psk(shared)?);
-    let malformed = |_| OuterError::Malformed {
-        got: encapsulation.0.len(),
-        expected: ENCAPSULATION_BYTES,
-    };
+    let malformed = |_| OuterError::Malformed { got: encapsulation.0.len(), expected: ENCAPSULATION_BYTES };
     let encapsulated = <XWing as Kem>::EncappedKey::from_bytes(&encapsulation.0).map_err(malformed)?;
     setup_receiver(&mode, &secret.theirs(), &encapsulated, INFO).map_err(|_| OuterError::Forged)
 }

@@ -176,16 +176,7 @@ pub struct Accepted {
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digits(u64);
 
-redacted!(
-    PairingSecrets,
-    Inviter,
-    Replier,
-    Pair,
-    Invited,
-    Replied,
-    Accepted,
-    Digits
-);
+redacted!(PairingSecrets, Inviter, Replier, Pair, Invited, Replied, Accepted, Digits);
 
 impl PairingSecrets {
     /// Derives everything from S.
@@ -204,13 +195,7 @@ impl PairingSecrets {
 impl Digits {
     /// Computes the digits of two bundle hashes and two nonces.
     pub fn of(code: &ReturnCode, inviter_nonce: &Secret, replier_nonce: &Secret) -> Self {
-        let parts: [&[u8]; 5] = [
-            b"zajil digits",
-            &code.inviter,
-            &code.replier,
-            &inviter_nonce.0,
-            &replier_nonce.0,
-        ];
+        let parts: [&[u8]; 5] = [b"zajil digits", &code.inviter, &code.replier, &inviter_nonce.0, &replier_nonce.0];
         Self(u64::from_be_bytes(first(&sha256(&parts))) % 1_000_000_000_000)
     }
 }
@@ -251,13 +236,7 @@ pub fn invite(
     let secrets = PairingSecrets::of(&link.secret);
     let text = bundle.as_bytes();
     let parcel = seal_pairing(sealing, random, &secrets.invitation, &secrets.invitation_box, text);
-    let inviter = Inviter {
-        link,
-        bundle,
-        mailbox,
-        nonce,
-        x_wing,
-    };
+    let inviter = Inviter { link, bundle, mailbox, nonce, x_wing };
     Invited { inviter, parcel }
 }
 
@@ -329,33 +308,18 @@ pub fn reply(
     text.extend_from_slice(&sealed);
     check_pairing_length(text.len())?;
     let parcel = seal_pairing(sealing, random, &secrets.reply, &secrets.reply_box, &text);
-    let code = ReturnCode {
-        inviter: link.bundle_hash,
-        replier: bundle.hash(),
-    };
+    let code = ReturnCode { inviter: link.bundle_hash, replier: bundle.hash() };
     Ok(Replied {
-        pair: Pair {
-            contact: inviter.clone(),
-            mailbox,
-            outer: OuterKeys::first(outer),
-            x_wing,
-            olm,
-        },
-        replier: Replier {
-            commit: theirs.commit,
-            nonce,
-            code,
-        },
+        pair: Pair { contact: inviter.clone(), mailbox, outer: OuterKeys::first(outer), x_wing, olm },
+        replier: Replier { commit: theirs.commit, nonce, code },
         parcel,
     })
 }
 
 fn encode_reply(bundle: &Bundle, nonce: &Secret, message: &OlmMessage) -> Result<Vec<u8>, PairingError> {
     let length = |bytes: &[u8]| {
-        u16::try_from(bytes.len()).map_err(|_| PairingError::TooLong {
-            got: bytes.len(),
-            expected: usize::from(u16::MAX),
-        })
+        u16::try_from(bytes.len())
+            .map_err(|_| PairingError::TooLong { got: bytes.len(), expected: usize::from(u16::MAX) })
     };
     let mut writer = Writer::new();
     writer.u16(length(bundle.as_bytes())?).bytes(bundle.as_bytes());
@@ -391,10 +355,7 @@ pub fn accept_reply(
     let (olm, contents) = account.inbound(theirs.olm_identity, &message)?;
     let contents = decode_contents(&contents).map_err(PairingError::Contents)?;
     device.account = account;
-    let code = ReturnCode {
-        inviter: inviter.bundle.hash(),
-        replier: bundle.hash(),
-    };
+    let code = ReturnCode { inviter: inviter.bundle.hash(), replier: bundle.hash() };
     let digits = Digits::of(&code, &inviter.nonce, &nonce);
     let pair = Pair {
         contact: bundle,
@@ -403,13 +364,7 @@ pub fn accept_reply(
         x_wing: inviter.x_wing.clone(),
         olm,
     };
-    Ok(Accepted {
-        pair,
-        contents,
-        answer: Content::PairingAnswer(inviter.nonce.clone()),
-        digits,
-        code,
-    })
+    Ok(Accepted { pair, contents, answer: Content::PairingAnswer(inviter.nonce.clone()), digits, code })
 }
 
 fn decode_reply(text: &[u8]) -> Result<(Bundle, Secret, OlmMessage), PairingError> {
@@ -467,10 +422,7 @@ fn seal_pairing(
     let mut writer = Writer::new();
     writer.u16(u16::try_from(text.len()).unwrap_or(u16::MAX)).bytes(text);
     let body = seal_box(sealing, &parcel, secret, BOX, writer.into_bytes(), FrameSize::Large);
-    let destination = Destination {
-        to: &to.writer(),
-        lifetime: Lifetime::PAIRING,
-    };
+    let destination = Destination { to: &to.writer(), lifetime: Lifetime::PAIRING };
     close_parcel(Class::Control, destination, &parcel_key, body)
 }
 

@@ -32,10 +32,7 @@ impl Role {
             1 => Ok(Self::Founder),
             2 => Ok(Self::Deputy),
             3 => Ok(Self::Member),
-            got => Err(DecodeError::Range {
-                field: "role",
-                got: got as u64,
-            }),
+            got => Err(DecodeError::Range { field: "role", got: got as u64 }),
         }
     }
 }
@@ -78,8 +75,7 @@ impl RosterLink {
 
     /// Returns whether the signature fits. Whether the signer may sign is what the link before says.
     pub fn is_signed(&self) -> bool {
-        self.signer
-            .verifies(Purpose::Roster, &[&self.signed()], &self.signature)
+        self.signer.verifies(Purpose::Roster, &[&self.signed()], &self.signature)
     }
 
     /// Returns the hash that the next link names as previous.

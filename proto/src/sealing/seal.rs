@@ -141,10 +141,7 @@ pub fn seal_note(
     check_length(body_length(length))?;
     content.resize(length, 0);
     let body = seal_body(sealing, &pair, &parcel, &content);
-    Ok(SealedNote {
-        parcel: close_parcel(class, destination, &parcel_key, body),
-        parcel_key,
-    })
+    Ok(SealedNote { parcel: close_parcel(class, destination, &parcel_key, body), parcel_key })
 }
 
 pub(super) const fn head(about: &About, kind: NoteKind, live: bool, pair: &NotePair) -> Head {
@@ -161,11 +158,7 @@ pub(super) const fn head(about: &About, kind: NoteKind, live: bool, pair: &NoteP
 }
 
 fn encode_voice(packets: &[Vec<u8>], tail: &Tail) -> Result<(u8, Vec<u8>), SealError> {
-    let toc = *packets
-        .first()
-        .ok_or(SealError::Empty)?
-        .first()
-        .ok_or(SealError::Toc { packet: 0 })?;
+    let toc = *packets.first().ok_or(SealError::Empty)?.first().ok_or(SealError::Toc { packet: 0 })?;
     let mut out = Vec::new();
     for (number, packet) in packets.iter().enumerate() {
         out.extend_from_slice(&framed(packet, toc, number)?);
@@ -187,10 +180,7 @@ pub(super) fn framed(packet: &[u8], toc: u8, number: usize) -> Result<Vec<u8>, S
 }
 
 fn encode_text_checked(text: &str) -> Result<Vec<u8>, SealError> {
-    encode_text(text).ok_or(SealError::TextTooLong {
-        got: text.len(),
-        expected: crate::limits::TEXT_BYTES_MAX,
-    })
+    encode_text(text).ok_or(SealError::TextTooLong { got: text.len(), expected: crate::limits::TEXT_BYTES_MAX })
 }
 
 pub(super) fn check_length(got: usize) -> Result<(), SealError> {

@@ -113,11 +113,7 @@ redacted!(LastWord, OpenedWord, SlotOwner);
 impl SlotOwner {
     /// Draws a fresh slot.
     pub fn draw(random: &mut (impl Random + ?Sized)) -> Self {
-        Self {
-            write_key: SigningKey::draw(random),
-            read_key: SigningKey::draw(random),
-            word_key: Secret::draw(random),
-        }
+        Self { write_key: SigningKey::draw(random), read_key: SigningKey::draw(random), word_key: Secret::draw(random) }
     }
 
     /// Returns the slot.
@@ -202,11 +198,7 @@ impl SlotGrant {
         let key = hkdf::key(salt, &self.word_key.0, b"zajil/1 word");
         let text = aead::open(&key, aead::ONCE, &associated(&slot, word.version), sealed).ok_or(WordError::Forged)?;
         let (opened, previous) = LastWord::decode(&text)?;
-        Ok(OpenedWord {
-            version: word.version,
-            word: opened,
-            previous,
-        })
+        Ok(OpenedWord { version: word.version, word: opened, previous })
     }
 }
 
@@ -248,12 +240,7 @@ impl LastWord {
         let previous = reader.array()?;
         let place = NonZeroU16::new(reader.u16()?);
         let text = reader.text8("word", WORD_TEXT_BYTES_MAX)?.to_owned();
-        let word = Self {
-            state,
-            minute,
-            place,
-            text,
-        };
+        let word = Self { state, minute, place, text };
         Ok((word, previous))
     }
 }
@@ -273,11 +260,7 @@ pub fn chain_hash(word: &Word) -> [u8; CHAIN_BYTES] {
 pub fn word_head(word: &Word) -> WordHead {
     let mut hash = [0; 8];
     hash.copy_from_slice(chain_hash(word).split_at(8).0);
-    WordHead {
-        slot: word.slot(),
-        version: word.version,
-        hash,
-    }
+    WordHead { slot: word.slot(), version: word.version, hash }
 }
 
 /// Compares a word that a relay shows with the one held. Both have been opened before.
