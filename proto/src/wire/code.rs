@@ -22,6 +22,22 @@ macro_rules! codes {
                 }
             }
 
+            /// Returns the name of the counter of sessions that ended with this code.
+            pub const fn ended_label(self) -> &'static str {
+                match self.0 {
+                    $($number => concat!("session_ended_", stringify!($name)),)*
+                    _ => "session_ended_UNKNOWN",
+                }
+            }
+
+            /// Returns the name of the counter of parcels and registrations refused with this code.
+            pub const fn refused_label(self) -> &'static str {
+                match self.0 {
+                    $($number => concat!("refused_", stringify!($name)),)*
+                    _ => "refused_UNKNOWN",
+                }
+            }
+
             /// Says in English what it means. People are told through the message catalogue, not with this.
             pub const fn meaning(self) -> &'static str {
                 match self.0 {

@@ -1,25 +1,32 @@
 //! What a relay's program says to a session, and what it hears from one.
 
 use core::fmt;
-use std::sync::Arc;
 
-use crate::ids::MailboxId;
+use crate::ids::{Epoch, MailboxId};
 use crate::keys::SigningKey;
 use crate::session::custody::{StoreReply, StoreRequest};
 use crate::time::Minute;
-use crate::wire::{Code, LinkReport, Welcome};
+use crate::wire::{Code, LinkStatus};
 
 /// What a relay's session needs to know of its relay.
 #[derive(Debug, Clone)]
 pub struct RelaySettings {
     /// Signs observations of last words (P7.4).
-    pub relay_key: Arc<SigningKey>,
-    /// The relay's first words: version, epoch, clock, limits. Parcels beyond its limits are refused by the session.
-    pub welcome: Welcome,
+    pub relay_key: SigningKey,
+    /// The store's epoch.
+    pub epoch: Epoch,
+    /// How far the relay's wall clock can be trusted: 0 unknown, 1 its operator says so, 2 a time service says so (P8.7).
+    pub clock_trust: u8,
+    /// When the relay would like to see this device again, minutes; 0 for no wish.
+    pub next_visit_minutes: u16,
+    /// Longest sealed body it takes; longer ones are refused with `TOO_LONG`.
+    pub parcel_bytes_max: u32,
+    /// Longest lifetime it keeps, hours; longer ones are refused with `LIFETIME`.
+    pub lifetime_hours_max: u16,
     /// Who may register.
     pub admission: Admission,
-    /// What the relay knows of links; empty: nothing is said of them.
-    pub links: LinkReport,
+    /// What the relay knows of links, at most [`crate::limits::LINKS_REPORTED_MAX`]; empty: nothing is said of them.
+    pub links: Vec<LinkStatus>,
 }
 
 /// Who may register mailboxes and slots here (P8.9).
@@ -114,12 +121,31 @@ pub enum Counter {
     Registered(Code),
     /// A parcel was sent whole to a reader.
     ParcelDelivered,
-    /// Parcels were released by their reader.
-    Released(u32),
+    /// Parcels were released by their reader, in one request.
+    Released,
     /// A parcel was withdrawn by its author.
     Withdrawn,
     /// A word was put; `true` if by its owner's own connection.
     WordPut(bool),
     /// "When were they last seen?" was asked.
     SeenAsked,
+}
+
+impl Counter {
+    /// Returns a name for it that is good in a list of counters, and the same in every release.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SessionWelcomed => "session_welcomed",
+            Self::SessionRefused(code) => code.ended_label(),
+            Self::ParcelStored => "parcel_stored",
+            Self::Registered(Code::OK) => "registered",
+            Self::ParcelRefused(code) | Self::Registered(code) => code.refused_label(),
+            Self::ParcelDelivered => "parcel_delivered",
+            Self::Released => "released",
+            Self::Withdrawn => "withdrawn",
+            Self::WordPut(true) => "word_put",
+            Self::WordPut(false) => "word_passed_on",
+            Self::SeenAsked => "seen_asked",
+        }
+    }
 }

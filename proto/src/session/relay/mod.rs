@@ -27,7 +27,7 @@ use crate::session::custody::{StoreReply, StoreRequest};
 use crate::session::lanes::Lanes;
 use crate::session::{Input, Lane, Output, Session};
 use crate::time::{Instant, Minute};
-use crate::wire::{Code, Frame, PutStart, Scope};
+use crate::wire::{Code, Frame, PutStart, Scope, Welcome};
 
 /// The version this crate speaks.
 const VERSION: u8 = 1;
@@ -36,14 +36,16 @@ const VERSION: u8 = 1;
 pub struct RelaySession {
     settings: RelaySettings,
     exporter: [u8; 32],
+    /// The wall clock at the start.
+    wall: Minute,
     state: State,
     lanes: Lanes,
     desk: Desk,
     proven: BTreeSet<(Scope, [u8; 16])>,
     uploads: Uploads,
     downloads: Downloads,
-    /// When the device last said something or took something.
-    active: Instant,
+    /// When the device last said something or took something; unknown before the first input.
+    active: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,18 +59,20 @@ enum State {
 }
 
 impl RelaySession {
-    /// Starts a session whose transport is up at `now`. `exporter` is the TLS exporter of this connection (P8.2).
-    pub fn new(settings: RelaySettings, exporter: [u8; 32], now: Instant) -> Self {
+    /// Starts a session whose transport is up. `wall` is the wall clock now; `exporter` the TLS exporter of this connection
+    /// (P8.2). The first `wake_at` lies in the past: the machine asks for the time.
+    pub fn new(settings: RelaySettings, wall: Minute, exporter: [u8; 32]) -> Self {
         Self {
             settings,
             exporter,
+            wall,
             state: State::Open,
             lanes: Lanes::default(),
             desk: Desk::default(),
             proven: BTreeSet::new(),
             uploads: Uploads::default(),
             downloads: Downloads::default(),
-            active: now,
+            active: None,
         }
     }
 
@@ -84,7 +88,7 @@ impl RelaySession {
         if self.state != State::Open {
             return;
         }
-        self.active = now;
+        self.active = Some(now);
         if let Err(code) = self.lanes.push(lane, bytes) {
             self.fail(code);
         }
@@ -114,7 +118,7 @@ impl RelaySession {
             Frame::Register(register) => self.register(register),
             Frame::Put(put) => self.put(lane, &put)?,
             Frame::Body { transfer, offset, bytes } => {
-                let longest = self.settings.welcome.parcel_bytes_max.min(PARCEL_BYTES_MAX);
+                let longest = self.settings.parcel_bytes_max.min(PARCEL_BYTES_MAX);
                 self.uploads.body(&mut self.desk, now, transfer, offset, bytes, longest)?;
             }
             Frame::Mark { transfer, mark } => self.uploads.mark(&mut self.desk, now, transfer, mark)?,
@@ -155,8 +159,16 @@ impl RelaySession {
         if !(lowest..=highest).contains(&VERSION) {
             return Err(Code::VERSION);
         }
-        let mut welcome = self.settings.welcome;
-        welcome.version = VERSION;
+        let welcome = Welcome {
+            version: VERSION,
+            features: 0,
+            epoch: self.settings.epoch,
+            minute: self.wall,
+            clock_trust: self.settings.clock_trust,
+            next_visit_minutes: self.settings.next_visit_minutes,
+            parcel_bytes_max: self.settings.parcel_bytes_max,
+            lifetime_hours_max: self.settings.lifetime_hours_max,
+        };
         self.desk.port.control(&Frame::Welcome(welcome));
         self.desk.metric(Counter::SessionWelcomed);
         let (lanes, ended) = self.lanes.greet();
@@ -174,13 +186,12 @@ impl RelaySession {
             HeaderError::Decode(_) => Code::MALFORMED,
             HeaderError::Signature => Code::BAD_SIGNATURE,
         })?;
-        let welcome = &self.settings.welcome;
         let length = header.sealed_length().unwrap_or(0);
         let is_late = put.travel.age.expired(header.lifetime());
-        if length > welcome.parcel_bytes_max {
+        if length > self.settings.parcel_bytes_max {
             return self.uploads.refuse(&mut self.desk, put.transfer, &header, Code::TOO_LONG);
         }
-        if header.lifetime().hours() > welcome.lifetime_hours_max || is_late {
+        if header.lifetime().hours() > self.settings.lifetime_hours_max || is_late {
             return self.uploads.refuse(&mut self.desk, put.transfer, &header, Code::LIFETIME);
         }
         let mut travel = put.travel;
@@ -268,8 +279,9 @@ impl RelaySession {
     fn released(&mut self, mailbox: MailboxId, ids: Vec<crate::ids::ParcelId>, reply: StoreReply) -> Result<(), Code> {
         match reply {
             StoreReply::Released(gone) => {
-                let count = u32::try_from(gone.get().len()).unwrap_or(u32::MAX);
-                self.desk.metric(Counter::Released(count));
+                if !gone.get().is_empty() {
+                    self.desk.metric(Counter::Released);
+                }
             }
             StoreReply::Refused(_) => {}
             _ => return Err(Code::INTERNAL),
@@ -308,6 +320,7 @@ impl RelaySession {
         if self.state == State::Closed {
             return;
         }
+        self.active.get_or_insert(now);
         self.uploads.wake(&mut self.desk, now);
         if self.idle_at().is_some_and(|at| at <= now) {
             self.close(Code::IDLE, true);
@@ -316,7 +329,8 @@ impl RelaySession {
 
     fn idle_at(&self) -> Option<Instant> {
         let counts = self.state == State::Open && !self.downloads.is_live();
-        counts.then(|| self.active.after(Duration::from_millis(IDLE_MILLIS)))
+        let active = self.active.filter(|_| counts)?;
+        Some(active.after(Duration::from_millis(IDLE_MILLIS)))
     }
 }
 
@@ -333,7 +347,7 @@ impl Session for RelaySession {
                 }
             }
             Input::Flushed { bytes } => {
-                self.active = now;
+                self.active = Some(now);
                 self.desk.port.flushed(bytes);
                 if self.state == State::Open {
                     self.downloads.pump(&mut self.desk);
@@ -356,7 +370,14 @@ impl Session for RelaySession {
         if self.state == State::Closed {
             return None;
         }
+        if self.active.is_none() {
+            return Some(Instant::default());
+        }
         self.uploads.wake_at().into_iter().chain(self.idle_at()).min()
+    }
+
+    fn lingers(&self) -> bool {
+        self.awaits_store()
     }
 }
 

@@ -24,8 +24,9 @@ impl RelaySession {
         if self.proven.len() > PROOFS_PER_SESSION_MAX {
             return Err(Code::TOO_MANY);
         }
-        if is_first && !self.settings.links.links.is_empty() {
-            self.desk.port.control(&Frame::LinkReport(self.settings.links.clone()));
+        if is_first && !self.settings.links.is_empty() {
+            let links = self.settings.links.clone();
+            self.desk.port.control(&Frame::LinkReport(LinkReport { links }));
         }
         Ok(())
     }
@@ -136,7 +137,8 @@ impl RelaySession {
             }
             _ => return Err(Code::INTERNAL),
         };
-        let links = if proven { self.settings.links.clone() } else { zeros(&self.settings.links) };
+        let known = &self.settings.links;
+        let links = LinkReport { links: if proven { known.clone() } else { vec![NOTHING; known.len()] } };
         let word = slot.word.filter(|_| proven && slot.registered);
         let answer = SeenAnswer {
             request,
@@ -204,8 +206,6 @@ impl Admission {
     }
 }
 
-/// A report of the same size that says nothing (P8.15).
-fn zeros(report: &LinkReport) -> LinkReport {
-    let nothing = LinkStatus { link: 0, state: LinkState::Unknown, since: Minute(0).hour(), checked: Minute(0) };
-    LinkReport { links: vec![nothing; report.links.len()] }
-}
+/// A link of a report that says nothing, and is as long as one that does (P8.15).
+const NOTHING: LinkStatus =
+    LinkStatus { link: 0, state: LinkState::Unknown, since: Minute(0).hour(), checked: Minute(0) };
