@@ -42,7 +42,8 @@ pub enum DriveEnd {
 ///
 /// When `commands` is closed, or nobody takes `events` any more, what is queued is sent and the connection closed with
 /// [`Code::OK`]. At the end, however it came, the machine gets [`Input::Disconnected`] once and its last events are
-/// delivered before this returns; the program must go on taking them.
+/// delivered before this returns; the program must go on taking them. While the machine [lingers](Session::lingers), so does
+/// this, and hands it the program's commands until `commands` is closed.
 ///
 /// Dropping the answer before it comes closes the connection at once. There are no tasks behind it.
 pub async fn drive<S: Session>(
@@ -53,15 +54,8 @@ pub async fn drive<S: Session>(
     clock: Arc<dyn Clock>,
 ) -> DriveEnd {
     let Connection { link, side, place, .. } = connection;
-    let mut driver = Driver {
-        session,
-        clock,
-        commands,
-        events,
-        waiting: VecDeque::new(),
-        closing: None,
-        read_first: false,
-    };
+    let mut driver =
+        Driver { session, clock, commands, events, waiting: VecDeque::new(), closing: None, read_first: false };
     let mut lanes = Lanes::new(link, side);
     let end = driver.run(&mut lanes).await;
     if let DriveEnd::Closed(code) = end {
@@ -153,11 +147,7 @@ impl<S: Session> Driver<S> {
         let last = async {
             poll_fn(|context| {
                 while lanes.queued() > 0 && lanes.poll_write(context).is_ready() {}
-                if lanes.queued() == 0 {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
+                if lanes.queued() == 0 { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
             lanes.settle().await;
@@ -170,11 +160,34 @@ impl<S: Session> Driver<S> {
     /// Tells the machine that it is over and the program what remains to be said.
     async fn say_last(&mut self) {
         self.feed(Input::Disconnected);
-        while let Some(output) = self.session.poll_output() {
-            if let Output::Event(event) = output {
-                self.waiting.push_back(event);
+        loop {
+            while let Some(output) = self.session.poll_output() {
+                if let Output::Event(event) = output {
+                    self.waiting.push_back(event);
+                }
+            }
+            let lingers = self.session.lingers();
+            let command = tokio::select! {
+                biased;
+                permit = self.events.reserve(), if !self.waiting.is_empty() => match (permit, self.waiting.pop_front()) {
+                    (Ok(permit), Some(event)) => {
+                        permit.send(event);
+                        continue;
+                    }
+                    _ => return,
+                },
+                command = self.commands.recv(), if lingers && self.waiting.len() < EVENTS_WAITING_MAX => command,
+                else => return,
+            };
+            match command {
+                Some(command) => self.feed(Input::Command(command)),
+                None => return self.tell_all().await,
             }
         }
+    }
+
+    /// Delivers what waits for the program.
+    async fn tell_all(&mut self) {
         for event in self.waiting.drain(..) {
             if self.events.send(event).await.is_err() {
                 return;

@@ -21,6 +21,7 @@ mod listen;
 pub mod memory;
 pub mod seams;
 mod system;
+mod system_random;
 pub mod transport;
 
 pub use connection::{Connection, ConnectionKind, ConnectionMover};
@@ -31,4 +32,5 @@ pub use lanes::Loss;
 pub use listen::{ListenError, ListenOptions, Listener};
 pub use seams::{ByteListener, ByteStream, Clock, Network, SystemClock};
 pub use system::SystemNetwork;
+pub use system_random::SystemRandom;
 pub use transport::{EndpointSecrets, LinkClass};
