@@ -81,27 +81,16 @@ impl Connection {
             TlsStream::Client(stream) => {
                 let connection = stream.get_mut().1;
                 connection.set_buffer_limit(Some(TLS_BUFFER_BYTES));
-                (
-                    Side::Device,
-                    connection.export_keying_material(room, EXPORTER_LABEL, Some(&[])),
-                )
+                (Side::Device, connection.export_keying_material(room, EXPORTER_LABEL, Some(&[])))
             }
             TlsStream::Server(stream) => {
                 let connection = stream.get_mut().1;
                 connection.set_buffer_limit(Some(TLS_BUFFER_BYTES));
-                (
-                    Side::Relay,
-                    connection.export_keying_material(room, EXPORTER_LABEL, Some(&[])),
-                )
+                (Side::Relay, connection.export_keying_material(room, EXPORTER_LABEL, Some(&[])))
             }
         };
         let exporter = Zeroizing::new(exported.map_err(|_| NoExporter)?);
-        Ok(Self {
-            link: Link::Tls(Box::new(stream)),
-            side,
-            exporter,
-            place,
-        })
+        Ok(Self { link: Link::Tls(Box::new(stream)), side, exporter, place })
     }
 
     /// Returns the TLS exporter (P8.2): the same at both ends, and of this connection alone. Keep it out of logs.
@@ -129,10 +118,7 @@ impl Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("kind", &self.kind())
-            .field("side", &self.side)
-            .finish_non_exhaustive()
+        f.debug_struct("Connection").field("kind", &self.kind()).field("side", &self.side).finish_non_exhaustive()
     }
 }
 

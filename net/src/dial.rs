@@ -161,9 +161,9 @@ impl From<ConnectionError> for DialError {
             ConnectionError::ConnectionClosed(_)
             | ConnectionError::TransportError(_)
             | ConnectionError::VersionMismatch => Self::NotARelay,
-            ConnectionError::LocallyClosed | ConnectionError::CidsExhausted => Self::Local {
-                kind: io::ErrorKind::Other,
-            },
+            ConnectionError::LocallyClosed | ConnectionError::CidsExhausted => {
+                Self::Local { kind: io::ErrorKind::Other }
+            }
         }
     }
 }
@@ -172,9 +172,7 @@ impl From<ConnectError> for DialError {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::InvalidRemoteAddress(_) => Self::BadAddress,
-            _ => Self::Local {
-                kind: io::ErrorKind::Other,
-            },
+            _ => Self::Local { kind: io::ErrorKind::Other },
         }
     }
 }
@@ -246,11 +244,8 @@ impl Dialler<'_> {
         let mut reported = DialError::NoRoute;
         loop {
             // Nothing runs: there is nothing to wait for before the next.
-            let next_at = if running.is_empty() {
-                Some(start)
-            } else {
-                waiting.front().map(|(after, _)| start + *after)
-            };
+            let next_at =
+                if running.is_empty() { Some(start) } else { waiting.front().map(|(after, _)| start + *after) };
             if running.is_empty() && waiting.is_empty() {
                 return Err(reported);
             }
@@ -309,13 +304,10 @@ impl Dialler<'_> {
 /// Waits for the first of several to end and takes it out.
 async fn first_done<T>(running: &mut Vec<Pending<'_, T>>) -> T {
     poll_fn(|context| {
-        let done = running
-            .iter_mut()
-            .enumerate()
-            .find_map(|(nth, one)| match one.as_mut().poll(context) {
-                Poll::Ready(value) => Some((nth, value)),
-                Poll::Pending => None,
-            });
+        let done = running.iter_mut().enumerate().find_map(|(nth, one)| match one.as_mut().poll(context) {
+            Poll::Ready(value) => Some((nth, value)),
+            Poll::Pending => None,
+        });
         let Some((nth, value)) = done else { return Poll::Pending };
         drop(running.remove(nth));
         Poll::Ready(value)
@@ -352,18 +344,9 @@ mod tests {
 
     #[test]
     fn every_error_has_a_fault_and_a_wrong_key_outweighs_silence() {
-        assert_eq!(
-            DialError::from(io::Error::from(io::ErrorKind::NetworkUnreachable)).fault(),
-            Fault::Link
-        );
-        assert_eq!(
-            DialError::from(io::Error::from(io::ErrorKind::ConnectionRefused)).fault(),
-            Fault::Relay
-        );
-        assert_eq!(
-            DialError::from(io::Error::from(io::ErrorKind::PermissionDenied)).fault(),
-            Fault::Here
-        );
+        assert_eq!(DialError::from(io::Error::from(io::ErrorKind::NetworkUnreachable)).fault(), Fault::Link);
+        assert_eq!(DialError::from(io::Error::from(io::ErrorKind::ConnectionRefused)).fault(), Fault::Relay);
+        assert_eq!(DialError::from(io::Error::from(io::ErrorKind::PermissionDenied)).fault(), Fault::Here);
         assert_eq!(DialError::from(ConnectionError::TimedOut).fault(), Fault::Unknown);
         assert!(DialError::WrongKey.weight() > DialError::NoAnswer.weight());
     }

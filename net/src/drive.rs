@@ -54,8 +54,16 @@ pub async fn drive<S: Session>(
     clock: Arc<dyn Clock>,
 ) -> DriveEnd {
     let Connection { link, side, place, .. } = connection;
-    let mut driver =
-        Driver { session, clock, commands, events, waiting: VecDeque::new(), closing: None, read_first: false };
+    let mut driver = Driver {
+        session,
+        clock,
+        commands,
+        events,
+        waiting: VecDeque::new(),
+        closing: None,
+        commands_closed: false,
+        read_first: false,
+    };
     let mut lanes = Lanes::new(link, side);
     let end = driver.run(&mut lanes).await;
     if let DriveEnd::Closed(code) = end {
@@ -77,6 +85,8 @@ struct Driver<S: Session> {
     /// Events that the program has not taken. Bounded by what one input brings, and by [`EVENTS_WAITING_MAX`] for commands.
     waiting: VecDeque<S::Event>,
     closing: Option<Code>,
+    /// Whether the program gives no commands any more.
+    commands_closed: bool,
     /// Reading and writing go first in turn, so that neither starves the other.
     read_first: bool,
 }
@@ -157,40 +167,38 @@ impl<S: Session> Driver<S> {
         DriveEnd::Closed(code)
     }
 
-    /// Tells the machine that it is over and the program what remains to be said.
+    /// Tells the machine that it is over and the program what remains to be said, and hands on commands while it lingers.
     async fn say_last(&mut self) {
-        self.feed(Input::Disconnected);
+        let mut input = Some(Input::Disconnected);
         loop {
+            if let Some(input) = input.take() {
+                self.feed(input);
+            }
             while let Some(output) = self.session.poll_output() {
                 if let Output::Event(event) = output {
                     self.waiting.push_back(event);
                 }
             }
-            let lingers = self.session.lingers();
-            let command = tokio::select! {
+            let lingers = self.session.lingers() && !self.commands_closed;
+            let next = tokio::select! {
                 biased;
                 permit = self.events.reserve(), if !self.waiting.is_empty() => match (permit, self.waiting.pop_front()) {
                     (Ok(permit), Some(event)) => {
                         permit.send(event);
-                        continue;
+                        Next::Told
                     }
                     _ => return,
                 },
-                command = self.commands.recv(), if lingers && self.waiting.len() < EVENTS_WAITING_MAX => command,
+                command = self.commands.recv(), if lingers && self.waiting.len() < EVENTS_WAITING_MAX => match command {
+                    Some(command) => Next::Input(Input::Command(command)),
+                    None => Next::ProgramGone,
+                },
                 else => return,
             };
-            match command {
-                Some(command) => self.feed(Input::Command(command)),
-                None => return self.tell_all().await,
-            }
-        }
-    }
-
-    /// Delivers what waits for the program.
-    async fn tell_all(&mut self) {
-        for event in self.waiting.drain(..) {
-            if self.events.send(event).await.is_err() {
-                return;
+            match next {
+                Next::Input(command) => input = Some(command),
+                Next::ProgramGone => self.commands_closed = true,
+                Next::Told | Next::Step(_) => {}
             }
         }
     }

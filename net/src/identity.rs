@@ -25,9 +25,8 @@ const CERTIFICATE_NAME: &str = "localhost";
 /// DER of an Ed25519 public key before its 32 bytes (RFC 8410 §4).
 const PUBLIC_KEY_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 /// PKCS#8 of an Ed25519 seed before its 32 bytes (RFC 8410 §7).
-const PRIVATE_KEY_PREFIX: [u8; 16] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
+const PRIVATE_KEY_PREFIX: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 /// A relay's certificate or TLS set-up could not be made. It cannot happen with the libraries this was tested with.
 #[derive(Debug, thiserror::Error)]
@@ -60,10 +59,7 @@ impl RelayIdentity {
         let seed = &key.seed().0;
         let der: Zeroizing<Vec<u8>> = Zeroizing::new([PRIVATE_KEY_PREFIX.as_slice(), seed].concat());
         let signer = rustls::crypto::ring::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(der.as_slice()))?;
-        Ok(Self {
-            public: key.public(),
-            certified: Arc::new(CertifiedKey::new(vec![certificate], signer)),
-        })
+        Ok(Self { public: key.public(), certified: Arc::new(CertifiedKey::new(vec![certificate], signer)) })
     }
 
     /// Returns the key that devices pin.
@@ -73,10 +69,7 @@ impl RelayIdentity {
 
     /// Returns the certificate in DER, about 217 bytes.
     pub fn certificate(&self) -> &[u8] {
-        self.certified
-            .cert
-            .first()
-            .map_or(&[], |certificate| certificate.as_ref())
+        self.certified.cert.first().map_or(&[], |certificate| certificate.as_ref())
     }
 
     /// Returns what a listener shows: TLS 1.3 only, no tickets and no sessions kept (they would be a log of connections).
@@ -113,10 +106,7 @@ impl PinnedKeys {
 
     /// Pins a key and the one that follows it.
     pub const fn with_next(current: VerifyingKey, next: VerifyingKey) -> Self {
-        Self {
-            current,
-            next: Some(next),
-        }
+        Self { current, next: Some(next) }
     }
 
     /// Returns whether `key` is one of them. Both sides are public: time tells nothing here.
@@ -141,11 +131,7 @@ pub(crate) struct PinVerifier {
 
 impl PinVerifier {
     pub(crate) fn new(keys: PinnedKeys) -> Arc<Self> {
-        Arc::new(Self {
-            keys,
-            provider: provider(),
-            wrong_key_seen: AtomicBool::new(false),
-        })
+        Arc::new(Self { keys, provider: provider(), wrong_key_seen: AtomicBool::new(false) })
     }
 
     /// Returns whether somebody answered who holds another key.
@@ -228,9 +214,7 @@ fn certificate(key: &SigningKey) -> Result<CertificateDer<'static>, IdentityErro
     let mut params = rcgen::CertificateParams::default();
     params.serial_number = Some(1u64.into());
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, CERTIFICATE_NAME);
+    params.distinguished_name.push(rcgen::DnType::CommonName, CERTIFICATE_NAME);
     // Both before 2050 and so in the short form (RFC 5280 §4.1.2.5). Nobody of ours reads them.
     params.not_before = rcgen::date_time_ymd(2000, 1, 1);
     params.not_after = rcgen::date_time_ymd(2049, 12, 31);

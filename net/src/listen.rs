@@ -32,11 +32,7 @@ pub struct ListenOptions {
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self {
-            connections_max: CONNECTIONS_MAX,
-            handshake_timeout: HANDSHAKE_TIMEOUT,
-            rng_seed: None,
-        }
+        Self { connections_max: CONNECTIONS_MAX, handshake_timeout: HANDSHAKE_TIMEOUT, rng_seed: None }
     }
 }
 
@@ -219,8 +215,7 @@ impl Door {
         let door = self.clone();
         handshakes.spawn(async move {
             if let Ok(Ok(connection)) = timeout(door.handshake_timeout, incoming).await {
-                door.hand_over(Connection::quic(connection, None, Some(place)).ok())
-                    .await;
+                door.hand_over(Connection::quic(connection, None, Some(place)).ok()).await;
             }
         });
     }
@@ -290,9 +285,5 @@ fn local(tcp: &dyn ByteListener, asked: SocketAddr) -> Result<SocketAddr, Listen
 }
 
 fn bind_error(address: SocketAddr, transport: &'static str) -> impl FnOnce(io::Error) -> ListenError {
-    move |source| ListenError::Bind {
-        address,
-        transport,
-        source,
-    }
+    move |source| ListenError::Bind { address, transport, source }
 }

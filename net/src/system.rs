@@ -75,9 +75,7 @@ fn open(local: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket>
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
-    let keep_alive = TcpKeepalive::new()
-        .with_time(TCP_KEEP_ALIVE)
-        .with_interval(TCP_KEEP_ALIVE);
+    let keep_alive = TcpKeepalive::new().with_time(TCP_KEEP_ALIVE).with_interval(TCP_KEEP_ALIVE);
     socket.set_tcp_keepalive(&keep_alive.with_retries(TCP_KEEP_ALIVE_RETRIES))?;
     #[cfg(any(target_os = "android", target_os = "linux"))]
     {

@@ -13,9 +13,7 @@ pub struct SystemRandom {
 impl SystemRandom {
     /// Returns the system's generator. Reads nothing yet.
     pub fn new() -> Self {
-        Self {
-            source: ring::rand::SystemRandom::new(),
-        }
+        Self { source: ring::rand::SystemRandom::new() }
     }
 }
 

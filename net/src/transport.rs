@@ -56,10 +56,7 @@ pub struct EndpointSecrets {
 impl EndpointSecrets {
     /// Draws fresh ones.
     pub fn draw(random: &mut (impl Random + ?Sized)) -> Self {
-        Self {
-            reset_key: Secret::draw(random),
-            token_key: Secret::draw(random),
-        }
+        Self { reset_key: Secret::draw(random), token_key: Secret::draw(random) }
     }
 }
 
@@ -81,9 +78,7 @@ pub(crate) fn device(class: LinkClass, tls: rustls::ClientConfig) -> Result<quin
         // Offload fails on Android and on some network cards, and saves a slow link nothing.
         .enable_segmentation_offload(false);
     let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
-    config
-        .transport_config(Arc::new(transport))
-        .token_store(Arc::new(NoneTokenStore));
+    config.transport_config(Arc::new(transport)).token_store(Arc::new(NoneTokenStore));
     Ok(config)
 }
 
@@ -128,9 +123,7 @@ pub(crate) fn endpoint(reset_key: Option<&Secret>, rng_seed: Option<[u8; 32]>) -
 
 fn both_ends(initial_rtt: Duration) -> TransportConfig {
     let mut congestion = NewRenoConfig::default();
-    congestion
-        .loss_reduction_factor(LOSS_REDUCTION_FACTOR)
-        .initial_window(INITIAL_WINDOW_BYTES);
+    congestion.loss_reduction_factor(LOSS_REDUCTION_FACTOR).initial_window(INITIAL_WINDOW_BYTES);
     let mut transport = TransportConfig::default();
     transport
         .initial_rtt(initial_rtt)
@@ -206,10 +199,7 @@ mod tests {
 
     #[test]
     fn secrets_do_not_print() {
-        let secrets = EndpointSecrets {
-            reset_key: Secret([1; 32]),
-            token_key: Secret([2; 32]),
-        };
+        let secrets = EndpointSecrets { reset_key: Secret([1; 32]), token_key: Secret([2; 32]) };
         assert_eq!(format!("{secrets:?}"), "EndpointSecrets(..)");
     }
 }

@@ -105,11 +105,7 @@ impl QuicLanes {
     pub(crate) fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         self.settling.retain_mut(|one| one.as_mut().poll(context).is_pending());
         self.poll_control(context);
-        let mut order: Vec<(Rank, Lane)> = self
-            .leaving
-            .iter()
-            .map(|(lane, leaving)| (leaving.rank, *lane))
-            .collect();
+        let mut order: Vec<(Rank, Lane)> = self.leaving.iter().map(|(lane, leaving)| (leaving.rank, *lane)).collect();
         order.sort_unstable();
         for (_, lane) in order {
             let Some(leaving) = self.leaving.get_mut(&lane) else {

@@ -100,10 +100,7 @@ impl TlsLanes {
             self.end_told = true;
             return Poll::Ready(Step::Ended(Lane::Control));
         }
-        Poll::Ready(Step::Received {
-            lane: Lane::Control,
-            bytes: buffer.filled().to_vec(),
-        })
+        Poll::Ready(Step::Received { lane: Lane::Control, bytes: buffer.filled().to_vec() })
     }
 
     pub(crate) async fn settle(&mut self) {
@@ -140,17 +137,11 @@ struct Waiting {
 impl Waiting {
     fn push(&mut self, lane: Lane, rank: Rank, bytes: Bytes) {
         self.pushed += 1;
-        self.lanes
-            .entry(lane)
-            .or_default()
-            .push_back((rank, self.pushed, bytes));
+        self.lanes.entry(lane).or_default().push_back((rank, self.pushed, bytes));
     }
 
     fn pop(&mut self) -> Option<Bytes> {
-        let heads = self
-            .lanes
-            .iter()
-            .filter_map(|(lane, queue)| queue.front().map(|head| (head.0, head.1, *lane)));
+        let heads = self.lanes.iter().filter_map(|(lane, queue)| queue.front().map(|head| (head.0, head.1, *lane)));
         let (_, _, lane) = heads.min()?;
         let queue = self.lanes.get_mut(&lane)?;
         let (_, _, bytes) = queue.pop_front()?;

@@ -84,9 +84,7 @@ impl MemoryWorld {
             sent: BTreeMap::new(),
             port_next: PORT_FIRST,
         };
-        Self {
-            state: Arc::new(Mutex::new(state)),
-        }
+        Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Adds a machine with these addresses, its link up, and returns the network as it sees it.
@@ -94,10 +92,7 @@ impl MemoryWorld {
         for address in addresses {
             self.lock().links.insert(*address, LinkState::Up);
         }
-        Arc::new(MemoryNetwork {
-            world: self.clone(),
-            addresses: addresses.to_vec(),
-        })
+        Arc::new(MemoryNetwork { world: self.clone(), addresses: addresses.to_vec() })
     }
 
     /// Gives a name its addresses.
@@ -141,12 +136,7 @@ impl MemoryWorld {
     fn send(&self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let mut world = self.lock();
         let number = world.sent.entry((from.ip(), to.ip())).or_default();
-        let packet = Packet {
-            from,
-            to,
-            bytes: bytes.len(),
-            number: *number,
-        };
+        let packet = Packet { from, to, bytes: bytes.len(), number: *number };
         *number += 1;
         let (loss, delay) = (Arc::clone(&world.loss), world.delay);
         let carries = world.is_up(from.ip()) && world.is_up(to.ip());
@@ -195,11 +185,7 @@ impl MemoryNetwork {
     /// Returns the address to bind, with a port of its own where any will do.
     fn own_socket(&self, local: SocketAddr) -> io::Result<SocketAddr> {
         let address = self.own(local.ip())?;
-        let port = if local.port() == 0 {
-            self.world.lock().port()?
-        } else {
-            local.port()
-        };
+        let port = if local.port() == 0 { self.world.lock().port()? } else { local.port() };
         Ok(SocketAddr::new(address, port))
     }
 }
@@ -209,11 +195,7 @@ impl Network for MemoryNetwork {
         let local = self.own_socket(local)?;
         let inbox = Arc::new(Inbox::default());
         let mut world = self.world.lock();
-        if world
-            .sockets
-            .get(&local)
-            .is_some_and(|socket| socket.strong_count() > 0)
-        {
+        if world.sockets.get(&local).is_some_and(|socket| socket.strong_count() > 0) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
         world.sockets.insert(local, Arc::downgrade(&inbox));
@@ -245,11 +227,7 @@ impl Network for MemoryNetwork {
         let local = self.own_socket(local)?;
         let (listener, backlog) = MemoryListener::new(local);
         let mut world = self.world.lock();
-        if world
-            .listeners
-            .get(&local)
-            .is_some_and(|listener| listener.strong_count() > 0)
-        {
+        if world.listeners.get(&local).is_some_and(|listener| listener.strong_count() > 0) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
         world.listeners.insert(local, Arc::downgrade(&backlog));
@@ -257,9 +235,7 @@ impl Network for MemoryNetwork {
     }
 
     fn route(&self, remote: SocketAddr) -> io::Result<()> {
-        let own = self
-            .own(crate::system::unspecified(remote).ip())
-            .map_err(|_| io::ErrorKind::NetworkUnreachable)?;
+        let own = self.own(crate::system::unspecified(remote).ip()).map_err(|_| io::ErrorKind::NetworkUnreachable)?;
         match self.world.lock().links.get(&own) {
             Some(LinkState::Up | LinkState::Silent) => Ok(()),
             Some(LinkState::Down) | None => Err(io::ErrorKind::NetworkUnreachable.into()),
@@ -273,16 +249,8 @@ impl Network for MemoryNetwork {
             }
             let (name, port) = address.rsplit_once(':').ok_or(io::ErrorKind::InvalidInput)?;
             let port: u16 = port.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
-            let found = self
-                .world
-                .lock()
-                .names
-                .get(name)
-                .cloned()
-                .ok_or(io::ErrorKind::NotFound)?;
-            Ok(alternate(
-                found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
-            ))
+            let found = self.world.lock().names.get(name).cloned().ok_or(io::ErrorKind::NotFound)?;
+            Ok(alternate(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()))
         })
     }
 }
@@ -298,11 +266,7 @@ pub struct SimulatedClock {
 impl SimulatedClock {
     /// Starts now, at this wall-clock minute.
     pub fn new(wall: Minute) -> Self {
-        Self {
-            start: tokio::time::Instant::now(),
-            wall_start: wall,
-            shift_minutes: AtomicI64::new(0),
-        }
+        Self { start: tokio::time::Instant::now(), wall_start: wall, shift_minutes: AtomicI64::new(0) }
     }
 
     /// Moves the wall clock on or back; the monotonic one does not notice.

@@ -40,9 +40,7 @@ struct PipeState {
 
 impl Pipe {
     fn new(world: &MemoryWorld) -> Arc<Self> {
-        let pipe = Arc::new(Self {
-            state: Mutex::new(PipeState::default()),
-        });
+        let pipe = Arc::new(Self { state: Mutex::new(PipeState::default()) });
         world.lock().pipes.push(Arc::downgrade(&pipe));
         pipe
     }
@@ -59,10 +57,7 @@ impl Pipe {
 
 impl PipeState {
     fn wake(&mut self) {
-        [self.reader.take(), self.writer.take()]
-            .into_iter()
-            .flatten()
-            .for_each(Waker::wake);
+        [self.reader.take(), self.writer.take()].into_iter().flatten().for_each(Waker::wake);
     }
 
     fn poll_read(
@@ -178,9 +173,7 @@ pub(super) struct Backlog(mpsc::Sender<MemoryStream>);
 
 impl Backlog {
     pub(super) fn add(&self, stream: MemoryStream) -> io::Result<()> {
-        self.0
-            .try_send(stream)
-            .map_err(|_| io::ErrorKind::ConnectionRefused.into())
+        self.0.try_send(stream).map_err(|_| io::ErrorKind::ConnectionRefused.into())
     }
 }
 
@@ -196,11 +189,7 @@ impl MemoryListener {
     pub(super) fn new(local: SocketAddr) -> (Self, Arc<Backlog>) {
         let (sender, waiting) = mpsc::channel(BACKLOG_MAX);
         let backlog = Arc::new(Backlog(sender));
-        let listener = Self {
-            local,
-            waiting,
-            _backlog: Arc::clone(&backlog),
-        };
+        let listener = Self { local, waiting, _backlog: Arc::clone(&backlog) };
         (listener, backlog)
     }
 }
