@@ -26,9 +26,15 @@ pub const ARGON2_PASSES_MAX: u32 = 64;
 pub const ARGON2_LANES_MAX: u32 = 64;
 /// Wrapped keys in a `keys` file: the index key and the eras. At one era a day a store lives 11 years before it must rewrap.
 pub const STORE_KEYS_MAX: usize = 4_096;
+/// Disk space that a home holds back, bytes: 16 MiB. The largest batch may fill the log before the disk refuses, and must then
+/// move into the database before anything can be deleted.
+pub const DISK_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
+/// Least disk space worth holding back, bytes: 2 MiB, for the log of ordinary commits.
+pub const DISK_RESERVE_BYTES_MIN: u64 = 2 * 1024 * 1024;
 
 const _: () = assert!(PARCEL_BYTES_MAX as usize <= RECORD_VALUE_BYTES_MAX / 2);
 const _: () = assert!(RECORD_VALUE_BYTES_MAX <= RECORD_PARTS_MAX * CHUNK_BYTES);
+const _: () = assert!(DISK_RESERVE_BYTES > BATCH_BYTES_MAX as u64 && DISK_RESERVE_BYTES > DISK_RESERVE_BYTES_MIN);
 const _: () = assert!(BATCH_BYTES_MAX > 2 * (RECORD_VALUE_BYTES_MAX + RECORD_KEY_BYTES_MAX));
 
 // Voice.
@@ -88,6 +94,38 @@ pub const STREAM_SEARCH_BYTES_MAX: usize = 8 * 1024;
 /// loudspeaker takes 2 s to wake up.
 pub const IDLE_DEVICE_POLLS_MAX: u32 = 100;
 
+// --- Terminal and daemon ---------------------------------------------------------------------------------------------
+
+/// Pixels of a picture in which a QR code is looked for: cameras of telephones make 12 to 50 million.
+pub const PICTURE_PIXELS_MAX: u64 = 64_000_000;
+
+/// Bytes unpacking a picture may take: its pixels in four colours of two bytes.
+pub const PICTURE_BYTES_MAX: usize = 8 * 64_000_000;
+
+/// Bytes of a recording on standard input, which is held in memory: ten minutes of studio stereo are 115 MB.
+pub const STANDARD_INPUT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Bytes of one message over the daemon's socket: a note of ten minutes in the largest packets there are has 12.8 MB.
+pub const DAEMON_FRAME_BYTES_MAX: u32 = 16 * 1024 * 1024;
+
+/// Commands the daemon serves at once: a person has a few terminals open, a page a few requests.
+pub const DAEMON_CONNECTIONS_MAX: usize = 32;
+
+/// Progress messages that may wait for one slow reader; further ones are left out, the answer never is.
+pub const DAEMON_PROGRESS_QUEUE: usize = 64;
+
+/// Milliseconds in which a command must have said what it wants of the daemon: it is on the same machine.
+pub const DAEMON_REQUEST_MS_MAX: u64 = 10_000;
+
+/// Milliseconds a command may take to read what the daemon wrote; a stopped one (Ctrl-Z) must not hold the engine up.
+pub const DAEMON_WRITE_MS_MAX: u64 = 10_000;
+
+/// Milliseconds the daemon gives commands under way to end when it stops.
+pub const DAEMON_DRAIN_MS_MAX: u64 = 3_000;
+
+/// Milliseconds a command waits for another one to let go of the home: one that only looks takes far less.
+pub const HOME_WAIT_MS_MAX: u64 = 5_000;
+
 const _: () = {
     assert!(
         NOTE_SECONDS_MAX as u64 * 1_000 <= u32::MAX as u64,
@@ -96,3 +134,41 @@ const _: () = {
     assert!(NOTE_MS_MIN < NOTE_SECONDS_MAX * 1_000, "some length must be allowed");
     assert!(OPUS_PACKET_SAMPLES_MAX as u64 * 25 == SAMPLE_RATE as u64 * 3, "120 ms");
 };
+
+// The engine.
+
+/// Bytes of sealed parcels on this device that wait for a relay or for their receipt: 1 GB, 300 hours of voice.
+pub const OUTBOX_BYTES_MAX: u64 = 1_000_000_000;
+/// Contacts of one device. A session proves two keys for each, below `zajil_proto::limits::PROOFS_PER_SESSION_MAX`.
+pub const CONTACTS_MAX: usize = 200;
+/// Longest name of a contact, bytes of UTF-8: 50 Arabic letters, more than fits a line.
+pub const NAME_BYTES_MAX: usize = 100;
+/// Relays met at once. Each costs 30 kB and a socket.
+pub const LINKS_MAX: usize = 32;
+/// Commands waiting for one link's session. What is beyond waits in the engine.
+pub const LINK_COMMANDS_QUEUED_MAX: usize = 64;
+/// Events of one session waiting for its link's task.
+pub const LINK_EVENTS_QUEUED_MAX: usize = 16;
+/// Events of all links waiting for the engine.
+pub const HOST_EVENTS_QUEUED_MAX: usize = 64;
+/// Steps of progress waiting to be shown; what finds no room is left out.
+pub const PROGRESS_QUEUED_MAX: usize = 64;
+/// Requests under way at once. A person has two hands; a script that asks for more is told to wait.
+pub const REQUESTS_WAITING_MAX: usize = 32;
+/// How long pairing may take, milliseconds: two meetings on a slow link.
+pub const PAIRING_MILLIS: u64 = 60_000;
+/// How long hanging up may take, milliseconds. What is not said by then is said at the next meeting.
+pub const FINISH_MILLIS_MAX: u64 = 3_000;
+/// Pause before a relay is dialled again, milliseconds, for the first tries: windows of a link are seconds long.
+pub const REDIAL_FAST_MILLIS: u64 = 3_000;
+/// Tries at the fast pace: half an hour of them.
+pub const REDIAL_FAST_TRIES: u32 = 600;
+/// Pause after those, milliseconds.
+pub const REDIAL_SLOW_MILLIS: u64 = 15_000;
+/// Receipts and acknowledgements that need not go at once leave after at least this long, minutes: their time tells nothing then.
+pub const LATER_MINUTES_MIN: u32 = 60;
+/// And after at most this long, minutes: within a day.
+pub const LATER_MINUTES_MAX: u32 = 24 * 60;
+
+const _: () = assert!(CONTACTS_MAX * 2 < zajil_proto::limits::PROOFS_PER_SESSION_MAX);
+const _: () = assert!(LATER_MINUTES_MIN < LATER_MINUTES_MAX);

@@ -83,7 +83,7 @@ impl Device {
             control.next = control.next.saturating_add(1);
             let destination = Destination { to: &peer.writer, lifetime: Lifetime::LONGEST };
             let parcel =
-                seal_control(RING, &mut self.random, &control.outer.current, destination, &frame, FrameSize::Small)
+                seal_control(&RING, &mut self.random, &control.outer.current, destination, &frame, FrameSize::Small)
                     .map_err(internal)?;
             let Some(home) = peer.homes.as_slice().first().cloned() else { return Ok(()) };
             let cargo = Cargo::Frame { number: frame.number, only_acknowledges };
@@ -129,7 +129,7 @@ impl Device {
         for (id, key) in candidates {
             let body = self.incoming_body(&id)?;
             let Some(control) = self.contacts.get(&key).and_then(|contact| contact.control.as_ref()) else { continue };
-            if let Ok((frame, which)) = open_control(RING, control.outer.accepted(), &id, &body) {
+            if let Ok((frame, which)) = open_control(&RING, control.outer.accepted(), &id, &body) {
                 frames.push((frame.number, id, key, frame, which));
             }
         }

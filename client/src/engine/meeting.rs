@@ -74,6 +74,12 @@ impl Meeting {
         self.epoch.is_some()
     }
 
+    /// Lets a slot be asked about once more.
+    pub(crate) fn ask_again(&mut self, slot: &SlotId) {
+        self.asked.remove(slot);
+        self.seen.remove(slot);
+    }
+
     /// Returns whether all that was asked has been answered.
     pub(crate) fn is_idle(&self, device: &Device) -> bool {
         let offered = self.offered.iter().any(|id| {

@@ -1,4 +1,22 @@
-//! The engine that phones wrap: no terminal, no paths, no environment.
+//! The engine that phones wrap: no terminal, no paths, no environment. Built from its arguments.
 //!
-//! - [`api`]: what may be asked of it
+//! - [`api`]: what may be asked of it, and what it answers
+//! - [`host`]: carries out requests, holds links; `goals` knows when a request is done
+//! - `links`: one task for each relay met: dials, drives a session
+//! - `meeting`: what to ask one relay, and what to do with what comes
+//! - `state`, `model`: what this device knows and how it is kept
+//! - `pairs`, `frames`, `notes`, `words`: pairing, control frames, notes, last words
+//! - `views`: the state as programs see it
+
 pub mod api;
+mod frames;
+mod goals;
+pub mod host;
+mod links;
+mod meeting;
+mod model;
+mod notes;
+mod pairs;
+mod state;
+mod views;
+mod words;

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 use zajil_proto::codec::{Reader, Writer};
 use zajil_proto::ids::{Epoch, MailboxId, NoteId, NoteTag, ParcelId};
-use zajil_proto::keys::Secret;
-use zajil_proto::parcel::{Class, HEADER_BYTES, Header, MARK_BYTES, Mark, Resumed};
+use zajil_proto::keys::{Secret, SigningKey};
+use zajil_proto::random::Random;
+use zajil_proto::parcel::{HEADER_BYTES, Header, MARK_BYTES, Mark, Resumed};
 use zajil_proto::sealing::contents::SlotGrant;
-use zajil_proto::sealing::olm::Session as OlmSession;
+use zajil_proto::sealing::olm::{Account, Session as OlmSession};
 use zajil_proto::sealing::pairing::{Inviter, Replier};
 use zajil_proto::sealing::word::SlotOwner;
 use zajil_proto::sealing::{
@@ -60,6 +61,14 @@ pub(crate) struct Profile {
     pub(crate) next_note: u32,
     /// Slots nobody may read any more, to be dropped at the home.
     pub(crate) dropped_slots: Vec<SlotOwner>,
+}
+
+impl Profile {
+    /// Draws the keys of a new device.
+    pub(crate) fn draw(random: &mut dyn Random, home: HomeRelay, admission: String) -> Self {
+        let identity = DeviceIdentity { key: SigningKey::draw(random), account: Account::new() };
+        Self { identity, home, admission, next_contact: 0, next_note: 1, dropped_slots: Vec::new() }
+    }
 }
 
 /// A person, as far as this device knows them.
@@ -295,10 +304,6 @@ impl Outgoing {
 
     pub(crate) fn lifetime(&self) -> Lifetime {
         self.header().map_or(Lifetime::DEFAULT, |header| header.lifetime())
-    }
-
-    pub(crate) fn class(&self) -> Class {
-        self.header().map_or(Class::Control, |header| header.class())
     }
 }
 

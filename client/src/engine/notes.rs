@@ -63,7 +63,7 @@ impl Device {
         };
         let destination = Destination { to: &peer.writer, lifetime };
         let content = NoteContent::Voice { codec, packets: &packets, tail: &tail };
-        let sealed = seal_note(RING, &mut self.random, session, pair, destination, &about, content).map_err(internal)?;
+        let sealed = seal_note(&RING, &mut self.random, session, pair, destination, &about, content).map_err(internal)?;
         let home = peer.homes.as_slice().first().cloned().ok_or(Failure::Busy)?;
         let sequence = contact.notes_sent;
         contact.notes_sent = sequence.saturating_add(1);
@@ -304,7 +304,7 @@ impl Device {
         let session = self.find_session(incoming.contact, tag)?;
         let known = self.sessions.get(&session)?;
         let pair = known.session.find(tag)?;
-        let mut opener = NoteOpener::new(RING, &header, pair, known.session.verify_key);
+        let mut opener = NoteOpener::new(&RING, &header, pair, known.session.verify_key);
         // What was opened before an error is authentic all the same.
         let _ = opener.push(body, closed);
         let mut head = None;

@@ -4,7 +4,7 @@ use zajil_proto::durable::Durable;
 use zajil_proto::ids::ParcelId;
 use zajil_proto::parcel::Header;
 use zajil_proto::sealing::pairing::{
-    Pair, PairingError, PairingSecrets, accept_reply, invite, open_invitation, reply,
+    Pair, PairingError, accept_reply, invite, open_invitation, reply,
 };
 use zajil_proto::sealing::contents::Content;
 use zajil_proto::sealing::{Homes, Link, MailboxOwner, NoteSession, RING, ReturnCode};
@@ -23,7 +23,7 @@ impl Device {
         let name = self.free_name(name)?;
         let homes = Homes::one(self.profile.home.clone());
         let invited =
-            invite(RING, &mut self.random, &mut self.profile.identity, &self.profile.home, &homes, now);
+            invite(&RING, &mut self.random, &mut self.profile.identity, &self.profile.home, &homes, now);
         let key = self.take_contact_key();
         let own = invited.inviter.mailbox.clone();
         let stage = Stage::Invited { inviter: Box::new(invited.inviter), shown: None };
@@ -99,14 +99,14 @@ impl Device {
         let Some(contact) = self.contacts.get(&key) else { return Ok(()) };
         let Stage::Fetching { link, in_person } = &contact.stage else { return Ok(()) };
         let (link, in_person) = (link.clone(), *in_person);
-        let bundle = open_invitation(RING, &link, header, &body).map_err(refusal)?;
+        let bundle = open_invitation(&RING, &link, header, &body).map_err(refusal)?;
         let theirs = bundle.facts().writer.mailbox();
         let (session, grant) = NoteSession::draw(&mut self.random, theirs, now, Lifetime::LONGEST);
         let homes = Homes::one(self.profile.home.clone());
         let identity = &mut self.profile.identity;
         let contents = [Content::Session(grant)];
         let replied =
-            reply(RING, &mut self.random, identity, (&link, &bundle), &homes, &contents, now).map_err(refusal)?;
+            reply(&RING, &mut self.random, identity, (&link, &bundle), &homes, &contents, now).map_err(refusal)?;
         let code = *replied.replier.return_code();
         let mut batch = Batch::new();
         self.delete_incoming(&mut batch, id)?;
@@ -138,7 +138,7 @@ impl Device {
         self.delete_incoming(&mut batch, id)?;
         let accepted = match self.contacts.get(&key).map(|contact| &contact.stage) {
             Some(Stage::Invited { inviter, .. }) => {
-                accept_reply(RING, inviter, &mut self.profile.identity, header, &body).ok()
+                accept_reply(&RING, inviter, &mut self.profile.identity, header, &body).ok()
             }
             _ => None,
         };
@@ -263,15 +263,6 @@ impl Contact {
             (Stage::Paired, false) => Pairing::Unconfirmed,
             (Stage::Paired, true) => Pairing::Confirmed,
             (Stage::Over, _) => Pairing::Expired,
-        }
-    }
-
-    /// Returns the mailboxes of a pairing that is under way.
-    pub(crate) fn pairing_secrets(&self) -> Option<PairingSecrets> {
-        match &self.stage {
-            Stage::Invited { inviter, .. } => Some(PairingSecrets::of(&inviter.link.secret)),
-            Stage::Fetching { link, .. } | Stage::Replied { link, .. } => Some(PairingSecrets::of(&link.secret)),
-            Stage::Paired | Stage::Over => None,
         }
     }
 }

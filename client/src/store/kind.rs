@@ -44,11 +44,13 @@ pub enum Kind {
     Invitation = 16,
     /// A choice of the person.
     Setting = 17,
+    /// An opened recording, by the number of its note.
+    Recording = 18,
 }
 
 impl Kind {
     /// Every kind, by rising code.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Profile,
         Self::Contact,
         Self::Session,
@@ -66,6 +68,7 @@ impl Kind {
         Self::Relay,
         Self::Invitation,
         Self::Setting,
+        Self::Recording,
     ];
 
     /// The code that stands in the store, 1 to 255.
@@ -87,7 +90,7 @@ mod tests {
     #[test]
     fn codes_rise_from_one_and_none_is_used_twice() {
         let codes: Vec<u8> = Kind::ALL.iter().map(|kind| kind.code()).collect();
-        let expected: Vec<u8> = (1..=17).collect();
+        let expected: Vec<u8> = (1..=18).collect();
         assert_eq!(codes, expected);
     }
 }

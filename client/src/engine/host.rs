@@ -1,0 +1,351 @@
+//! The engine at work: carries out requests, holds links, keeps promises. One task; everything it waits for is bounded.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use zajil_net::{Clock, DialOptions, Network};
+use zajil_proto::keys::VerifyingKey;
+use zajil_proto::random::Random;
+use zajil_proto::relay_link::RelayLink;
+use zajil_proto::sealing::{Address, HomeRelay};
+use zajil_proto::time::Instant;
+
+use super::api::{Failure, Progress, Reply, Request, Trouble};
+use super::goals::{Goal, Waiting};
+use super::links::{Happened, Link, LinkEvent, LinkTask};
+use super::model::Profile;
+use super::state::Device;
+use crate::limits::{
+    FINISH_MILLIS_MAX, HOST_EVENTS_QUEUED_MAX, LINKS_MAX, PROGRESS_QUEUED_MAX, REDIAL_FAST_MILLIS, REDIAL_FAST_TRIES,
+    REDIAL_SLOW_MILLIS, REQUESTS_WAITING_MAX,
+};
+use crate::store::DeviceStore;
+
+/// What an engine is made of.
+pub struct Parts {
+    /// The clocks, wall and monotonic apart.
+    pub clock: Arc<dyn Clock>,
+    /// Sockets.
+    pub network: Arc<dyn Network>,
+    /// Keys come from here.
+    pub random: Box<dyn Random + Send>,
+    /// What this device keeps.
+    pub store: Box<dyn DeviceStore>,
+    /// How relays are dialled.
+    pub dial: DialOptions,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Parts(..)")
+    }
+}
+
+/// A request on its way to a [`Host`] that serves.
+#[derive(Debug)]
+pub struct Call {
+    /// The request.
+    pub request: Request,
+    /// Where to tell how it goes. What finds no room is left out.
+    pub progress: mpsc::Sender<Progress>,
+    /// Where to answer.
+    pub reply: oneshot::Sender<Result<Reply, Failure>>,
+}
+
+/// The engine of one device.
+pub struct Host {
+    pub(crate) device: Device,
+    pub(crate) clock: Arc<dyn Clock>,
+    network: Arc<dyn Network>,
+    dial: DialOptions,
+    pub(crate) links: BTreeMap<VerifyingKey, Link>,
+    pub(crate) troubles: BTreeMap<VerifyingKey, Trouble>,
+    redials: BTreeMap<VerifyingKey, (u32, Instant)>,
+    pub(crate) ask_seen: BTreeSet<u32>,
+    pub(crate) waiting: Vec<Waiting>,
+    tasks: JoinSet<()>,
+    events: mpsc::Receiver<LinkEvent>,
+    events_in: mpsc::Sender<LinkEvent>,
+    next_link: u64,
+    /// Whether links are held without a request that needs them.
+    serving: bool,
+    stopping: bool,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Host(..)")
+    }
+}
+
+/// Makes a new device in an empty store, with its home at `relay`.
+///
+/// # Errors
+/// [`Failure::BadLink`] for an address no device can dial, [`Failure::Store`], [`Failure::DiskFull`].
+pub fn create(parts: Parts, relay: &RelayLink) -> Result<Host, Failure> {
+    let address = Address::parse(&relay.address).map_err(|_| Failure::BadLink)?;
+    let Parts { clock, network, mut random, store, dial } = parts;
+    let home = HomeRelay { key: relay.key, address };
+    let profile = Profile::draw(&mut random, home, relay.admission.clone());
+    let device = Device::create(store, random, profile)?;
+    Ok(Host::new(device, clock, network, dial))
+}
+
+/// Takes up the device in a store.
+///
+/// # Errors
+/// [`Failure::Store`] if there is none, or it cannot be read.
+pub fn open(parts: Parts) -> Result<Host, Failure> {
+    let Parts { clock, network, random, store, dial } = parts;
+    let device = Device::open(store, random)?.ok_or_else(|| Failure::Store("there is no device in this store".into()))?;
+    Ok(Host::new(device, clock, network, dial))
+}
+
+impl Host {
+    fn new(device: Device, clock: Arc<dyn Clock>, network: Arc<dyn Network>, dial: DialOptions) -> Self {
+        let (events_in, events) = mpsc::channel(HOST_EVENTS_QUEUED_MAX);
+        Self {
+            device,
+            clock,
+            network,
+            dial,
+            links: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+            redials: BTreeMap::new(),
+            ask_seen: BTreeSet::new(),
+            waiting: Vec::new(),
+            tasks: JoinSet::new(),
+            events,
+            events_in,
+            next_link: 0,
+            serving: false,
+            stopping: false,
+        }
+    }
+
+    /// Carries out one request, meeting relays only if it needs them, and hangs up.
+    ///
+    /// # Errors
+    /// [`Failure`]; what was sealed or received meanwhile is kept.
+    pub async fn execute(
+        &mut self,
+        request: Request,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Reply, Failure> {
+        let (progress_out, mut progress_in) = mpsc::channel(PROGRESS_QUEUED_MAX);
+        let (reply, mut answer) = oneshot::channel();
+        self.begin(Call { request, progress: progress_out, reply });
+        let result = loop {
+            tokio::select! {
+                biased;
+                Some(step) = progress_in.recv() => progress(step),
+                result = &mut answer => break result.unwrap_or(Err(Failure::Busy)),
+                result = self.turn() => if let Err(failure) = result { break Err(failure) },
+            }
+        };
+        while let Ok(step) = progress_in.try_recv() {
+            progress(step);
+        }
+        self.hang_up().await;
+        result
+    }
+
+    /// Holds the links and carries out requests as they come, until `stop` resolves or one asks to stop.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store fails: what it holds is as it was at the last commit.
+    pub async fn serve(
+        &mut self,
+        mut requests: mpsc::Receiver<Call>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), Failure> {
+        self.serving = true;
+        tokio::pin!(stop);
+        let mut open = true;
+        let result = loop {
+            if self.stopping {
+                break Ok(());
+            }
+            tokio::select! {
+                biased;
+                () = &mut stop => break Ok(()),
+                call = requests.recv(), if open => match call {
+                    Some(call) => self.begin(call),
+                    None => open = false,
+                },
+                result = self.turn() => if let Err(failure) = result { break Err(failure) },
+            }
+        };
+        self.serving = false;
+        self.hang_up().await;
+        result
+    }
+
+    fn begin(&mut self, call: Call) {
+        if matches!(call.request, Request::Stop) {
+            self.stopping = true;
+            let _ = call.reply.send(Ok(Reply::Stopping));
+            return;
+        }
+        if self.waiting.len() >= REQUESTS_WAITING_MAX {
+            let _ = call.reply.send(Err(Failure::Busy));
+            return;
+        }
+        match self.start(&call.request) {
+            Ok(Goal::Done(reply)) => {
+                let _ = call.reply.send(Ok(*reply));
+            }
+            Ok(goal) => {
+                let until = self.clock.now().after(Duration::from_millis(goal.timeout_millis(&call.request)));
+                self.waiting.push(Waiting::new(goal, until, call.progress, call.reply));
+                // Whoever asks now wants to know now: no link waits for its turn to be dialled again.
+                self.redials.clear();
+            }
+            Err(failure) => {
+                let _ = call.reply.send(Err(failure));
+            }
+        }
+    }
+
+    /// Waits for one thing to happen and does what it asks for. Cancelling it loses nothing.
+    async fn turn(&mut self) -> Result<(), Failure> {
+        self.advance()?;
+        let wake = self.next_wake();
+        tokio::select! {
+            biased;
+            Some(event) = self.events.recv() => self.happened(event),
+            Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => Ok(()),
+            () = tokio::time::sleep(wake) => Ok(()),
+        }
+    }
+
+    /// Everything that can be done without waiting: dials, plans, answers.
+    fn advance(&mut self) -> Result<(), Failure> {
+        let wall = self.clock.wall();
+        if self.serving || !self.waiting.is_empty() {
+            self.device.tell_what_is_due(wall)?;
+            self.dial_targets();
+        }
+        for link in self.links.values_mut() {
+            let commands = link.meeting.plan(&self.device, &self.ask_seen)?;
+            link.say(commands);
+        }
+        self.settle();
+        Ok(())
+    }
+
+    fn happened(&mut self, event: LinkEvent) -> Result<(), Failure> {
+        let LinkEvent { relay, number, what } = event;
+        let Some(link) = self.links.get_mut(&relay).filter(|link| link.number == number) else { return Ok(()) };
+        match what {
+            Happened::Session(event) => {
+                let wall = self.clock.wall();
+                link.meeting.take(&mut self.device, event, wall)?;
+                if link.meeting.is_welcomed() {
+                    self.troubles.remove(&relay);
+                    self.redials.remove(&relay);
+                }
+                if link.meeting.not_admitted {
+                    self.troubles.insert(relay, Trouble::NotAdmitted);
+                }
+            }
+            Happened::Over(trouble) => {
+                // What it has brought is told before the link is forgotten.
+                self.settle();
+                self.links.remove(&relay);
+                if let Some(trouble) = trouble {
+                    self.troubles.insert(relay, trouble);
+                }
+                let (tries, _) = self.redials.get(&relay).copied().unwrap_or_default();
+                let pause = if tries < REDIAL_FAST_TRIES { REDIAL_FAST_MILLIS } else { REDIAL_SLOW_MILLIS };
+                let next = self.clock.now().after(Duration::from_millis(pause));
+                self.redials.insert(relay, (tries.saturating_add(1), next));
+            }
+        }
+        Ok(())
+    }
+
+    /// Dials every relay that something waits for and that is not met.
+    fn dial_targets(&mut self) {
+        let now = self.clock.now();
+        for relay in self.targets() {
+            let due = self.redials.get(&relay.key).is_none_or(|(_, next)| *next <= now);
+            if self.links.contains_key(&relay.key) || !due || self.links.len() >= LINKS_MAX {
+                continue;
+            }
+            for waiting in &self.waiting {
+                waiting.tell(Progress::Connecting);
+            }
+            let number = self.next_link;
+            self.next_link = number.saturating_add(1);
+            let key = relay.key;
+            let (link, task) = Link::new(LinkTask {
+                relay,
+                number,
+                network: Arc::clone(&self.network),
+                clock: Arc::clone(&self.clock),
+                options: self.dial.clone(),
+                events: self.events_in.clone(),
+            });
+            self.links.insert(key, link);
+            self.tasks.spawn(task);
+        }
+    }
+
+    /// How long nothing needs to be done, if nothing happens.
+    fn next_wake(&self) -> Duration {
+        if self.links.values().any(Link::has_queued) {
+            return Duration::from_millis(10);
+        }
+        let now = self.clock.now();
+        let redials = self.redials.iter().filter(|(relay, _)| !self.links.contains_key(*relay)).map(|(_, (_, at))| *at);
+        let next = self.waiting.iter().map(|waiting| waiting.until).chain(redials).min();
+        let longest = Duration::from_secs(60);
+        next.map_or(longest, |next| next.since(now).min(longest)).max(Duration::from_millis(1))
+    }
+
+    /// Ends all links in order, as far as that takes no longer than a few seconds.
+    async fn hang_up(&mut self) {
+        for link in self.links.values_mut() {
+            link.finish();
+        }
+        let until = tokio::time::Instant::now() + Duration::from_millis(FINISH_MILLIS_MAX);
+        while !self.links.is_empty() {
+            tokio::select! {
+                biased;
+                Some(event) = self.events.recv() => {
+                    // A store that fails now fails the next request too, and says so there.
+                    let _ = self.happened(event);
+                    let _ = self.plan_all();
+                }
+                () = tokio::time::sleep_until(until) => break,
+            }
+        }
+        self.tasks.shutdown().await;
+        while self.events.try_recv().is_ok() {}
+        self.links.clear();
+        self.redials.clear();
+    }
+
+    fn plan_all(&mut self) -> Result<(), Failure> {
+        for link in self.links.values_mut() {
+            let commands = link.meeting.plan(&self.device, &self.ask_seen)?;
+            link.say(commands);
+        }
+        Ok(())
+    }
+
+    /// Returns the relays to be met: the home, and where something is to be put, fetched or asked.
+    pub(crate) fn targets(&self) -> Vec<HomeRelay> {
+        let mut targets = BTreeMap::new();
+        let home = &self.device.profile.home;
+        targets.insert(home.key, home.clone());
+        for relay in self.device.wanted_relays(&self.ask_seen) {
+            targets.entry(relay.key).or_insert(relay);
+        }
+        targets.into_values().collect()
+    }
+}

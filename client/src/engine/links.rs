@@ -1,0 +1,138 @@
+//! The links to relays: dials, drives a session, passes commands and events. Decides nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use zajil_net::{Clock, DialError, DialOptions, DriveEnd, Network, PinnedKeys, dial, drive};
+use zajil_proto::keys::VerifyingKey;
+use zajil_proto::sealing::HomeRelay;
+use zajil_proto::session::client::{ClientCommand, ClientEvent, ClientSession, ClientSettings};
+use zajil_proto::wire::Code;
+
+use super::api::Trouble;
+use super::meeting::Meeting;
+use crate::limits::{LINK_COMMANDS_QUEUED_MAX, LINK_EVENTS_QUEUED_MAX};
+
+/// What a link tells the host.
+#[derive(Debug)]
+pub(crate) struct LinkEvent {
+    /// Which relay.
+    pub(crate) relay: VerifyingKey,
+    /// Which of the links to it: events of one that was given up are not mistaken for its successor's.
+    pub(crate) number: u64,
+    /// What happened.
+    pub(crate) what: Happened,
+}
+
+#[derive(Debug)]
+pub(crate) enum Happened {
+    /// A session event.
+    Session(ClientEvent),
+    /// There was no connection, or it is over; nothing follows.
+    Over(Option<Trouble>),
+}
+
+/// A link under way.
+pub(crate) struct Link {
+    pub(crate) number: u64,
+    pub(crate) meeting: Meeting,
+    commands: mpsc::Sender<ClientCommand>,
+    queued: VecDeque<ClientCommand>,
+    finishing: bool,
+}
+
+/// What a link's task is made of.
+pub(crate) struct LinkTask {
+    pub(crate) relay: HomeRelay,
+    pub(crate) number: u64,
+    pub(crate) network: Arc<dyn Network>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) options: DialOptions,
+    pub(crate) events: mpsc::Sender<LinkEvent>,
+}
+
+impl Link {
+    /// Makes a link and the task that carries it.
+    pub(crate) fn new(task: LinkTask) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let (commands, commands_in) = mpsc::channel(LINK_COMMANDS_QUEUED_MAX);
+        let link = Self {
+            number: task.number,
+            meeting: Meeting::new(task.relay.clone()),
+            commands,
+            queued: VecDeque::new(),
+            finishing: false,
+        };
+        (link, task.run(commands_in))
+    }
+
+    /// Hands commands over, as many as the queue takes; the rest follow with the next call.
+    pub(crate) fn say(&mut self, commands: Vec<ClientCommand>) {
+        self.queued.extend(commands);
+        while let Some(command) = self.queued.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full(command)) = self.commands.try_send(command) {
+                self.queued.push_front(command);
+                return;
+            }
+        }
+    }
+
+    /// Returns whether commands are still to be handed over.
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.queued.is_empty()
+    }
+
+    /// Asks for an orderly end once everything is answered.
+    pub(crate) fn finish(&mut self) {
+        if !self.finishing {
+            self.finishing = true;
+            self.say(vec![ClientCommand::Finish]);
+        }
+    }
+}
+
+impl LinkTask {
+    async fn run(self, commands: mpsc::Receiver<ClientCommand>) {
+        let over = self.carry(commands).await;
+        self.tell(Happened::Over(over)).await;
+    }
+
+    async fn carry(&self, commands: mpsc::Receiver<ClientCommand>) -> Option<Trouble> {
+        let keys = PinnedKeys::one(self.relay.key);
+        let connection = match dial(&*self.network, self.relay.address.as_str(), keys, &self.options).await {
+            Ok(connection) => connection,
+            Err(error) => return Some(trouble(&error)),
+        };
+        let session = ClientSession::new(ClientSettings::default(), *connection.exporter());
+        let (events, mut received) = mpsc::channel(LINK_EVENTS_QUEUED_MAX);
+        let driving = drive(connection, session, commands, events, Arc::clone(&self.clock));
+        let telling = async {
+            while let Some(event) = received.recv().await {
+                self.tell(Happened::Session(event)).await;
+            }
+        };
+        let (end, ()) = tokio::join!(driving, telling);
+        match end {
+            DriveEnd::Closed(Code::OK) | DriveEnd::PeerClosed(Some(Code::OK | Code::DRAINING) | None) => None,
+            DriveEnd::Closed(_) | DriveEnd::PeerClosed(Some(_)) => Some(Trouble::Refused),
+            DriveEnd::Lost(_) => Some(Trouble::NoAnswer),
+        }
+    }
+
+    /// Tells the host. When the host has gone, so will this task, with its connection.
+    async fn tell(&self, what: Happened) {
+        let _ = self.events.send(LinkEvent { relay: self.relay.key, number: self.number, what }).await;
+    }
+}
+
+/// Says what a person can be told.
+pub(crate) const fn trouble(error: &DialError) -> Trouble {
+    match error {
+        DialError::NameUnknown | DialError::BadAddress => Trouble::NameUnknown,
+        DialError::NoRoute => Trouble::NoRoute,
+        DialError::WrongKey | DialError::NotARelay => Trouble::WrongKey,
+        DialError::Refused => Trouble::Refused,
+        DialError::NoAnswer | DialError::NobodyListens => Trouble::NoAnswer,
+        _ => Trouble::NoRoute,
+    }
+}
