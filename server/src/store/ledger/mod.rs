@@ -94,6 +94,8 @@ pub(super) struct Ledger<R> {
     /// Parcels by the step at which they go; an id may be gone already.
     due: BTreeMap<u32, Vec<ParcelId>>,
     tombstones: Tombstones,
+    /// Bytes and parcels of quota that return at the next step. It outlives a mailbox that is dropped and made again.
+    freed: BTreeMap<MailboxId, (u64, u32)>,
     announced: usize,
     bytes: u64,
     next_parcel_row: i64,
@@ -110,8 +112,6 @@ struct Mailbox {
     parcels: Vec<ParcelId>,
     /// What its parcels take of its quota.
     charged: u64,
-    freed_bytes: u64,
-    freed_parcels: u32,
 }
 
 struct Slot {
@@ -220,6 +220,7 @@ impl<R: Rows> Ledger<R> {
             parcels: BTreeMap::new(),
             due: BTreeMap::new(),
             tombstones: Tombstones::default(),
+            freed: BTreeMap::new(),
             announced: 0,
             bytes: 0,
             next_parcel_row: 1,
@@ -269,15 +270,10 @@ impl<R: Rows> Ledger<R> {
         self.load_parcels()?;
         let tombstones = &mut self.tombstones;
         self.rows.scan(Table::Tombstones, i64::MIN, &mut |row, record| tombstones.load(row, record).map(|()| true))?;
-        let (mailboxes, next) = (&mut self.mailboxes, &mut self.next_freed_row);
+        let (freed, next) = (&mut self.freed, &mut self.next_freed_row);
         self.rows.scan(Table::Freed, 0, &mut |row, record| {
-            let freed = FreedRow::decode(record)?;
             *next = row.saturating_add(1);
-            // A mailbox that was dropped since needs no quota back.
-            if let Some(mailbox) = mailboxes.get_mut(&freed.mailbox) {
-                mailbox.freed_bytes = mailbox.freed_bytes.saturating_add(freed.bytes);
-                mailbox.freed_parcels = mailbox.freed_parcels.saturating_add(freed.parcels);
-            }
+            FreedRow::decode(record)?.add_to(freed);
             Ok(true)
         })
     }
@@ -338,6 +334,20 @@ impl<R: Rows> Ledger<R> {
         Ok(())
     }
 
+    /// Refuses what a mailbox's quota does not allow: one more parcel if `parcels` is 1, and `bytes` more.
+    fn allow(&self, id: &MailboxId, parcels: u32, bytes: u64) -> Result<(), StoreError> {
+        let mailbox = self.mailboxes.get(id).ok_or(StoreError::Refused(Code::NOT_HERE))?;
+        let (freed_bytes, freed_parcels) = self.freed.get(id).copied().unwrap_or_default();
+        let parcels_max = mailbox.kept.parcels_max.map_or(u32::MAX, u32::from);
+        let bytes_max = mailbox.kept.bytes_max.map_or(u64::MAX, u64::from);
+        let count = u32::try_from(mailbox.parcels.len()).unwrap_or(u32::MAX);
+        let count = count.saturating_add(freed_parcels).saturating_add(parcels);
+        let taken = mailbox.charged.saturating_add(freed_bytes).saturating_add(bytes);
+        let fits = (parcels == 0 || count <= parcels_max.min(self.limits.mailbox_parcels_max))
+            && (bytes == 0 || taken <= bytes_max.min(self.limits.mailbox_bytes_max));
+        if fits { Ok(()) } else { Err(StoreError::Refused(Code::MAILBOX_FULL)) }
+    }
+
     /// Counts what is about to be written for new work, and refuses it if that would eat the reserve.
     fn take_room(&mut self, bytes: u64) -> Result<(), StoreError> {
         let room = match self.room {
@@ -359,18 +369,7 @@ impl<R: Rows> Ledger<R> {
 
 impl Mailbox {
     fn new(row: i64, kept: MailboxRow) -> Self {
-        Self { row, kept, parcels: Vec::new(), charged: 0, freed_bytes: 0, freed_parcels: 0 }
-    }
-
-    /// Refuses what its quota does not allow: one more parcel if `parcels` is 1, and `bytes` more.
-    fn allow(&self, limits: &StoreLimits, parcels: u32, bytes: u64) -> Result<(), StoreError> {
-        let parcels_max = limits.mailbox_parcels_max.min(self.kept.parcels_max.map_or(u32::MAX, u32::from));
-        let bytes_max = limits.mailbox_bytes_max.min(self.kept.bytes_max.map_or(u64::MAX, u64::from));
-        let count = u32::try_from(self.parcels.len()).unwrap_or(u32::MAX);
-        let count = count.saturating_add(self.freed_parcels).saturating_add(parcels);
-        let taken = self.charged.saturating_add(self.freed_bytes).saturating_add(bytes);
-        let fits = (parcels == 0 || count <= parcels_max) && (bytes == 0 || taken <= bytes_max);
-        if fits { Ok(()) } else { Err(StoreError::Refused(Code::MAILBOX_FULL)) }
+        Self { row, kept, parcels: Vec::new(), charged: 0 }
     }
 
     fn is_over(&self) -> bool {

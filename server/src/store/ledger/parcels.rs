@@ -73,10 +73,10 @@ impl<R: Rows> Ledger<R> {
         sealed_length: u32,
     ) -> Result<(), StoreError> {
         let refuse = |code| Err(StoreError::Refused(code));
-        let Some(mailbox) = self.mailboxes.get(mailbox) else {
+        let Some(found) = self.mailboxes.get(mailbox) else {
             return refuse(Code::NOT_HERE);
         };
-        if mailbox.is_over() {
+        if found.is_over() {
             return refuse(Code::OVER);
         }
         let lifetime = header.lifetime();
@@ -87,7 +87,7 @@ impl<R: Rows> Ledger<R> {
             return refuse(Code::TOO_LONG);
         }
         // A parcel of unknown length needs room for a first byte at least.
-        mailbox.allow(&self.limits, 1, u64::from(sealed_length.max(1)))?;
+        self.allow(mailbox, 1, u64::from(sealed_length.max(1)))?;
         if self.announced >= ANNOUNCED_MAX {
             return refuse(Code::BUSY);
         }
@@ -127,11 +127,9 @@ impl<R: Rows> Ledger<R> {
         if end > self.limits.parcel_bytes_max {
             return Err(StoreError::Refused(Code::TOO_LONG));
         }
-        if let Some(parcel) = self.parcels.get(id)
-            && let Some(mailbox) = self.mailboxes.get(&parcel.mailbox)
-        {
+        if let Some(parcel) = self.parcels.get(id) {
             let more = u64::from(end).saturating_sub(parcel.charge());
-            mailbox.allow(&self.limits, 0, more)?;
+            self.allow(&parcel.mailbox, 0, more)?;
         }
         // Marks alone are let through: they end what was begun.
         if length > 0 { self.take_room(u64::from(length)) } else { Ok(()) }
@@ -260,14 +258,14 @@ impl<R: Rows> Ledger<R> {
             }
             return Ok(());
         }
-        let Some(home) = self.mailboxes.get(mailbox) else {
+        if !self.mailboxes.contains_key(mailbox) {
             return Ok(());
-        };
+        }
         if self.tombstones.days.contains_key(&self.names.name(id)) {
             return Ok(());
         }
         // It may still come by another way. A place in the quota until the next step keeps these from being free.
-        home.allow(&self.limits, 1, 0)?;
+        self.allow(mailbox, 1, 0)?;
         if self.tombstones.days.len() >= TOMBSTONES_MAX {
             return Err(StoreError::Refused(Code::RELAY_FULL));
         }
@@ -428,14 +426,10 @@ impl<R: Rows> Ledger<R> {
 
     /// Keeps quota taken until the next step, also across a restart.
     fn free(&mut self, mailbox: &MailboxId, bytes: u64, parcels: u32) -> Result<(), StoreError> {
-        let Some(found) = self.mailboxes.get_mut(mailbox) else {
-            return Ok(());
-        };
-        found.freed_bytes = found.freed_bytes.saturating_add(bytes);
-        found.freed_parcels = found.freed_parcels.saturating_add(parcels);
+        let freed = FreedRow { mailbox: *mailbox, bytes, parcels };
+        freed.add_to(&mut self.freed);
         let row = self.next_freed_row;
-        let record = FreedRow { mailbox: *mailbox, bytes, parcels }.encode();
-        self.rows.write(Table::Freed, row, &record, &[])?;
+        self.rows.write(Table::Freed, row, &freed.encode(), &[])?;
         self.next_freed_row = row.saturating_add(1);
         Ok(())
     }

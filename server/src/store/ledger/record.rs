@@ -1,5 +1,7 @@
 //! The rows of a ledger as bytes. They are sealed below this; here they are only packed.
 
+use std::collections::BTreeMap;
+
 use zajil_proto::codec::{DecodeError, Reader, Writer};
 use zajil_proto::ids::{MailboxId, ReadTag, RelayHash, SlotId};
 use zajil_proto::limits::HOMES_MAX;
@@ -207,6 +209,13 @@ pub(super) struct FreedRow {
 }
 
 impl FreedRow {
+    /// Counts it with what became free in the same step.
+    pub(super) fn add_to(&self, freed: &mut BTreeMap<MailboxId, (u64, u32)>) {
+        let (bytes, parcels) = freed.entry(self.mailbox).or_default();
+        *bytes = bytes.saturating_add(self.bytes);
+        *parcels = parcels.saturating_add(self.parcels);
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
         writer.bytes(&self.mailbox.0).u64(self.bytes).u32(self.parcels);

@@ -59,10 +59,7 @@ impl<R: Rows> Ledger<R> {
     }
 
     fn return_quota(&mut self) -> Result<(), StoreError> {
-        for mailbox in self.mailboxes.values_mut() {
-            mailbox.freed_bytes = 0;
-            mailbox.freed_parcels = 0;
-        }
+        self.freed.clear();
         self.rows.delete_below(Table::Freed, self.next_freed_row)
     }
 
