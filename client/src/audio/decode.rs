@@ -74,11 +74,7 @@ impl Decoder {
         let mut raw = RawDecoder::new()?;
         raw.set(Setting::Complexity, LACE)?;
         raw.set(Setting::BandwidthExtension, 1)?;
-        Ok(Self {
-            raw,
-            clip: SoftClip::new(Channels::Mono),
-            last_samples: FRAME_SAMPLES,
-        })
+        Ok(Self { raw, clip: SoftClip::new(Channels::Mono), last_samples: FRAME_SAMPLES })
     }
 
     /// Decodes the next packet, TOC byte first, into 48 kHz samples within ±1.0; at most 5 760 of them (120 ms).
@@ -132,10 +128,7 @@ pub fn check_packet(packet: &[u8]) -> Result<usize, DecodeError> {
         return Err(DecodeError::Empty);
     }
     if packet.len() > OPUS_PACKET_BYTES_MAX {
-        return Err(DecodeError::TooLarge {
-            got: packet.len(),
-            max: OPUS_PACKET_BYTES_MAX,
-        });
+        return Err(DecodeError::TooLarge { got: packet.len(), max: OPUS_PACKET_BYTES_MAX });
     }
     opus::packet::parse(packet).map_err(|_| DecodeError::Malformed)?;
     match opus::packet::get_nb_samples(packet, SAMPLE_RATE) {
@@ -154,10 +147,7 @@ pub fn check_packet(packet: &[u8]) -> Result<usize, DecodeError> {
 /// drives a [`Decoder`] and conceals.
 pub fn decode<P: AsRef<[u8]>>(packets: &[P], pre_skip: u16, samples_48k: u64) -> Result<Pcm, DecodeError> {
     if samples_48k > NOTE_SAMPLES_MAX {
-        return Err(DecodeError::TooLong {
-            got: samples_48k,
-            max_s: NOTE_SECONDS_MAX,
-        });
+        return Err(DecodeError::TooLong { got: samples_48k, max_s: NOTE_SECONDS_MAX });
     }
     let wanted = usize::try_from(samples_48k).unwrap_or(usize::MAX);
     let mut decoder = Decoder::new()?;
@@ -185,10 +175,7 @@ mod tests {
     #[test]
     fn impossible_packets_are_named_before_the_library_sees_them() {
         assert_eq!(check_packet(&[]), Err(DecodeError::Empty));
-        assert_eq!(
-            check_packet(&[0; 1_276]),
-            Err(DecodeError::TooLarge { got: 1_276, max: 1_275 })
-        );
+        assert_eq!(check_packet(&[0; 1_276]), Err(DecodeError::TooLarge { got: 1_276, max: 1_275 }));
         // Code 3 with 48 frames of 60 ms: 2.88 s.
         assert_eq!(check_packet(&[0x1b, 48, 0, 0]), Err(DecodeError::Malformed));
         // Code 1 needs an even number of bytes after the TOC.
@@ -199,10 +186,7 @@ mod tests {
     fn a_note_that_claims_an_hour_is_refused_before_any_work() {
         let packets: [&[u8]; 0] = [];
         let got = 3_600 * u64::from(SAMPLE_RATE);
-        assert_eq!(
-            decode(&packets, 312, got),
-            Err(DecodeError::TooLong { got, max_s: 600 })
-        );
+        assert_eq!(decode(&packets, 312, got), Err(DecodeError::TooLong { got, max_s: 600 }));
     }
 
     #[test]

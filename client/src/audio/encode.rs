@@ -62,9 +62,7 @@ pub enum EncodeError {
 
 impl From<opus::Error> for EncodeError {
     fn from(error: opus::Error) -> Self {
-        Self::Library {
-            reason: error.description(),
-        }
+        Self::Library { reason: error.description() }
     }
 }
 
@@ -119,13 +117,7 @@ pub fn encode(pcm: &Pcm, profile: Profile) -> Result<Encoded, EncodeError> {
     let mut packets = encoder.push(&pcm.samples)?;
     let end = encoder.finish()?;
     packets.extend(end.packets);
-    Ok(Encoded {
-        profile,
-        toc: end.toc,
-        packets,
-        samples_48k: end.samples_48k,
-        pre_skip: PRE_SKIP,
-    })
+    Ok(Encoded { profile, toc: end.toc, packets, samples_48k: end.samples_48k, pre_skip: PRE_SKIP })
 }
 
 /// Encodes a recording while it is being made: sound in, finished packets out.
@@ -153,9 +145,7 @@ pub struct End {
 
 impl fmt::Debug for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("End")
-            .field("samples_48k", &self.samples_48k)
-            .finish_non_exhaustive()
+        f.debug_struct("End").field("samples_48k", &self.samples_48k).finish_non_exhaustive()
     }
 }
 
@@ -181,18 +171,9 @@ impl Encoder {
         opus.set_dtx(false)?;
         let delay = opus.get_lookahead()?;
         if delay != i32::from(PRE_SKIP) {
-            return Err(EncodeError::Delay {
-                got: delay,
-                expected: PRE_SKIP,
-            });
+            return Err(EncodeError::Delay { got: delay, expected: PRE_SKIP });
         }
-        Ok(Self {
-            opus,
-            profile,
-            pending: Vec::with_capacity(FRAME_SAMPLES),
-            toc: None,
-            samples_48k: 0,
-        })
+        Ok(Self { opus, profile, pending: Vec::with_capacity(FRAME_SAMPLES), toc: None, samples_48k: 0 })
     }
 
     /// Takes mono samples at 48 kHz, any number of them, and gives the packets that became whole.
@@ -203,15 +184,10 @@ impl Encoder {
     ///
     /// [`EncodeError::TooLong`] if the recording would pass ten minutes; nothing of `samples` is taken then.
     pub fn push(&mut self, samples: &[f32]) -> Result<Vec<Vec<u8>>, EncodeError> {
-        let total = self
-            .samples_48k
-            .saturating_add(u64::try_from(samples.len()).unwrap_or(u64::MAX));
+        let total = self.samples_48k.saturating_add(u64::try_from(samples.len()).unwrap_or(u64::MAX));
         if total > NOTE_SAMPLES_MAX {
             let got_s = total.div_ceil(u64::from(SAMPLE_RATE));
-            return Err(EncodeError::TooLong {
-                got_s,
-                max_s: NOTE_SECONDS_MAX,
-            });
+            return Err(EncodeError::TooLong { got_s, max_s: NOTE_SECONDS_MAX });
         }
         self.samples_48k = total;
         let mut packets = Vec::new();
@@ -219,11 +195,7 @@ impl Encoder {
         while !rest.is_empty() {
             let missing = FRAME_SAMPLES - self.pending.len();
             let (taken, later) = rest.split_at(missing.min(rest.len()));
-            self.pending.extend(
-                taken
-                    .iter()
-                    .map(|sample| if sample.is_nan() { 0.0 } else { sample.clamp(-1.0, 1.0) }),
-            );
+            self.pending.extend(taken.iter().map(|sample| if sample.is_nan() { 0.0 } else { sample.clamp(-1.0, 1.0) }));
             rest = later;
             if self.pending.len() == FRAME_SAMPLES {
                 packets.push(self.frame()?);
@@ -250,11 +222,7 @@ impl Encoder {
         }
         // INVARIANT: samples_48k > 0, so the loop ran at least once and a frame set the TOC byte.
         let toc = self.toc.ok_or(EncodeError::Empty)?;
-        Ok(End {
-            packets,
-            toc,
-            samples_48k: self.samples_48k,
-        })
+        Ok(End { packets, toc, samples_48k: self.samples_48k })
     }
 
     /// The first byte of every packet, once there is one.
@@ -279,15 +247,9 @@ impl Encoder {
     fn frame(&mut self) -> Result<Vec<u8>, EncodeError> {
         let packet = self.opus.encode_vec_float(&self.pending, OPUS_PACKET_BYTES_MAX)?;
         self.pending.clear();
-        let got = *packet.first().ok_or(EncodeError::Library {
-            reason: "it gave an empty packet",
-        })?;
+        let got = *packet.first().ok_or(EncodeError::Library { reason: "it gave an empty packet" })?;
         let expected = *self.toc.get_or_insert(got);
-        if got == expected {
-            Ok(packet)
-        } else {
-            Err(EncodeError::TocChanged { got, expected })
-        }
+        if got == expected { Ok(packet) } else { Err(EncodeError::TocChanged { got, expected }) }
     }
 }
 

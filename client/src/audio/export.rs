@@ -123,10 +123,7 @@ fn tags() -> Vec<u8> {
 
 /// The nearest 16-bit value; beyond full scale is limited, what is no number becomes silence.
 fn to_i16(sample: f32) -> i16 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "limited to the range of i16 before; NaN becomes 0"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "limited to the range of i16 before; NaN becomes 0")]
     let value = (sample.clamp(-1.0, 1.0) * f32::from(i16::MAX)).round() as i16;
     value
 }

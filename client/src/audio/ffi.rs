@@ -12,10 +12,7 @@
 //! - Both settings read exactly one `int` after the request number, and get a `c_int`.
 //! - `opus_decode_float` reads `len` bytes from `data` and writes at most `frame_size` mono samples to `pcm`; both come
 //!   from Rust slices with their true lengths. A null `data` with length 0 is the documented way to ask for concealment.
-#![expect(
-    unsafe_code,
-    reason = "the decoder settings have no safe wrapper; see the module's safety argument"
-)]
+#![expect(unsafe_code, reason = "the decoder settings have no safe wrapper; see the module's safety argument")]
 
 use std::ffi::c_int;
 use std::fmt;
@@ -59,11 +56,7 @@ impl RawDecoder {
         };
         // SAFETY: the pointer is live; both requests take one int, which is what is passed.
         let code = unsafe { sys::opus_decoder_ctl(self.0.as_ptr(), request, value) };
-        if code == sys::OPUS_OK {
-            Ok(())
-        } else {
-            Err(OpusCode(code))
-        }
+        if code == sys::OPUS_OK { Ok(()) } else { Err(OpusCode(code)) }
     }
 
     /// Decodes one packet, or conceals a missing one if there is none, into `out`; returns the samples written.

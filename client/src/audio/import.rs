@@ -111,10 +111,7 @@ fn import_source(source: &mut dyn Source) -> Result<Pcm, ImportError> {
         return Err(ImportError::Empty);
     }
     if length > IMPORT_FILE_BYTES_MAX {
-        return Err(ImportError::TooBig {
-            got_bytes: length,
-            max_bytes: IMPORT_FILE_BYTES_MAX,
-        });
+        return Err(ImportError::TooBig { got_bytes: length, max_bytes: IMPORT_FILE_BYTES_MAX });
     }
     let mut walk = Walk::new(source, length);
     let (container, start) = match sniff(&mut walk).map_err(ImportError::Unreadable)? {
@@ -123,8 +120,10 @@ fn import_source(source: &mut dyn Source) -> Result<Pcm, ImportError> {
         Kind::Foreign => return Err(ImportError::NotAudio),
     };
     let verdict = examine(&mut walk, container, start).map_err(ImportError::Unreadable)?;
-    if verdict == Verdict::Amr {
-        return Err(ImportError::Amr);
+    match verdict {
+        Verdict::Amr => return Err(ImportError::Amr),
+        Verdict::Damaged => return Err(ImportError::Corrupt),
+        Verdict::Whole | Verdict::Cut => {}
     }
     let mut pcm = hear(source, container, start, verdict).map_err(|error| match error {
         ImportError::Unreadable(_) | ImportError::TooLong { .. } | ImportError::Truncated { .. } => error,
@@ -133,11 +132,7 @@ fn import_source(source: &mut dyn Source) -> Result<Pcm, ImportError> {
         _ => error,
     })?;
     judge_length(&mut pcm)?;
-    if level::is_silent(&pcm) {
-        Err(ImportError::Silent)
-    } else {
-        Ok(pcm)
-    }
+    if level::is_silent(&pcm) { Err(ImportError::Silent) } else { Ok(pcm) }
 }
 
 /// Decodes everything into one channel at 48 kHz.
@@ -148,9 +143,7 @@ fn hear(source: &mut dyn Source, container: Container, start: u64, verdict: Verd
         if let [only] = planes {
             resampler(&mut mono, track)?.push(only);
         } else {
-            correlation
-                .get_or_insert_with(|| Correlation::new(planes.len()))
-                .add(planes);
+            correlation.get_or_insert_with(|| Correlation::new(planes.len())).add(planes);
         }
         Ok(())
     })?;
@@ -164,9 +157,7 @@ fn hear(source: &mut dyn Source, container: Container, start: u64, verdict: Verd
             Ok(())
         })?;
     }
-    Ok(Pcm {
-        samples: mono.ok_or(ImportError::Empty)?.finish(),
-    })
+    Ok(Pcm { samples: mono.ok_or(ImportError::Empty)?.finish() })
 }
 
 /// The resampler, made when the rate is known.
@@ -184,9 +175,6 @@ fn judge_completeness(listened: &Listened, container: Container, verdict: Verdic
     if verdict == Verdict::Cut {
         return Err(ImportError::Truncated { got_s });
     }
-    if verdict == Verdict::Damaged {
-        return Err(ImportError::Corrupt);
-    }
     // Elsewhere the walk has seen the end: streamed WebM and WAV always end like this, Ogg without its end mark too.
     let cut_inside = listened.ended_early && matches!(container, Container::Mp4 | Container::Caf);
     // Only these count their samples; elsewhere the number is an estimate, or was checked in bytes.
@@ -201,10 +189,11 @@ fn judge_completeness(listened: &Listened, container: Container, verdict: Verdic
         return Err(ImportError::Truncated { got_s });
     }
     if listened.frames == 0 {
-        return Err(if listened.lost > 0 {
-            ImportError::Corrupt
-        } else {
-            ImportError::Empty
+        return Err(match container {
+            _ if listened.lost > 0 => ImportError::Corrupt,
+            // Whoever writes a FLAC header goes on to write at least one frame.
+            Container::Flac => ImportError::Truncated { got_s },
+            _ => ImportError::Empty,
         });
     }
     if listened.failed_check || listened.lost > IMPORT_LOST_PACKETS_MAX.max(listened.packets / 100) {
@@ -216,20 +205,37 @@ fn judge_completeness(listened: &Listened, container: Container, verdict: Verdic
 fn judge_length(pcm: &mut Pcm) -> Result<(), ImportError> {
     let got_ms = pcm.duration_ms();
     if got_ms < NOTE_MS_MIN {
-        return Err(ImportError::TooShort {
-            got_ms,
-            min_ms: NOTE_MS_MIN,
-        });
+        return Err(ImportError::TooShort { got_ms, min_ms: NOTE_MS_MIN });
     }
     let got = pcm.samples_48k();
     if got > NOTE_SAMPLES_MAX + IMPORT_END_SLACK_SAMPLES {
         let got_s = u64::from(got_ms).div_ceil(1_000);
-        return Err(ImportError::TooLong {
-            got_s,
-            max_s: NOTE_SECONDS_MAX,
-        });
+        return Err(ImportError::TooLong { got_s, max_s: NOTE_SECONDS_MAX });
     }
-    pcm.samples
-        .truncate(usize::try_from(NOTE_SAMPLES_MAX).unwrap_or(usize::MAX));
+    pcm.samples.truncate(usize::try_from(NOTE_SAMPLES_MAX).unwrap_or(usize::MAX));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_minutes_are_a_note_with_the_padding_of_a_codec_and_without() {
+        let ten_minutes = 600 * 48_000;
+        for extra in [0, 1, 4_800] {
+            let mut pcm = Pcm::new(vec![0.0; ten_minutes + extra]);
+            assert!(judge_length(&mut pcm).is_ok());
+            assert_eq!(pcm.samples.len(), ten_minutes);
+        }
+        let over = judge_length(&mut Pcm::new(vec![0.0; ten_minutes + 4_801])).unwrap_err();
+        assert!(matches!(over, ImportError::TooLong { got_s: 601, max_s: 600 }), "{over:?}");
+    }
+
+    #[test]
+    fn seven_tenths_of_a_second_are_enough() {
+        assert!(judge_length(&mut Pcm::new(vec![0.0; 33_600])).is_ok());
+        let short = judge_length(&mut Pcm::new(vec![0.0; 33_552])).unwrap_err();
+        assert!(matches!(short, ImportError::TooShort { got_ms: 699, min_ms: 700 }), "{short:?}");
+    }
 }

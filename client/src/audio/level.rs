@@ -95,23 +95,14 @@ impl fmt::Debug for Waveform {
 #[must_use]
 pub fn loudness(pcm: &Pcm) -> u8 {
     let floor = amplitude(SILENCE_DBFS).powi(2);
-    let heard: Vec<f64> = pcm
-        .samples
-        .chunks(SILENCE_WINDOW)
-        .map(power)
-        .filter(|power| *power >= floor)
-        .collect();
+    let heard: Vec<f64> = pcm.samples.chunks(SILENCE_WINDOW).map(power).filter(|power| *power >= floor).collect();
     if heard.is_empty() {
         return u8::MAX;
     }
     let windows = u32::try_from(heard.len()).unwrap_or(u32::MAX);
     let mean = heard.iter().sum::<f64>() / f64::from(windows);
     let below = (-10.0 * mean.log10()).round().clamp(0.0, 254.0);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "clamped to 0..=254 the line before"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=254 the line before")]
     let below = below as u8;
     below
 }
@@ -140,11 +131,7 @@ fn power(window: &[f32]) -> f64 {
     }
     let count = f64::from(count);
     let mean = window.iter().map(|sample| f64::from(*sample)).sum::<f64>() / count;
-    window
-        .iter()
-        .map(|sample| (f64::from(*sample) - mean).powi(2))
-        .sum::<f64>()
-        / count
+    window.iter().map(|sample| (f64::from(*sample) - mean).powi(2)).sum::<f64>() / count
 }
 
 /// The amplitude from which a peak is at least 1, 2, … 15.
@@ -172,11 +159,7 @@ mod tests {
 
     /// A sine of `seconds` at `level` of full scale.
     fn tone(seconds: f32, level: f32) -> Pcm {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "small positive test length"
-        )]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small positive test length")]
         let samples = (seconds * 48_000.0) as u32;
         Pcm::new((0..samples).map(|n| level * (n as f32 * 0.05).sin()).collect())
     }
@@ -199,14 +182,7 @@ mod tests {
     #[test]
     fn very_short_and_empty_recordings_have_a_waveform() {
         assert_eq!(Waveform::of(&Pcm::default()).peaks(), &[0; PEAKS]);
-        assert_eq!(
-            Waveform::of(&Pcm::new(vec![1.0]))
-                .peaks()
-                .iter()
-                .filter(|peak| **peak == 15)
-                .count(),
-            1
-        );
+        assert_eq!(Waveform::of(&Pcm::new(vec![1.0])).peaks().iter().filter(|peak| **peak == 15).count(), 1);
     }
 
     #[test]

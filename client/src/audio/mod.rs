@@ -19,10 +19,14 @@ pub mod encode;
 pub mod export;
 mod ffi;
 pub mod import;
+#[cfg(test)]
+mod import_tests;
 pub mod level;
 pub mod play;
 pub mod profile;
 mod resample;
+#[cfg(test)]
+mod voice_tests;
 
 use std::fmt;
 
@@ -66,9 +70,7 @@ impl Pcm {
 
 impl fmt::Debug for Pcm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pcm")
-            .field("samples_48k", &self.samples_48k())
-            .finish_non_exhaustive()
+        f.debug_struct("Pcm").field("samples_48k", &self.samples_48k()).finish_non_exhaustive()
     }
 }
 

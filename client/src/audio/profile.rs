@@ -27,13 +27,7 @@ pub enum Profile {
 
 impl Profile {
     /// Every profile, fewest bytes first.
-    pub const ALL: [Self; 5] = [
-        Self::Emergency,
-        Self::Thumbnail,
-        Self::Saver,
-        Self::Default,
-        Self::GoodLink,
-    ];
+    pub const ALL: [Self; 5] = [Self::Emergency, Self::Thumbnail, Self::Saver, Self::Default, Self::GoodLink];
 
     /// The code on the wire, 1 to 5.
     #[must_use]
@@ -101,10 +95,7 @@ impl TryFrom<u8> for Profile {
     type Error = UnknownProfileCode;
 
     fn try_from(code: u8) -> Result<Self, UnknownProfileCode> {
-        Self::ALL
-            .into_iter()
-            .find(|profile| profile.code() == code)
-            .ok_or(UnknownProfileCode { got: code })
+        Self::ALL.into_iter().find(|profile| profile.code() == code).ok_or(UnknownProfileCode { got: code })
     }
 }
 

@@ -43,34 +43,20 @@ impl Resampler {
         }
         let fft = if from == to { None } else { Some(transform(from, to)?) };
         let step = fft.as_ref().map_or(0, Fft::output_frames_max);
-        Ok(Self {
-            from,
-            to,
-            fft,
-            pending: Vec::new(),
-            step: vec![0.0; step],
-            taken: 0,
-            made: Vec::new(),
-        })
+        Ok(Self { from, to, fft, pending: Vec::new(), step: vec![0.0; step], taken: 0, made: Vec::new() })
     }
 
     /// Takes the next samples. What is no number is taken as silence, what is far beyond full scale is limited.
     pub(super) fn push(&mut self, samples: &[f32]) {
         self.taken += u64::try_from(samples.len()).unwrap_or_default();
-        let sound = samples
-            .iter()
-            .map(|sample| if sample.is_nan() { 0.0 } else { sample.clamp(-4.0, 4.0) });
+        let sound = samples.iter().map(|sample| if sample.is_nan() { 0.0 } else { sample.clamp(-4.0, 4.0) });
         let Some(fft) = &mut self.fft else {
             self.made.extend(sound);
             return;
         };
         self.pending.extend(sound);
         let mut used = 0;
-        while let Some(input) = self
-            .pending
-            .get(used..)
-            .filter(|input| input.len() >= fft.input_frames_next())
-        {
+        while let Some(input) = self.pending.get(used..).filter(|input| input.len() >= fft.input_frames_next()) {
             match run(fft, input, None, &mut self.step, &mut self.made) {
                 0 => break,
                 taken => used += taken,
@@ -133,9 +119,8 @@ mod tests {
 
     /// A sine of 100 Hz at `rate`, one second, in uneven pieces.
     fn second(rate: u32) -> Vec<f32> {
-        let sound: Vec<f32> = (0..rate)
-            .map(|n| (std::f32::consts::TAU * 100.0 * n as f32 / rate as f32).sin())
-            .collect();
+        let sound: Vec<f32> =
+            (0..rate).map(|n| (std::f32::consts::TAU * 100.0 * n as f32 / rate as f32).sin()).collect();
         let mut resampler = Resampler::new(rate, 48_000).unwrap();
         for piece in sound.chunks(777) {
             resampler.push(piece);
@@ -152,10 +137,7 @@ mod tests {
             for (n, sample) in sound.iter().enumerate().skip(4_000).take(40_000) {
                 let expected = (std::f32::consts::TAU * 100.0 * n as f32 / 48_000.0).sin();
                 // 3 samples of shift, 60 µs, which odd lengths of the filter give, are 0.04.
-                assert!(
-                    (sample - expected).abs() < 0.05,
-                    "{rate}: sample {n} is {sample}, expected {expected}"
-                );
+                assert!((sample - expected).abs() < 0.05, "{rate}: sample {n} is {sample}, expected {expected}");
             }
         }
     }
@@ -163,10 +145,7 @@ mod tests {
     #[test]
     fn rates_that_no_recorder_has_are_refused() {
         for rate in [0, 1, 3_999, 192_001, u32::MAX] {
-            assert!(
-                Resampler::new(rate, 48_000).is_err() && Resampler::new(48_000, rate).is_err(),
-                "{rate}"
-            );
+            assert!(Resampler::new(rate, 48_000).is_err() && Resampler::new(48_000, rate).is_err(), "{rate}");
         }
     }
 

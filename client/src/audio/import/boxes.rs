@@ -4,41 +4,60 @@ use std::io;
 
 use crate::audio::import::container::{Verdict, Walk};
 
+/// A position or a size beyond this (4 TB) is in no file, and positions near 2⁶³ make symphonia's reader panic.
+pub(super) const FAR: u64 = 1 << 42;
+
+/// Boxes that hold boxes on the way to what is looked at, and no deeper.
+const MP4_DEPTH: u32 = 6;
+
 /// One box of an MP4 file.
 #[derive(Debug, Clone, Copy)]
 struct Mp4Box {
     kind: [u8; 4],
+    /// Where it begins.
+    start: u64,
     /// Where its content begins.
     body: u64,
     /// Where it ends; beyond the file if the file is cut.
     end: u64,
 }
 
+/// What was seen inside the boxes.
+#[derive(Debug, Default)]
+struct Mp4Found {
+    index: bool,
+    fragment: bool,
+    amr: bool,
+    other_sound: bool,
+    /// A position or count that cannot be true.
+    absurd: bool,
+}
+
 /// Walks an MP4 file: an index (`moov`) must be there, and no box of sound or index may reach beyond the file.
 pub(super) fn mp4(walk: &mut Walk<'_>, start: u64) -> io::Result<Verdict> {
     let mut position = start;
-    let mut index = None;
-    while let Some(found) = mp4_box(walk, position, walk.length)? {
-        if found.end > walk.length {
+    let mut found = Mp4Found::default();
+    let mut cut = false;
+    while let Some(outer) = mp4_box(walk, position, walk.length)? {
+        found.absurd |= outer.end > FAR;
+        if outer.end > walk.length {
             // Anything else that overruns is rubbish behind the end, as some phones leave it.
-            if matches!(&found.kind, b"moov" | b"mdat" | b"moof") {
-                return Ok(Verdict::Cut);
-            }
+            cut = matches!(&outer.kind, b"moov" | b"mdat" | b"moof");
             break;
         }
-        if found.kind == *b"moov" {
-            index = Some(found);
-        }
-        position = found.end;
+        look_inside(walk, outer, outer.start, MP4_DEPTH, &mut found)?;
+        position = outer.end;
     }
-    let Some(index) = index else { return Ok(Verdict::Cut) };
-    let (mut amr, mut other) = (false, false);
-    tracks(walk, index, &mut |codec| match codec {
-        b"samr" | b"sawb" | b"sawp" => amr = true,
-        b"mp4a" | b"alac" | b"Opus" | b"fLaC" => other = true,
-        _ => {}
-    })?;
-    Ok(if amr && !other { Verdict::Amr } else { Verdict::Whole })
+    // A header that was begun. Behind a file without fragments it may be rubbish; a fragment would be missed.
+    let begun = walk.length.checked_sub(position).is_some_and(|rest| (1..8).contains(&rest));
+    Ok(match found {
+        Mp4Found { absurd: true, .. } => Verdict::Damaged,
+        _ if cut => Verdict::Cut,
+        Mp4Found { fragment: true, .. } if begun => Verdict::Cut,
+        Mp4Found { index: false, .. } => Verdict::Cut,
+        Mp4Found { amr: true, other_sound: false, .. } => Verdict::Amr,
+        _ => Verdict::Whole,
+    })
 }
 
 /// The box at `position`, which must have room for its header before `limit`.
@@ -46,12 +65,7 @@ fn mp4_box(walk: &mut Walk<'_>, position: u64, limit: u64) -> io::Result<Option<
     if position.saturating_add(8) > limit {
         return Ok(None);
     }
-    let Some([size @ .., _, _, _, _]) = walk.bytes::<8>(position)? else {
-        return Ok(None);
-    };
-    let Some(kind) = walk.bytes::<4>(position + 4)? else {
-        return Ok(None);
-    };
+    let Some([size @ .., a, b, c, d]) = walk.bytes::<8>(position)? else { return Ok(None) };
     let (header, size) = match u32::from_be_bytes(size) {
         0 => (8, limit - position),
         1 => match walk.bytes::<8>(position + 8)?.map(u64::from_be_bytes) {
@@ -63,43 +77,71 @@ fn mp4_box(walk: &mut Walk<'_>, position: u64, limit: u64) -> io::Result<Option<
     if size < header {
         return Ok(None);
     }
-    Ok(Some(Mp4Box {
-        kind,
-        body: position + header,
-        end: position.saturating_add(size),
-    }))
+    let end = position.saturating_add(size);
+    Ok(Some(Mp4Box { kind: [a, b, c, d], start: position, body: position + header, end }))
 }
 
-/// Tells `seen` the codec of every track in the index.
-fn tracks(walk: &mut Walk<'_>, index: Mp4Box, seen: &mut dyn FnMut(&[u8; 4])) -> io::Result<()> {
-    let mut position = index.body;
-    while let Some(track) = mp4_box(walk, position, index.end)? {
-        if track.kind == *b"trak"
-            && let Some(table) = descend(walk, track, &[*b"mdia", *b"minf", *b"stbl", *b"stsd"])?
-            // Version, flags and count of entries stand before the first entry.
-            && let Some(entry) = mp4_box(walk, table.body + 8, table.end)?
-        {
-            seen(&entry.kind);
-        }
-        position = track.end;
+/// Goes through a box and the boxes inside it; `anchor` is where the fragment begins that they belong to.
+fn look_inside(walk: &mut Walk<'_>, outer: Mp4Box, anchor: u64, depth: u32, found: &mut Mp4Found) -> io::Result<()> {
+    match &outer.kind {
+        b"moov" => found.index = true,
+        b"moof" => found.fragment = true,
+        b"trak" | b"mdia" | b"minf" | b"stbl" | b"traf" => {}
+        _ => return look_at_leaf(walk, outer, anchor, found),
+    }
+    let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
+    let mut position = outer.body;
+    while let Some(inner) = mp4_box(walk, position, outer.end)? {
+        found.absurd |= inner.end > FAR;
+        look_inside(walk, inner, anchor, depth, found)?;
+        position = inner.end;
     }
     Ok(())
 }
 
-/// Goes down a path of boxes, one of each kind per level.
-fn descend(walk: &mut Walk<'_>, from: Mp4Box, path: &[[u8; 4]]) -> io::Result<Option<Mp4Box>> {
-    let mut inside = from;
-    for kind in path {
-        let mut position = inside.body;
-        inside = loop {
-            match mp4_box(walk, position, inside.end)? {
-                Some(found) if found.kind == *kind => break found,
-                Some(found) => position = found.end,
-                None => return Ok(None),
+/// Looks at a box that holds values: which codec a track has, and whether what is said of positions can be true.
+fn look_at_leaf(walk: &mut Walk<'_>, leaf: Mp4Box, anchor: u64, found: &mut Mp4Found) -> io::Result<()> {
+    // Where there is one, version and flags come first, then a count.
+    let values = leaf.body + 8;
+    match &leaf.kind {
+        b"stsd" => {
+            if let Some(entry) = mp4_box(walk, values, leaf.end)? {
+                found.amr |= matches!(&entry.kind, b"samr" | b"sawb" | b"sawp");
+                found.other_sound |= matches!(&entry.kind, b"mp4a" | b"alac" | b"Opus" | b"fLaC");
             }
-        };
+        }
+        b"co64" => {
+            let count = walk.bytes::<4>(leaf.body + 4)?.map_or(0, u32::from_be_bytes);
+            for entry in 0..u64::from(count) {
+                match walk.bytes::<8>(values + 8 * entry)?.map(u64::from_be_bytes) {
+                    Some(position) if position <= walk.length => {}
+                    // Also when the walk became too long: who cannot be checked is not trusted.
+                    _ => {
+                        found.absurd = true;
+                        break;
+                    }
+                }
+            }
+        }
+        b"tfhd" => {
+            let has_base = walk.bytes::<4>(leaf.body)?.is_some_and(|[_, _, _, flags]| flags & 1 == 1);
+            if has_base {
+                let base = walk.bytes::<8>(values)?.map_or(u64::MAX, u64::from_be_bytes);
+                found.absurd |= !(anchor..=walk.length).contains(&base);
+            }
+        }
+        b"trun" => {
+            let count = walk.bytes::<4>(leaf.body + 4)?.map_or(u32::MAX, u32::from_be_bytes);
+            // Every sample has a byte at least; and symphonia goes through all of them for each one.
+            found.absurd |= u64::from(count) > walk.length;
+            if walk.bytes::<4>(leaf.body)?.is_some_and(|[_, _, _, flags]| flags & 1 == 1) {
+                let offset = walk.bytes::<4>(values)?.map_or(0, i32::from_be_bytes);
+                found.absurd |= offset < 0 && u64::from(offset.unsigned_abs()) > anchor;
+            }
+        }
+        _ => {}
     }
-    Ok(Some(inside))
+    Ok(())
 }
 
 /// Matroska's two elements that hold others and may be of unknown size.

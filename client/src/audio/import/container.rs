@@ -7,7 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use ogg::reading::PageParser;
 
-use crate::audio::import::boxes::{matroska, mp4};
+use crate::audio::import::boxes::{FAR, matroska, mp4};
 use crate::audio::import::mpeg;
 use crate::limits::CONTAINER_STEPS_MAX;
 
@@ -48,7 +48,7 @@ pub(super) enum Verdict {
     Whole,
     /// The file ends before the container does.
     Cut,
-    /// A checksum does not fit.
+    /// A checksum does not fit, or a position is in no file. Not to be decoded.
     Damaged,
     /// An MP4 or 3GP whose only sound is AMR.
     Amr,
@@ -68,11 +68,7 @@ pub(super) struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// Prepares a walk through a file of `length` bytes.
     pub(super) fn new(source: &'a mut dyn Source, length: u64) -> Self {
-        Self {
-            source,
-            length,
-            steps_left: CONTAINER_STEPS_MAX,
-        }
+        Self { source, length, steps_left: CONTAINER_STEPS_MAX }
     }
 
     /// The `N` bytes at `position`; `None` if the file ends before, or the walk has become too long.
@@ -134,10 +130,7 @@ pub(super) fn sniff(walk: &mut Walk<'_>) -> io::Result<Kind> {
 
 /// Box types that MP4, 3GP and QuickTime files begin with.
 fn is_mp4_start(kind: [u8; 4]) -> bool {
-    matches!(
-        &kind,
-        b"ftyp" | b"styp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot"
-    )
+    matches!(&kind, b"ftyp" | b"styp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot")
 }
 
 /// Walks the container and says whether all of it is there.
@@ -155,11 +148,7 @@ pub(super) fn examine(walk: &mut Walk<'_>, container: Container, start: u64) -> 
         Container::Flac => Ok(Verdict::Whole),
     }?;
     // A walk that was stopped saw no end, so it cannot say that the end is missing.
-    if verdict == Verdict::Cut && walk.exhausted() {
-        Ok(Verdict::Whole)
-    } else {
-        Ok(verdict)
-    }
+    if verdict == Verdict::Cut && walk.exhausted() { Ok(Verdict::Whole) } else { Ok(verdict) }
 }
 
 /// RIFF and IFF: chunks of four letters and 32 bits of size, padded to even. Only the chunk with the sound matters.
@@ -194,7 +183,8 @@ fn caf(walk: &mut Walk<'_>, first: u64) -> io::Result<Verdict> {
         };
         let body = position + 12;
         let end = match u64::try_from(size) {
-            Ok(size) => body.saturating_add(size),
+            Ok(size) if size <= FAR => body + size,
+            Ok(_) => return Ok(Verdict::Damaged),
             Err(_) if size == -1 && kind == *b"data" => return Ok(Verdict::Whole),
             Err(_) => return Ok(Verdict::Damaged),
         };
@@ -203,11 +193,7 @@ fn caf(walk: &mut Walk<'_>, first: u64) -> io::Result<Verdict> {
         }
         position = end;
     }
-    Ok(if position == walk.length {
-        Verdict::Whole
-    } else {
-        Verdict::Cut
-    })
+    Ok(if position == walk.length { Verdict::Whole } else { Verdict::Cut })
 }
 
 /// Ogg: pages, each with its own length and checksum.
@@ -242,9 +228,5 @@ fn ogg(walk: &mut Walk<'_>, start: u64) -> io::Result<Verdict> {
             return Ok(Verdict::Damaged);
         }
     }
-    Ok(if unfinished_packet {
-        Verdict::Cut
-    } else {
-        Verdict::Whole
-    })
+    Ok(if unfinished_packet { Verdict::Cut } else { Verdict::Whole })
 }

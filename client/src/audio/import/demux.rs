@@ -35,6 +35,8 @@ pub(super) struct Track {
     /// Samples per second and channel.
     pub(super) rate: u32,
     channels: usize,
+    /// Samples per channel that the file says it has, if it does.
+    declared_frames: Option<u64>,
 }
 
 /// What listening to the whole track gave.
@@ -77,12 +79,12 @@ pub(super) fn listen(
     sink: &mut Sink<'_>,
 ) -> Result<Listened, ImportError> {
     let mut reader = open(source, container, start)?;
-    let (mut track, mut decoder, declared_frames) = choose(reader.as_ref())?;
+    let (mut track, mut decoder) = choose(reader.as_ref())?;
     let most = (NOTE_SAMPLES_MAX + IMPORT_END_SLACK_SAMPLES) * u64::from(track.rate) / u64::from(SAMPLE_RATE);
     let mut listened = Listened {
         rate: track.rate,
         frames: 0,
-        declared_frames,
+        declared_frames: track.declared_frames,
         packets: 0,
         lost: 0,
         last_lost: false,
@@ -97,11 +99,9 @@ pub(super) fn listen(
             Ok(None) => break,
             // Another stream begins behind the first, as when two Ogg files are joined.
             Err(Error::ResetRequired) => {
-                let (next, next_decoder, _) = choose(reader.as_ref())?;
+                let (next, next_decoder) = choose(reader.as_ref())?;
                 if (next.rate, next.channels) != (track.rate, track.channels) {
-                    return Err(ImportError::Unsupported {
-                        what: "streams of different kinds in one file",
-                    });
+                    return Err(ImportError::Unsupported { what: "streams of different kinds in one file" });
                 }
                 (track, decoder) = (next, next_decoder);
                 continue;
@@ -122,9 +122,7 @@ pub(super) fn listen(
             listened.lost += 1;
             continue;
         }
-        listened.frames += planes
-            .first()
-            .map_or(0, |plane| u64::try_from(plane.len()).unwrap_or(u64::MAX));
+        listened.frames += planes.first().map_or(0, |plane| u64::try_from(plane.len()).unwrap_or(u64::MAX));
         if listened.frames > most {
             return Err(too_long(reader.as_mut(), track, &listened));
         }
@@ -144,9 +142,7 @@ fn decode(
     match decoder.decode(packet) {
         Ok(sound) => {
             if (sound.spec().rate(), sound.num_planes()) != (track.rate, track.channels) {
-                return Err(ImportError::Unsupported {
-                    what: "a change of rate or channels within the sound",
-                });
+                return Err(ImportError::Unsupported { what: "a change of rate or channels within the sound" });
             }
             sound.copy_to_vecs_planar(planes);
             Ok(true)
@@ -169,14 +165,7 @@ fn open<'s>(
     // The outer length of a WAV is wrong in many files (0, or from before the last write) and would end the search for the
     // sound; all ones means unknown.
     let blind = if container == Container::Wav { 4..8 } else { 0..0 };
-    let media = Media {
-        source,
-        start,
-        length: end.saturating_sub(start),
-        seekable,
-        position: 0,
-        blind,
-    };
+    let media = Media { source, start, length: end.saturating_sub(start), seekable, position: 0, blind };
     let stream = MediaSourceStream::new(Box::new(media), MediaSourceStreamOptions::default());
     let options = FormatOptions::default();
     let opened: Result<Box<dyn FormatReader + 's>, Error> = match container {
@@ -208,76 +197,45 @@ fn boxed<'s, F: FormatReader + 's>(reader: F) -> Box<dyn FormatReader + 's> {
     Box::new(reader)
 }
 
-/// The track to listen to, a decoder for it, and how many samples it says it has.
-fn choose(reader: &dyn FormatReader) -> Result<(Track, Box<dyn AudioDecoder>, Option<u64>), ImportError> {
+/// The track to listen to, and a decoder for it.
+fn choose(reader: &dyn FormatReader) -> Result<(Track, Box<dyn AudioDecoder>), ImportError> {
     let Some(track) = reader.default_track(TrackType::Audio) else {
         let unknown = reader.tracks().iter().any(|track| track.codec_params.is_none());
-        return Err(if unknown {
-            ImportError::Unsupported { what: "codec" }
-        } else {
-            ImportError::NoAudioTrack
-        });
+        return Err(if unknown { ImportError::Unsupported { what: "codec" } } else { ImportError::NoAudioTrack });
     };
     let Some(CodecParameters::Audio(parameters)) = &track.codec_params else {
         return Err(ImportError::NoAudioTrack);
     };
     let options = AudioDecoderOptions::default().verify(true);
-    let decoder = DECODERS
-        .make_audio_decoder(parameters, &options)
-        .map_err(|error| match error {
-            Error::Unsupported(what) => ImportError::Unsupported { what },
-            _ => ImportError::Corrupt,
-        })?;
+    let decoder = DECODERS.make_audio_decoder(parameters, &options).map_err(|error| match error {
+        Error::Unsupported(what) => ImportError::Unsupported { what },
+        _ => ImportError::Corrupt,
+    })?;
     // The decoder knows better than the container, where both say it.
     let decided = decoder.codec_params();
     let rate = decided.sample_rate.or(parameters.sample_rate);
-    let channels = decided
-        .channels
-        .as_ref()
-        .or(parameters.channels.as_ref())
-        .map(|channels| channels.count());
+    let channels = decided.channels.as_ref().or(parameters.channels.as_ref()).map(|channels| channels.count());
     let (Some(rate), Some(channels)) = (rate, channels) else {
-        return Err(ImportError::Unsupported {
-            what: "sound without a rate or channels",
-        });
+        return Err(ImportError::Unsupported { what: "sound without a rate or channels" });
     };
     if !(1..=IMPORT_CHANNELS_MAX).contains(&channels) {
-        return Err(ImportError::Unsupported {
-            what: "number of channels",
-        });
+        return Err(ImportError::Unsupported { what: "number of channels" });
     }
-    Ok((
-        Track {
-            id: track.id,
-            rate,
-            channels,
-        },
-        decoder,
-        track.num_frames,
-    ))
+    Ok((Track { id: track.id, rate, channels, declared_frames: track.num_frames }, decoder))
 }
 
 /// The refusal of a recording that is too long, with its true length as far as the container tells without decoding.
 fn too_long(reader: &mut dyn FormatReader, track: Track, listened: &Listened) -> ImportError {
-    let time_base = reader
-        .tracks()
-        .iter()
-        .find(|candidate| candidate.id == track.id)
-        .and_then(|found| found.time_base);
+    let time_base = reader.tracks().iter().find(|candidate| candidate.id == track.id).and_then(|found| found.time_base);
     let mut rest = Duration::ZERO;
     while let Ok(Some(packet)) = reader.next_packet() {
         if packet.track_id == track.id {
             rest = rest.saturating_add(packet.dur);
         }
     }
-    let rest = time_base
-        .and_then(|base: TimeBase| base.calc_duration(rest))
-        .map_or(0, |rest| rest.as_secs());
+    let rest = time_base.and_then(|base: TimeBase| base.calc_duration(rest)).map_or(0, |rest| rest.as_secs());
     let heard = listened.frames.div_ceil(u64::from(listened.rate.max(1)));
-    ImportError::TooLong {
-        got_s: heard.saturating_add(u64::try_from(rest).unwrap_or(0)),
-        max_s: NOTE_SECONDS_MAX,
-    }
+    ImportError::TooLong { got_s: heard.saturating_add(u64::try_from(rest).unwrap_or(0)), max_s: NOTE_SECONDS_MAX }
 }
 
 /// The file as symphonia wants it: from where the sound begins.
@@ -315,9 +273,7 @@ impl Seek for Media<'_> {
             other => other,
         };
         let position = self.source.seek(to)?;
-        position
-            .checked_sub(self.start)
-            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
+        position.checked_sub(self.start).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
     }
 }
 

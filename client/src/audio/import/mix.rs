@@ -21,10 +21,7 @@ pub(super) struct Correlation {
 impl Correlation {
     /// For so many channels; sound with another number of them is not added.
     pub(super) fn new(channels: usize) -> Self {
-        Self {
-            channels,
-            sums: vec![0.0; channels * channels],
-        }
+        Self { channels, sums: vec![0.0; channels * channels] }
     }
 
     /// Adds one piece of sound, a slice per channel.
@@ -32,9 +29,7 @@ impl Correlation {
         if planes.len() != self.channels {
             return;
         }
-        let pairs = planes
-            .iter()
-            .flat_map(|left| planes.iter().map(move |right| (left, right)));
+        let pairs = planes.iter().flat_map(|left| planes.iter().map(move |right| (left, right)));
         for (sum, (left, right)) in self.sums.iter_mut().zip(pairs) {
             let product: f64 = left.iter().zip(right).map(|(l, r)| f64::from(*l) * f64::from(*r)).sum();
             if product.is_finite() {
@@ -46,16 +41,11 @@ impl Correlation {
     /// How much of each channel goes into the one.
     pub(super) fn weights(&self) -> Weights {
         let rows: Vec<&[f64]> = self.sums.chunks(self.channels.max(1)).collect();
-        let power: Vec<f64> = rows
+        let power: Vec<f64> = rows.iter().zip(0..).filter_map(|(row, n): (_, usize)| row.get(n)).copied().collect();
+        let (loudest, top) = power
             .iter()
-            .zip(0..)
-            .filter_map(|(row, n): (_, usize)| row.get(n))
-            .copied()
-            .collect();
-        let (loudest, top) = power.iter().enumerate().fold(
-            (0, 0.0),
-            |best: (usize, f64), (n, power)| if *power > best.1 { (n, *power) } else { best },
-        );
+            .enumerate()
+            .fold((0, 0.0), |best: (usize, f64), (n, power)| if *power > best.1 { (n, *power) } else { best });
         let active: Vec<bool> = power.iter().map(|power| *power >= top * ACTIVE_SHARE).collect();
         let count: f64 = active.iter().map(|active| f64::from(u8::from(*active))).sum();
         let both = |row: usize, column: usize| {
@@ -69,17 +59,9 @@ impl Correlation {
             .map(|(_, _, sum)| sum)
             .sum();
         if count > 0.0 && together / (count * count) >= top * CANCELLED_SHARE {
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "1 ÷ a small whole number; precision does not matter"
-            )]
+            #[expect(clippy::cast_possible_truncation, reason = "1 ÷ a small whole number; precision does not matter")]
             let share = (1.0 / count) as f32;
-            Weights(
-                active
-                    .into_iter()
-                    .map(|active| if active { share } else { 0.0 })
-                    .collect(),
-            )
+            Weights(active.into_iter().map(|active| if active { share } else { 0.0 }).collect())
         } else {
             Weights((0..power.len()).map(|n| if n == loudest { 1.0 } else { 0.0 }).collect())
         }

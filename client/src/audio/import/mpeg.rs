@@ -22,9 +22,7 @@ pub(super) fn skip_id3(walk: &mut Walk<'_>) -> io::Result<u64> {
             break;
         };
         // Four times seven bits.
-        let size = [a, b, c, d]
-            .into_iter()
-            .fold(0, |size, byte| (size << 7) | u64::from(byte & 0x7f));
+        let size = [a, b, c, d].into_iter().fold(0, |size, byte| (size << 7) | u64::from(byte & 0x7f));
         let footer = if flags & 0x10 == 0 { 0 } else { 10 };
         position += 10 + size + footer;
     }
@@ -33,12 +31,8 @@ pub(super) fn skip_id3(walk: &mut Walk<'_>) -> io::Result<u64> {
 
 /// Looks for a stream of frames near `start`; says which kind and where its first frame is.
 pub(super) fn find_stream(walk: &mut Walk<'_>, start: u64) -> io::Result<Option<(Container, u64)>> {
-    let mut near = vec![
-        0;
-        usize::try_from(walk.length.saturating_sub(start))
-            .unwrap_or(usize::MAX)
-            .min(STREAM_SEARCH_BYTES_MAX)
-    ];
+    let mut near =
+        vec![0; usize::try_from(walk.length.saturating_sub(start)).unwrap_or(usize::MAX).min(STREAM_SEARCH_BYTES_MAX)];
     if !walk.fill(start, &mut near)? {
         return Ok(None);
     }
@@ -117,6 +111,10 @@ fn examine(walk: &mut Walk<'_>, start: u64, length: FrameLength) -> io::Result<V
             None => return Ok(Verdict::Whole),
         }
     }
-    // Behind the last whole header: the end of the file, less than a header of something, or beyond the file.
-    Ok(if at > walk.length { Verdict::Cut } else { Verdict::Whole })
+    if at > walk.length {
+        return Ok(Verdict::Cut);
+    }
+    // The first bytes of one more header, or nothing.
+    let another = walk.bytes(at)? == Some([0xff]);
+    Ok(if another { Verdict::Cut } else { Verdict::Whole })
 }

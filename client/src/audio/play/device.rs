@@ -44,16 +44,11 @@ pub(super) fn play(pcm: &Pcm, stop: &AtomicBool, progress: &mut dyn FnMut(f32)) 
     // ALSA writes its troubles to standard error; for as long as this lives they go to a buffer that nobody reads.
     #[cfg(target_os = "linux")]
     let _quiet = alsa::Output::local_error_handler();
-    let device = cpal::default_host()
-        .default_output_device()
-        .ok_or(PlayError::NoDevice)?;
+    let device = cpal::default_host().default_output_device().ok_or(PlayError::NoDevice)?;
     let config = choose(&device)?;
     let mut resampler = Resampler::new(SAMPLE_RATE, config.sample_rate()).map_err(|error| described(&error))?;
     resampler.push(&pcm.samples);
-    let tape = Arc::new(Tape {
-        samples: resampler.finish(),
-        position: AtomicUsize::new(0),
-    });
+    let tape = Arc::new(Tape { samples: resampler.finish(), position: AtomicUsize::new(0) });
     let (sender, messages) = sync_channel(MESSAGES);
     let stream = open(&device, &config, &tape, sender)?;
     stream.play().map_err(translate)?;
@@ -75,18 +70,12 @@ fn choose(device: &Device) -> Result<SupportedStreamConfig, PlayError> {
     match fitting {
         Some(config) => Ok(config),
         None if writable(favourite.sample_format()) => Ok(favourite),
-        None => Err(PlayError::Device(format!(
-            "it wants samples as {}",
-            favourite.sample_format()
-        ))),
+        None => Err(PlayError::Device(format!("it wants samples as {}", favourite.sample_format()))),
     }
 }
 
 fn writable(format: SampleFormat) -> bool {
-    matches!(
-        format,
-        SampleFormat::F32 | SampleFormat::I16 | SampleFormat::I32 | SampleFormat::U8
-    )
+    matches!(format, SampleFormat::F32 | SampleFormat::I16 | SampleFormat::I32 | SampleFormat::U8)
 }
 
 fn open(
@@ -125,14 +114,10 @@ fn build<T: SizedSample + FromSample<f32>>(
         let position = tape.position.load(Ordering::Relaxed);
         let rest = tape.samples.get(position..).unwrap_or_default();
         let frames = buffer.len() / channels;
-        for (frame, sample) in buffer
-            .chunks_mut(channels)
-            .zip(rest.iter().chain(std::iter::repeat(&0.0)))
-        {
+        for (frame, sample) in buffer.chunks_mut(channels).zip(rest.iter().chain(std::iter::repeat(&0.0))) {
             frame.fill(T::from_sample(sample.clamp(-1.0, 1.0)));
         }
-        tape.position
-            .store(position + frames.min(rest.len()), Ordering::Relaxed);
+        tape.position.store(position + frames.min(rest.len()), Ordering::Relaxed);
         if !handed && rest.len() <= frames {
             handed = true;
             let length = Duration::from_secs(u64::try_from(rest.len()).unwrap_or(0)) / rate.max(1);
@@ -143,16 +128,11 @@ fn build<T: SizedSample + FromSample<f32>>(
     };
     let fail = move |error: cpal::Error| {
         // These repair themselves: a click, another loudspeaker, an ordinary priority.
-        if !matches!(
-            error.kind(),
-            ErrorKind::Xrun | ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied
-        ) {
+        if !matches!(error.kind(), ErrorKind::Xrun | ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied) {
             let _ = failures.try_send(Message::Failed(translate(error)));
         }
     };
-    device
-        .build_output_stream(settings, fill, fail, Some(OPEN_TIMEOUT))
-        .map_err(translate)
+    device.build_output_stream(settings, fill, fail, Some(OPEN_TIMEOUT)).map_err(translate)
 }
 
 /// Waits for the end, telling progress, until everything has been heard and not only handed over.
@@ -198,10 +178,7 @@ fn follow(
 
 fn fraction(position: usize, total: usize) -> f32 {
     let as_float = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a fraction between 0 and 1; precision does not matter"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "a fraction between 0 and 1; precision does not matter")]
     let fraction = (as_float(position) / as_float(total.max(1))) as f32;
     if total == 0 { 1.0 } else { fraction.min(1.0) }
 }
@@ -235,9 +212,6 @@ mod tests {
     fn a_device_that_is_gone_is_no_device_and_a_held_one_is_busy() {
         assert_eq!(translate(ErrorKind::HostUnavailable.into()), PlayError::NoDevice);
         assert_eq!(translate(ErrorKind::DeviceBusy.into()), PlayError::Busy);
-        assert!(matches!(
-            translate(ErrorKind::UnsupportedConfig.into()),
-            PlayError::Device(_)
-        ));
+        assert!(matches!(translate(ErrorKind::UnsupportedConfig.into()), PlayError::Device(_)));
     }
 }

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use zajil_client::audio::Pcm;
-use zajil_client::audio::decode::decode;
-use zajil_client::audio::encode::{EncodeError, Encoded, Encoder, FRAME_SAMPLES, PRE_SKIP, encode};
-use zajil_client::audio::export::{ExportError, write_ogg_opus, write_wav};
-use zajil_client::audio::import::import;
-use zajil_client::audio::profile::Profile;
+
+use crate::audio::Pcm;
+use crate::audio::decode::decode;
+use crate::audio::encode::{EncodeError, Encoded, Encoder, FRAME_SAMPLES, PRE_SKIP, encode};
+use crate::audio::export::{ExportError, write_ogg_opus, write_wav};
+use crate::audio::import::import;
+use crate::audio::profile::Profile;
 
 /// Eleven seconds of a man's voice, old and noisy.
 static VOICE: LazyLock<Pcm> = LazyLock::new(|| {
@@ -83,11 +84,7 @@ fn packets_come_while_somebody_speaks_and_are_the_same_as_afterwards() {
     for (n, piece) in VOICE.samples.chunks(1_001).enumerate() {
         packets.extend(encoder.push(piece).unwrap());
         let complete = (n * 1_001 + piece.len()) / FRAME_SAMPLES;
-        assert_eq!(
-            packets.len(),
-            complete,
-            "a packet leaves as soon as its 60 ms are there"
-        );
+        assert_eq!(packets.len(), complete, "a packet leaves as soon as its 60 ms are there");
     }
     let end = encoder.finish().unwrap();
     packets.extend(end.packets);
@@ -106,9 +103,7 @@ fn the_last_word_is_not_cut_off() {
     let note = encode(&Pcm::new(samples), Profile::Default).unwrap();
     assert_eq!(note.packets.len(), 21, "one frame more for the codec's delay");
     let sound = decoded(&note).samples;
-    let loudest = sound[start..]
-        .iter()
-        .fold(0.0_f32, |loudest, sample| loudest.max(sample.abs()));
+    let loudest = sound[start..].iter().fold(0.0_f32, |loudest, sample| loudest.max(sample.abs()));
     assert!(loudest > 0.2, "{loudest}");
 }
 
@@ -124,19 +119,13 @@ fn a_prefix_of_a_note_is_played_as_far_as_it_goes() {
 fn nothing_and_more_than_ten_minutes_are_not_encoded() {
     assert_eq!(encode(&Pcm::default(), Profile::Default), Err(EncodeError::Empty));
     let long = Pcm::new(vec![0.0; 600 * 48_000 + 1]);
-    assert_eq!(
-        encode(&long, Profile::Emergency),
-        Err(EncodeError::TooLong { got_s: 601, max_s: 600 })
-    );
+    assert_eq!(encode(&long, Profile::Emergency), Err(EncodeError::TooLong { got_s: 601, max_s: 600 }));
 }
 
 #[test]
 fn debug_of_a_note_shows_no_byte_of_it() {
     let note = encode(&Pcm::new(VOICE.samples[..48_000].to_vec()), Profile::Default).unwrap();
-    assert_eq!(
-        format!("{note:?}"),
-        "Encoded { profile: Default, toc: 88, packets: 17, samples_48k: 48000, .. }"
-    );
+    assert_eq!(format!("{note:?}"), "Encoded { profile: Default, toc: 88, packets: 17, samples_48k: 48000, .. }");
 }
 
 #[test]
@@ -164,10 +153,7 @@ fn an_exported_ogg_of_a_prefix_ends_where_the_prefix_ends() {
     note.packets.truncate(60);
     let mut file = Vec::new();
     write_ogg_opus(&note, &mut file).unwrap();
-    assert_eq!(
-        import(Cursor::new(file)).unwrap().samples.len(),
-        60 * FRAME_SAMPLES - usize::from(PRE_SKIP)
-    );
+    assert_eq!(import(Cursor::new(file)).unwrap().samples.len(), 60 * FRAME_SAMPLES - usize::from(PRE_SKIP));
 }
 
 #[test]
@@ -175,16 +161,10 @@ fn a_damaged_packet_is_named_by_an_export_and_an_empty_note_is_refused() {
     let mut note = encode(&VOICE, Profile::Default).unwrap();
     note.packets[7] = vec![0xff; 1_276];
     let mut file = Vec::new();
-    assert!(matches!(
-        write_ogg_opus(&note, &mut file),
-        Err(ExportError::Packet { index: 7, .. })
-    ));
+    assert!(matches!(write_ogg_opus(&note, &mut file), Err(ExportError::Packet { index: 7, .. })));
     note.packets.clear();
     assert!(matches!(write_ogg_opus(&note, &mut file), Err(ExportError::Empty)));
-    assert!(matches!(
-        write_wav(&Pcm::default(), Cursor::new(Vec::new())),
-        Err(ExportError::Empty)
-    ));
+    assert!(matches!(write_wav(&Pcm::default(), Cursor::new(Vec::new())), Err(ExportError::Empty)));
 }
 
 #[test]
@@ -194,12 +174,7 @@ fn an_exported_wav_is_the_same_sound_in_sixteen_bits() {
     assert_eq!(file.get_ref().len(), 44 + 2 * VOICE.samples.len());
     let back = import(Cursor::new(file.into_inner())).unwrap();
     assert_eq!(back.samples.len(), VOICE.samples.len());
-    let worst = VOICE
-        .samples
-        .iter()
-        .zip(&back.samples)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0_f32, f32::max);
+    let worst = VOICE.samples.iter().zip(&back.samples).map(|(a, b)| (a - b).abs()).fold(0.0_f32, f32::max);
     assert!(worst < 1e-4, "{worst}");
 }
 
