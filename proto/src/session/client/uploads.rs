@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::ids::ParcelId;
 use crate::limits::{
-    BODY_FRAME_BYTES_MAX, MARK_DISTANCE_BYTES_MAX, REQUESTS_WAITING_MAX, TRANSFERS_OPEN_MAX, TRANSFERS_REMEMBERED_MAX,
+    BODY_SENT_BYTES_MAX, MARK_DISTANCE_BYTES_MAX, REQUESTS_WAITING_MAX, TRANSFERS_OPEN_MAX, TRANSFERS_REMEMBERED_MAX,
     UNACKNOWLEDGED_BYTES_MAX,
 };
 use crate::outbox::{Candidate, Share};
@@ -270,7 +270,7 @@ impl Upload {
                 continue;
             }
             let end = mark.map_or_else(|| length(&self.parcel), |mark| mark.end.min(length(&self.parcel)));
-            let whole = u32::try_from(BODY_FRAME_BYTES_MAX).unwrap_or(u32::MAX);
+            let whole = u32::try_from(BODY_SENT_BYTES_MAX).unwrap_or(u32::MAX);
             let count = end.saturating_sub(self.next).min(left).min(whole);
             let start = usize::try_from(self.next).unwrap_or(usize::MAX);
             let stop = start.saturating_add(usize::try_from(count).unwrap_or(usize::MAX));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ids::{MailboxId, ParcelId};
 use crate::limits::{
-    BODY_FRAME_BYTES_MAX, HELD_ENTRIES_MAX, LISTED_MAX, MARK_DISTANCE_BYTES_MAX, NOTES_BEGUN_MAX, TRANSFERS_OPEN_MAX,
+    BODY_SENT_BYTES_MAX, HELD_ENTRIES_MAX, LISTED_MAX, MARK_DISTANCE_BYTES_MAX, NOTES_BEGUN_MAX, TRANSFERS_OPEN_MAX,
     UNFLUSHED_BYTES_MAX,
 };
 use crate::outbox::{Candidate, Portion, Share};
@@ -456,7 +456,7 @@ impl Progress {
     fn bodies(&mut self, frames: &mut Vec<Frame>, transfer: u64, offset: u32, bytes: &[u8], to: u32) {
         let index = |at: u32| usize::try_from(at.saturating_sub(offset)).unwrap_or(usize::MAX);
         let new = bytes.get(index(self.next)..index(to)).unwrap_or_default();
-        for part in new.chunks(BODY_FRAME_BYTES_MAX) {
+        for part in new.chunks(BODY_SENT_BYTES_MAX) {
             frames.push(Frame::Body { transfer, offset: self.next, bytes: part.to_vec() });
             self.next = self.next.saturating_add(u32::try_from(part.len()).unwrap_or(u32::MAX));
         }

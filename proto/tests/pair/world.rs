@@ -1,0 +1,547 @@
+//! Machines of devices and of one relay over a virtual network: no sockets, no clock, no async. Same seed, same trace.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use zajil_proto::durable::Durable;
+use zajil_proto::ids::{Epoch, MailboxId, ParcelId, ReadTag, SlotId};
+use zajil_proto::keys::{Secret, SigningKey};
+use zajil_proto::parcel::{Class, Header, Mark, MarkChain, Resumed, SealedParcel, Travel};
+use zajil_proto::session::client::{
+    ClientCommand, ClientEvent, ClientSession, ClientSettings, HeldState, Offer, Registering, Room,
+};
+use zajil_proto::session::custody::{StoreReply, StoreRequest};
+use zajil_proto::session::relay::{Admission, Counter, RelayCommand, RelayEvent, RelaySession, RelaySettings};
+use zajil_proto::session::{Input, Lane, Output, Session};
+use zajil_proto::time::{Instant, Lifetime, Minute};
+use zajil_proto::wire::{Code, Precision, Scope};
+
+use crate::store::Store;
+
+/// How lanes are carried (P8.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Each lane by itself; they overtake each other.
+    Quic,
+    /// All frames in order on the control lane.
+    Tcp,
+}
+
+/// The keys of one mailbox or slot.
+pub struct Owner {
+    pub write: SigningKey,
+    pub read: SigningKey,
+}
+
+impl Owner {
+    pub fn new(number: u8) -> Self {
+        Self {
+            write: SigningKey::from_seed(&Secret([number; 32])),
+            read: SigningKey::from_seed(&Secret([number ^ 0x80; 32])),
+        }
+    }
+
+    pub fn tag(&self) -> ReadTag {
+        ReadTag::of(&self.read.public())
+    }
+
+    pub fn mailbox(&self) -> MailboxId {
+        MailboxId::of(&self.write.public(), &self.tag())
+    }
+
+    pub fn slot(&self) -> SlotId {
+        SlotId::of(&self.write.public(), &self.tag())
+    }
+
+    pub fn prove(&self, scope: Scope) -> ClientCommand {
+        ClientCommand::Prove { scope, write_key: self.write.public(), read_key: self.read.clone() }
+    }
+
+    pub fn registering(&self, scope: Scope) -> Registering {
+        Registering {
+            scope,
+            write_key: self.write.public(),
+            read_tag: self.tag(),
+            parcels_max: None,
+            room: Room::Usual,
+            valid_hours: None,
+            precision: Precision::SixHours,
+            homes: Vec::new(),
+            admission: String::new(),
+        }
+    }
+
+    pub fn register(&self, scope: Scope) -> ClientCommand {
+        ClientCommand::Register(Box::new(self.registering(scope)))
+    }
+
+    pub fn watch(&self, live: bool) -> ClientCommand {
+        ClientCommand::Watch { mailbox: self.mailbox(), live, held: Vec::new() }
+    }
+
+    pub fn parcel(&self, number: u8, class: Class, length: usize, distance: usize) -> SealedParcel {
+        let (header, body) = (self.header(number, class, length), body(number, length));
+        let marks = marks(&header, number, &body, distance, true);
+        SealedParcel { header, body, marks }
+    }
+
+    /// A live note, of which nothing is known yet.
+    pub fn open_parcel(&self, number: u8) -> SealedParcel {
+        SealedParcel { header: self.header(number, Class::Voice, 0), body: Vec::new(), marks: Vec::new() }
+    }
+
+    pub fn header(&self, number: u8, class: Class, length: usize) -> Header {
+        let key = parcel_key(number).public();
+        Header::sign(class, &self.write, self.tag(), key, Lifetime::DEFAULT, u32::try_from(length).unwrap())
+    }
+}
+
+pub fn parcel_key(number: u8) -> SigningKey {
+    let mut seed = [number; 32];
+    seed[0] = 0xee;
+    SigningKey::from_seed(&Secret(seed))
+}
+
+pub fn body(number: u8, length: usize) -> Vec<u8> {
+    (0..length).map(|at| number ^ u8::try_from(at * 7 % 251).unwrap()).collect()
+}
+
+/// Marks at each `distance` of `body`, the last one closing the parcel if `close`.
+pub fn marks(header: &Header, number: u8, body: &[u8], distance: usize, close: bool) -> Vec<Mark> {
+    let (mut chain, key) = (MarkChain::new(header), parcel_key(number));
+    let count = body.len().div_ceil(distance);
+    let parts = body.chunks(distance).enumerate();
+    parts.map(|(place, part)| chain.sign(&key, part, close && place + 1 == count)).collect()
+}
+
+pub fn offer(parcel: &SealedParcel, from: u32) -> ClientCommand {
+    ClientCommand::Offer(Box::new(Offer {
+        parcel: parcel.clone(),
+        travel: Travel::default(),
+        from,
+        opens_waiting: false,
+        age: 0,
+        turn: 0,
+    }))
+}
+
+/// What a device has made durable of a parcel.
+#[derive(Clone)]
+pub struct Kept {
+    pub header: Header,
+    pub body: Vec<u8>,
+    pub marks: Vec<Mark>,
+    pub chain: ([u8; 32], u32),
+    pub closed: bool,
+}
+
+/// What survives a device's sessions.
+#[derive(Default)]
+pub struct Device {
+    pub inbox: BTreeMap<ParcelId, Kept>,
+    /// Durable offsets it has heard of.
+    pub durable: BTreeMap<ParcelId, u32>,
+}
+
+impl Device {
+    /// What to say in `Watch`.
+    pub fn held(&self, mailbox: MailboxId) -> Vec<(ParcelId, HeldState)> {
+        let of_mailbox = self.inbox.iter().filter(|(_, kept)| kept.header.mailbox() == mailbox);
+        of_mailbox
+            .map(|(id, kept)| {
+                let tail = kept.body[usize::try_from(kept.chain.1).unwrap()..].to_vec();
+                let resumed = Resumed { chain: kept.chain, tail, closed: kept.closed };
+                let state = if kept.closed {
+                    HeldState::Whole
+                } else {
+                    HeldState::Partial { header: Box::new(kept.header.clone()), resumed }
+                };
+                (*id, state)
+            })
+            .collect()
+    }
+
+    fn take(&mut self, event: &ClientEvent) {
+        match event {
+            ClientEvent::Arriving { header, from, .. } => {
+                let kept = self.inbox.entry(header.id()).or_insert_with(|| Kept {
+                    header: (**header).clone(),
+                    body: Vec::new(),
+                    marks: Vec::new(),
+                    chain: MarkChain::new(header).state(),
+                    closed: false,
+                });
+                assert_eq!(usize::try_from(*from).unwrap(), kept.body.len(), "`from` is what the device has");
+            }
+            ClientEvent::Body(arrived) => {
+                let kept = self.inbox.get_mut(&arrived.id).expect("`Arriving` comes first");
+                assert_eq!(usize::try_from(arrived.offset).unwrap(), kept.body.len(), "bytes join what is held");
+                assert!(arrived.chain.1 >= kept.chain.1, "marks only move forward");
+                kept.body.extend_from_slice(&arrived.bytes);
+                kept.marks.extend_from_slice(&arrived.marks);
+                (kept.chain, kept.closed) = (arrived.chain, arrived.closed);
+            }
+            ClientEvent::Cut { id, to } => {
+                self.inbox.get_mut(id).unwrap().body.truncate(usize::try_from(*to).unwrap());
+            }
+            ClientEvent::Progress { id, durable } => _ = self.durable.insert(*id, *durable),
+            _ => {}
+        }
+    }
+}
+
+/// Bytes of one lane on their way.
+#[derive(Default)]
+struct Pipe {
+    bytes: VecDeque<u8>,
+    ends: bool,
+}
+
+/// One direction of a link.
+#[derive(Default)]
+struct Wire {
+    pipes: BTreeMap<Lane, Pipe>,
+    /// Bytes delivered so far.
+    delivered: usize,
+}
+
+impl Wire {
+    fn send(&mut self, transport: Transport, lane: Lane, bytes: Vec<u8>, end: bool) {
+        let (lane, ends) = match (transport, lane) {
+            (Transport::Quic, lane) => (lane, end),
+            (Transport::Tcp, Lane::Control) => (lane, end),
+            (Transport::Tcp, Lane::Transfer(_)) => (Lane::Control, false),
+        };
+        let pipe = self.pipes.entry(lane).or_default();
+        assert!(!pipe.ends, "nothing follows the end of a lane");
+        pipe.bytes.extend(bytes);
+        pipe.ends |= ends;
+    }
+
+    fn waiting(&self) -> usize {
+        self.pipes.values().map(|pipe| pipe.bytes.len()).sum()
+    }
+}
+
+/// A session between one device and the relay.
+pub struct Link {
+    pub device: usize,
+    pub client: ClientSession,
+    pub relay: RelaySession,
+    up: Wire,
+    down: Wire,
+    /// Whether the transport is there.
+    pub connected: bool,
+    /// Bytes that may still be delivered upwards and downwards before the link breaks.
+    pub up_budget: Option<usize>,
+    pub down_budget: Option<usize>,
+    pub events: Vec<ClientEvent>,
+    pub counters: Vec<Counter>,
+    pub watched: Vec<MailboxId>,
+    pub relay_closed: Option<Code>,
+    pub client_closed: Option<Code>,
+    waiting: VecDeque<(u64, StoreReply)>,
+}
+
+pub struct World {
+    pub transport: Transport,
+    pub now: Instant,
+    pub wall: Minute,
+    pub store: Store,
+    pub devices: Vec<Device>,
+    pub links: Vec<Link>,
+    pub settings: RelaySettings,
+    /// Bytes delivered at a time, at most.
+    pub portion: usize,
+    /// While set, the store's answers are held back.
+    pub store_is_slow: bool,
+    random: u64,
+}
+
+impl World {
+    pub fn new(transport: Transport) -> Self {
+        Self {
+            transport,
+            now: Instant::from_millis(1_000),
+            wall: Minute(30_000_000),
+            store: Store::default(),
+            devices: Vec::new(),
+            links: Vec::new(),
+            settings: RelaySettings {
+                relay_key: relay_key(),
+                epoch: Epoch([9; 16]),
+                clock_trust: 1,
+                next_visit_minutes: 0,
+                parcel_bytes_max: 1_000_000,
+                lifetime_hours_max: 60 * 24,
+                admission: Admission::Open,
+                links: Vec::new(),
+            },
+            portion: 1_200,
+            store_is_slow: false,
+            random: 0x9e37_79b9_7f4a_7c15,
+        }
+    }
+
+    pub fn seeded(transport: Transport, seed: u64) -> Self {
+        let mut world = Self::new(transport);
+        world.random ^= seed.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1;
+        world
+    }
+
+    pub fn device(&mut self) -> usize {
+        self.devices.push(Device::default());
+        self.devices.len() - 1
+    }
+
+    /// Connects a device; returns the link.
+    pub fn connect(&mut self, device: usize) -> usize {
+        let number = u8::try_from(self.links.len() % 200).unwrap();
+        let exporter = [number; 32];
+        self.links.push(Link {
+            device,
+            client: ClientSession::new(ClientSettings::default(), exporter),
+            relay: RelaySession::new(self.settings.clone(), self.wall, exporter),
+            up: Wire::default(),
+            down: Wire::default(),
+            connected: true,
+            up_budget: None,
+            down_budget: None,
+            events: Vec::new(),
+            counters: Vec::new(),
+            watched: Vec::new(),
+            relay_closed: None,
+            client_closed: None,
+            waiting: VecDeque::new(),
+        });
+        let link = self.links.len() - 1;
+        self.collect(link);
+        link
+    }
+
+    /// A new device with a mailbox it has registered, proven and watches; returns its link.
+    pub fn reader(&mut self, owner: &Owner, live: bool) -> usize {
+        let device = self.device();
+        let link = self.connect(device);
+        self.command(link, owner.prove(Scope::Mailbox));
+        self.command(link, owner.register(Scope::Mailbox));
+        self.command(link, owner.watch(live));
+        self.run();
+        link
+    }
+
+    /// Registers a mailbox whose reader goes away again.
+    pub fn mailbox(&mut self, owner: &Owner) {
+        let device = self.device();
+        let link = self.connect(device);
+        self.command(link, owner.prove(Scope::Mailbox));
+        self.command(link, owner.register(Scope::Mailbox));
+        self.command(link, ClientCommand::Finish);
+        self.run();
+        assert_eq!(self.links[link].client_closed, Some(Code::OK));
+    }
+
+    pub fn command(&mut self, link: usize, command: ClientCommand) {
+        let now = self.now;
+        self.links[link].client.handle_input(now, Input::Command(command));
+        self.collect(link);
+    }
+
+    pub fn relay_command(&mut self, link: usize, command: RelayCommand) {
+        let now = self.now;
+        self.links[link].relay.handle_input(now, Input::Command(command));
+        self.collect(link);
+    }
+
+    /// Goes on until nothing moves any more.
+    pub fn run(&mut self) {
+        for _ in 0..2_000_000_u32 {
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("it never comes to rest");
+    }
+
+    /// Lets time pass, and wakes who wants to be woken.
+    pub fn pass(&mut self, millis: u64) {
+        self.now = Instant::from_millis(self.now.as_millis() + millis);
+        for link in 0..self.links.len() {
+            let now = self.now;
+            let wakes = self.links[link].relay.wake_at().is_some_and(|at| at <= now);
+            if wakes && self.links[link].connected {
+                self.links[link].relay.handle_input(now, Input::Wake);
+                self.collect(link);
+            }
+        }
+        self.run();
+    }
+
+    /// Breaks a link: what was on its way is lost.
+    pub fn cut(&mut self, link: usize) {
+        let now = self.now;
+        let broken = &mut self.links[link];
+        if !broken.connected {
+            return;
+        }
+        broken.connected = false;
+        (broken.up, broken.down) = (Wire::default(), Wire::default());
+        broken.client.handle_input(now, Input::Disconnected);
+        broken.relay.handle_input(now, Input::Disconnected);
+        self.collect(link);
+    }
+
+    /// Delivers one thing; returns `false` if there is nothing.
+    pub fn step(&mut self) -> bool {
+        let links = self.links.len();
+        let start = self.draw(links.max(1));
+        for turn in 0..links {
+            let link = (start + turn) % links;
+            let moved = match self.draw(3) {
+                0 => self.answer_one(link) || self.deliver(link, true) || self.deliver(link, false),
+                1 => self.deliver(link, true) || self.deliver(link, false) || self.answer_one(link),
+                _ => self.deliver(link, false) || self.answer_one(link) || self.deliver(link, true),
+            };
+            if moved {
+                return true;
+            }
+        }
+        false
+    }
+
+    pub fn events(&mut self, link: usize) -> Vec<ClientEvent> {
+        std::mem::take(&mut self.links[link].events)
+    }
+
+    /// Bytes delivered so far: upwards, downwards.
+    pub fn delivered(&self, link: usize) -> (usize, usize) {
+        (self.links[link].up.delivered, self.links[link].down.delivered)
+    }
+
+    /// Releases all that a device has wholly from a mailbox.
+    pub fn release_whole(&mut self, link: usize, owner: &Owner) {
+        let device = &self.devices[self.links[link].device];
+        let ids = device.held(owner.mailbox()).into_iter().filter(|(_, state)| *state == HeldState::Whole);
+        let ids = ids.map(|(id, _)| Durable::after_sync(id)).collect();
+        self.command(link, ClientCommand::Release { mailbox: owner.mailbox(), ids });
+    }
+
+    pub fn draw(&mut self, below: usize) -> usize {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        usize::try_from(self.random % u64::try_from(below).unwrap()).unwrap()
+    }
+
+    fn answer_one(&mut self, link: usize) -> bool {
+        if self.store_is_slow {
+            return false;
+        }
+        let Some((ticket, reply)) = self.links[link].waiting.pop_front() else {
+            return false;
+        };
+        let command = RelayCommand::Store { ticket, reply, wall: self.wall };
+        self.relay_command(link, command);
+        true
+    }
+
+    /// Moves bytes of one lane of a link, upwards or downwards, and ends the lane behind its last bytes.
+    fn deliver(&mut self, link: usize, up: bool) -> bool {
+        let (now, portion) = (self.now, self.draw(self.portion) + 1);
+        let pick = self.draw(1 << 20);
+        let moving = &mut self.links[link];
+        let (wire, budget) = match up {
+            true => (&mut moving.up, &mut moving.up_budget),
+            false => (&mut moving.down, &mut moving.down_budget),
+        };
+        let lanes: Vec<Lane> = wire.pipes.keys().copied().collect();
+        let Some(lane) = lanes.get(pick % lanes.len().max(1)).copied() else {
+            return false;
+        };
+        let pipe = wire.pipes.get_mut(&lane).unwrap();
+        let room = budget.unwrap_or(usize::MAX);
+        let count = portion.min(pipe.bytes.len()).min(room);
+        let bytes: Vec<u8> = pipe.bytes.drain(..count).collect();
+        let ends = pipe.ends && pipe.bytes.is_empty();
+        let broken = room == 0 && !pipe.bytes.is_empty();
+        if pipe.bytes.is_empty() {
+            wire.pipes.remove(&lane);
+        }
+        wire.delivered += count;
+        *budget = budget.map(|room| room - count);
+        if broken {
+            self.cut(link);
+            return true;
+        }
+        // The transport gives streams numbers of its own.
+        let theirs = match lane {
+            Lane::Transfer(number) => Lane::Transfer(number * 4 + 2),
+            Lane::Control => Lane::Control,
+        };
+        if up {
+            moving.client.handle_input(now, Input::Flushed { bytes: count });
+            moving.relay.handle_input(now, Input::Received { lane: theirs, bytes });
+            if ends {
+                moving.relay.handle_input(now, Input::Ended { lane: theirs });
+            }
+        } else {
+            moving.relay.handle_input(now, Input::Flushed { bytes: count });
+            moving.client.handle_input(now, Input::Received { lane: theirs, bytes });
+            if ends {
+                moving.client.handle_input(now, Input::Ended { lane: theirs });
+            }
+        }
+        self.collect(link);
+        true
+    }
+
+    /// Takes all that the machines of a link have to say.
+    fn collect(&mut self, link: usize) {
+        let transport = self.transport;
+        let mut arrived = Vec::new();
+        let Self { links, devices, store, .. } = self;
+        let link = &mut links[link];
+        while let Some(output) = link.client.poll_output() {
+            match output {
+                Output::Transmit { lane, bytes, end, .. } => {
+                    assert!(link.connected && link.client_closed.is_none());
+                    link.up.send(transport, lane, bytes, end);
+                }
+                Output::Event(event) => {
+                    devices[link.device].take(&event);
+                    link.events.push(event);
+                }
+                Output::Close { code } => link.client_closed = Some(code),
+            }
+        }
+        while let Some(output) = link.relay.poll_output() {
+            match output {
+                Output::Transmit { lane, bytes, end, .. } => {
+                    assert!(link.connected && link.relay_closed.is_none());
+                    link.down.send(transport, lane, bytes, end);
+                    assert!(link.down.waiting() < 2 << 20, "what waits is bounded");
+                }
+                Output::Event(RelayEvent::Store { ticket, request }) => {
+                    if let StoreRequest::Extend(extension) = &request {
+                        arrived.push(extension.mailbox);
+                    }
+                    link.waiting.push_back((ticket, store.execute(request)));
+                }
+                Output::Event(RelayEvent::WatchStarted { mailbox }) => link.watched.push(mailbox),
+                Output::Event(RelayEvent::WatchEnded { mailbox }) => link.watched.retain(|other| *other != mailbox),
+                Output::Event(RelayEvent::Metric(counter)) => link.counters.push(counter),
+                Output::Close { code } => link.relay_closed = Some(code),
+            }
+        }
+        for mailbox in arrived {
+            for other in 0..self.links.len() {
+                if self.links[other].connected && self.links[other].watched.contains(&mailbox) {
+                    self.relay_command(other, RelayCommand::Arrived { mailbox });
+                }
+            }
+        }
+    }
+}
+
+pub fn relay_key() -> SigningKey {
+    SigningKey::from_seed(&Secret([77; 32]))
+}
