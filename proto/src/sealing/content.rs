@@ -3,11 +3,9 @@
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::ids::{MailboxId, NoteId, ParcelId, RosterHash};
 use crate::keys::{Purpose, Signature, SigningKey, VerifyingKey};
-use crate::limits::TEXT_BYTES_MAX;
+use crate::limits::{PACKET_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::time::Minute;
 
-/// Longest packet without its TOC byte, bytes (P4.6): what two length bytes can say, and what RFC 6716 allows.
-pub const PACKET_BYTES_MAX: usize = 1_274;
 /// Longest packet whose length takes one byte (P4.6).
 const SHORT_PACKET_BYTES_MAX: usize = 250;
 /// Peaks of a waveform.

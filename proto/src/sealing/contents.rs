@@ -1,9 +1,11 @@
 //! What Olm messages carry (P5): a row of contents.
 
+use zeroize::Zeroizing;
+
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::ids::{MailboxId, NoteId, NoteTag, RosterHash, SlotId};
 use crate::keys::{Secret, VerifyingKey};
-use crate::limits::SESSION_NOTES_MAX;
+use crate::limits::{RECEIPTS_MAX, SESSION_NOTES_MAX};
 use crate::sealing::bundle::{Bundle, BundleError};
 use crate::sealing::homes::Homes;
 use crate::sealing::outer::{ENCAPSULATION_BYTES, Encapsulation, OuterError, X_WING_PUBLIC_BYTES, XWingPublic};
@@ -188,7 +190,7 @@ pub struct WordHead {
 
 redacted!(Content, SessionGrant, Receipt, SlotGrant, AudienceGrant, WordHead);
 
-/// Writes a row of contents.
+/// Writes a row of contents. It holds what its contents hold: keep it only in records that the store seals.
 ///
 /// # Errors
 /// [`ContentsError::TooLong`] above `limit` bytes: [`crate::sealing::control::FrameSize::contents_bytes_max`].
@@ -222,7 +224,7 @@ pub fn decode_contents(bytes: &[u8]) -> Result<Vec<Content>, ContentsError> {
 }
 
 impl Content {
-    fn encode(&self) -> (u64, Vec<u8>) {
+    fn encode(&self) -> (u64, Zeroizing<Vec<u8>>) {
         let mut w = Writer::new();
         let kind = match self {
             Self::Session(grant) => {
@@ -275,7 +277,7 @@ impl Content {
             Self::WordHead(head) => (w.bytes(&head.slot.0).u64(head.version).bytes(&head.hash), 16).1,
             Self::OuterKeyInUse(generation) => (w.u32(*generation), 17).1,
         };
-        (kind, w.into_bytes())
+        (kind, Zeroizing::new(w.into_bytes()))
     }
 
     /// Reads one value; `None` for a kind nobody knows yet.
@@ -284,7 +286,7 @@ impl Content {
         Ok(Some(match kind {
             1 => Self::Session(SessionGrant::decode(r)?),
             2 => Self::Acknowledgement(Acknowledgement { next: r.u32()?, bitmap: r.u32()? }),
-            3 => Self::Receipts(r.list("receipts", 255, Receipt::decode)?.into_iter().flatten().collect()),
+            3 => Self::Receipts(r.list("receipts", RECEIPTS_MAX, Receipt::decode)?.into_iter().flatten().collect()),
             4 => Self::PairingAnswer(Secret(r.array()?)),
             5 => Self::SlotGrant(Box::new(SlotGrant {
                 write_key: VerifyingKey(r.array()?),

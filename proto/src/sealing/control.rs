@@ -3,6 +3,7 @@
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::ids::ParcelId;
 use crate::keys::{Secret, SigningKey};
+use crate::limits::{CONTENTS_LARGE_BYTES_MAX, CONTENTS_SMALL_BYTES_MAX};
 use crate::parcel::{Class, SealedParcel};
 use crate::random::Random;
 use crate::sealing::aead::{ONCE, TAG_BYTES};
@@ -36,8 +37,8 @@ impl FrameSize {
     /// Returns the longest row of contents in bytes (P5.1). Olm adds at most 173 bytes and fits then.
     pub const fn contents_bytes_max(self) -> usize {
         match self {
-            Self::Small => 300,
-            Self::Large => 3_600,
+            Self::Small => CONTENTS_SMALL_BYTES_MAX,
+            Self::Large => CONTENTS_LARGE_BYTES_MAX,
         }
     }
 

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::ids::{first, sha256};
 use crate::keys::{Secret, VerifyingKey};
-use crate::limits::ADDRESS_BYTES_MAX;
+use crate::limits::{ADDRESS_BYTES_MAX, LINK_TEXT_BYTES_MAX};
 use crate::sealing::homes::{Address, HomeRelay};
 use crate::time::Minute;
 
@@ -15,8 +15,6 @@ const VERSION: u8 = 1;
 const LINK_SCHEME: &str = "zajil:";
 const BACK_SCHEME: &str = "zajil-back:";
 const CHECK_BYTES: usize = 4;
-/// Longest text looked at, bytes: the longest link has 288; a message pasted whole is not searched.
-const TEXT_BYTES_MAX: usize = 2_048;
 
 /// Why a text is no link or return code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -131,7 +129,7 @@ fn to_text(scheme: &str, label: &[u8], mut writer: Writer) -> String {
 
 /// Returns the checked bytes between version and check.
 fn from_text(scheme: &str, label: &[u8], text: &str) -> Result<Zeroizing<Vec<u8>>, LinkError> {
-    if text.len() > TEXT_BYTES_MAX {
+    if text.len() > LINK_TEXT_BYTES_MAX {
         return Err(LinkError::Other);
     }
     let text: Zeroizing<String> = Zeroizing::new(text.chars().filter(|character| !is_blank(*character)).collect());

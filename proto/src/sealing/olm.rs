@@ -9,6 +9,7 @@ use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vodozemac::Curve25519PublicKey;
 use vodozemac::olm::{self, AccountPickle, DecryptionError, SessionConfig, SessionCreationError, SessionPickle};
+use zeroize::Zeroizing;
 
 /// vodozemac can be written out in one format that any serde format can carry: its own encrypted pickle. This key makes that
 /// pickle, and is no secret; the device's store seals the record it lies in. (The plain pickles hold an internally tagged enum,
@@ -143,13 +144,17 @@ impl Account {
     ///
     /// # Errors
     /// [`OlmError`].
-    pub fn inbound(&mut self, identity: [u8; 32], message: &OlmMessage) -> Result<(Session, Vec<u8>), OlmError> {
+    pub fn inbound(
+        &mut self,
+        identity: [u8; 32],
+        message: &OlmMessage,
+    ) -> Result<(Session, Zeroizing<Vec<u8>>), OlmError> {
         let olm::OlmMessage::PreKey(message) = message.to_theirs()? else {
             return Err(OlmError::NotPreKey);
         };
         let identity = Curve25519PublicKey::from_bytes(identity);
         let made = self.0.create_inbound_session(SessionConfig::version_1(), identity, &message)?;
-        Ok((Session(made.session), made.plaintext))
+        Ok((Session(made.session), Zeroizing::new(made.plaintext)))
     }
 }
 
@@ -167,8 +172,8 @@ impl Session {
     ///
     /// # Errors
     /// [`OlmError`].
-    pub fn decrypt(&mut self, message: &OlmMessage) -> Result<Vec<u8>, OlmError> {
-        Ok(self.0.decrypt(&message.to_theirs()?)?)
+    pub fn decrypt(&mut self, message: &OlmMessage) -> Result<Zeroizing<Vec<u8>>, OlmError> {
+        Ok(Zeroizing::new(self.0.decrypt(&message.to_theirs()?)?))
     }
 }
 
@@ -189,13 +194,13 @@ fn unpickle<'de, D: Deserializer<'de>, P, E: fmt::Display>(
     deserializer: D,
     read: impl FnOnce(&str, &[u8; 32]) -> Result<P, E>,
 ) -> Result<P, D::Error> {
-    let text = zeroize::Zeroizing::new(String::deserialize(deserializer)?);
+    let text = Zeroizing::new(String::deserialize(deserializer)?);
     read(&text, &PICKLE_KEY).map_err(serde::de::Error::custom)
 }
 
 impl Serialize for Account {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        zeroize::Zeroizing::new(self.0.pickle().encrypt(&PICKLE_KEY)).serialize(serializer)
+        Zeroizing::new(self.0.pickle().encrypt(&PICKLE_KEY)).serialize(serializer)
     }
 }
 
@@ -208,7 +213,7 @@ impl<'de> Deserialize<'de> for Account {
 
 impl Serialize for Session {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        zeroize::Zeroizing::new(self.0.pickle().encrypt(&PICKLE_KEY)).serialize(serializer)
+        Zeroizing::new(self.0.pickle().encrypt(&PICKLE_KEY)).serialize(serializer)
     }
 }
 

@@ -9,7 +9,7 @@ use hpke::kem::XWing;
 use hpke::rand_core::{TryCryptoRng, TryRng};
 use hpke::{Deserializable, Kem, OpModeR, OpModeS, PskBundle, Serializable, setup_receiver, setup_sender_with_rng};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::keys::Secret;
 use crate::random::Random;
@@ -264,9 +264,9 @@ pub fn open_first(
     shared: &Secret,
     encapsulation: &Encapsulation,
     sealed: &[u8],
-) -> Result<(Vec<u8>, OuterKey), OuterError> {
+) -> Result<(Zeroizing<Vec<u8>>, OuterKey), OuterError> {
     let mut context = receive(secret, shared, encapsulation)?;
-    let text = context.open(sealed, &[]).map_err(|_| OuterError::Forged)?;
+    let text = Zeroizing::new(context.open(sealed, &[]).map_err(|_| OuterError::Forged)?);
     let key = exported(|out| context.export(EXPORT, out))?;
     Ok((text, key))
 }

@@ -11,11 +11,12 @@
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::ids::{ParcelId, first, sha256};
 use crate::keys::{Secret, SigningKey};
-use crate::limits::INVITATION_HOURS;
+use crate::limits::{INVITATION_HOURS, REPLY_CONTENTS_BYTES_MAX};
 use crate::parcel::{Class, Header, SealedParcel};
 use crate::random::Random;
 use crate::sealing::aead::TAG_BYTES;
@@ -35,8 +36,6 @@ use crate::sealing::seal::{Destination, close_parcel};
 use crate::time::{Lifetime, Minute};
 
 const BOX: &[u8] = b"zajil/1 pairing box";
-/// Longest row of contents in a reply, bytes: what the largest bundle, Olm and HPKE leave of 4 096, rounded down.
-pub const REPLY_CONTENTS_BYTES_MAX: usize = 900;
 
 /// Why a pairing goes no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -316,7 +315,7 @@ pub fn reply(
     })
 }
 
-fn encode_reply(bundle: &Bundle, nonce: &Secret, message: &OlmMessage) -> Result<Vec<u8>, PairingError> {
+fn encode_reply(bundle: &Bundle, nonce: &Secret, message: &OlmMessage) -> Result<Zeroizing<Vec<u8>>, PairingError> {
     let length = |bytes: &[u8]| {
         u16::try_from(bytes.len())
             .map_err(|_| PairingError::TooLong { got: bytes.len(), expected: usize::from(u16::MAX) })
@@ -325,7 +324,7 @@ fn encode_reply(bundle: &Bundle, nonce: &Secret, message: &OlmMessage) -> Result
     writer.u16(length(bundle.as_bytes())?).bytes(bundle.as_bytes());
     writer.bytes(&nonce.0).u8(message.kind);
     writer.u16(length(&message.bytes)?).bytes(&message.bytes);
-    Ok(writer.into_bytes())
+    Ok(Zeroizing::new(writer.into_bytes()))
 }
 
 /// Takes the first reply that is valid. On success keep the pair and the device, send the answer, and drop inviter and both
@@ -432,12 +431,13 @@ fn open_pairing(
     secret: &Secret,
     header: &Header,
     body: &[u8],
-) -> Result<Vec<u8>, PairingError> {
+) -> Result<Zeroizing<Vec<u8>>, PairingError> {
     if header.mailbox() != from.mailbox() || body.len() != FrameSize::Large.body_bytes() {
         return Err(PairingError::Forged);
     }
     let text = open_box(sealing, &header.id(), secret, BOX, body).ok_or(PairingError::Forged)?;
+    let text = Zeroizing::new(text);
     let mut reader = Reader::new(&text);
     let length = reader.u16()?;
-    Ok(reader.bytes(length.into())?.to_vec())
+    Ok(Zeroizing::new(reader.bytes(length.into())?.to_vec()))
 }

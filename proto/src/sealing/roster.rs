@@ -3,9 +3,7 @@
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::ids::{RosterHash, first, sha256};
 use crate::keys::{Purpose, Signature, SigningKey, VerifyingKey};
-
-/// Members one link can list (their count is one byte).
-const MEMBERS_MAX: usize = 255;
+use crate::limits::ROSTER_MEMBERS_MAX;
 
 /// What a member may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,7 +64,7 @@ impl RosterLink {
             previous,
             sequence,
             signer: signer.public(),
-            members: members.into_iter().take(MEMBERS_MAX).collect(),
+            members: members.into_iter().take(ROSTER_MEMBERS_MAX).collect(),
             signature: Signature::NONE,
         };
         link.signature = signer.sign(Purpose::Roster, &[&link.signed()]);
@@ -106,7 +104,7 @@ impl RosterLink {
             previous: reader.array()?,
             sequence: reader.u32()?,
             signer: VerifyingKey(reader.array()?),
-            members: reader.list("roster", MEMBERS_MAX, |reader| {
+            members: reader.list("roster", ROSTER_MEMBERS_MAX, |reader| {
                 Ok((VerifyingKey(reader.array()?), Role::from_code(reader.u8()?)?))
             })?,
             signature: Signature(reader.array()?),

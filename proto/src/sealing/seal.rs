@@ -2,11 +2,11 @@
 
 use crate::ids::{NoteId, ParcelId, RosterHash};
 use crate::keys::SigningKey;
-use crate::limits::{MARK_DISTANCE_BYTES_MAX, PARCEL_BYTES_MAX};
+use crate::limits::{MARK_DISTANCE_BYTES_MAX, PACKET_BYTES_MAX, PARCEL_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::parcel::{Class, Header, MarkChain, SealedParcel};
 use crate::random::Random;
 use crate::sealing::chunks::ChunkSealer;
-use crate::sealing::content::{Codec, Head, NoteKind, PACKET_BYTES_MAX, PartOf, Tail, encode_packet, encode_text};
+use crate::sealing::content::{Codec, Head, NoteKind, PartOf, Tail, encode_packet, encode_text};
 use crate::sealing::mailbox::MailboxWriter;
 use crate::sealing::note::{NotePair, NoteSession};
 use crate::sealing::padding::{body_length, padded};
@@ -180,7 +180,7 @@ pub(super) fn framed(packet: &[u8], toc: u8, number: usize) -> Result<Vec<u8>, S
 }
 
 fn encode_text_checked(text: &str) -> Result<Vec<u8>, SealError> {
-    encode_text(text).ok_or(SealError::TextTooLong { got: text.len(), expected: crate::limits::TEXT_BYTES_MAX })
+    encode_text(text).ok_or(SealError::TextTooLong { got: text.len(), expected: TEXT_BYTES_MAX })
 }
 
 pub(super) fn check_length(got: usize) -> Result<(), SealError> {

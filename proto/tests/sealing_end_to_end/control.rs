@@ -31,7 +31,7 @@ fn sessions() -> (Session, Session) {
     let mut out = alice.outbound(bob.identity(), bob.one_time_key()).unwrap();
     let first = out.encrypt(b"first").unwrap();
     let (back, text) = bob.inbound(alice.identity(), &first).unwrap();
-    assert_eq!(text, b"first");
+    assert_eq!(*text, b"first");
     (out, back)
 }
 
@@ -104,7 +104,7 @@ fn olm_keeps_the_keys_of_thirty_two_frames_that_come_last_first() {
     let (mut sender, mut receiver) = sessions();
     let frames: Vec<OlmMessage> = (0..32_u8).map(|n| sender.encrypt(&[n]).unwrap()).collect();
     for (number, frame) in frames.iter().enumerate().rev() {
-        assert_eq!(receiver.decrypt(frame).unwrap(), [u8::try_from(number).unwrap()]);
+        assert_eq!(*receiver.decrypt(frame).unwrap(), [u8::try_from(number).unwrap()]);
     }
     assert_eq!(receiver.decrypt(&frames[3]), Err(OlmError::KeyGone), "a frame opens once");
 }
@@ -117,13 +117,13 @@ fn olm_survives_the_device_store_in_the_middle_of_a_conversation() {
         sender = postcard::from_bytes(&postcard::to_stdvec(&sender).unwrap()).unwrap();
         receiver = postcard::from_bytes(&postcard::to_stdvec(&receiver).unwrap()).unwrap();
         let there = sender.encrypt(&[round]).unwrap();
-        assert_eq!(receiver.decrypt(&there).unwrap(), [round]);
+        assert_eq!(*receiver.decrypt(&there).unwrap(), [round]);
         if round < 3 {
             let back = receiver.encrypt(&[round]).unwrap();
-            assert_eq!(sender.decrypt(&back).unwrap(), [round]);
+            assert_eq!(*sender.decrypt(&back).unwrap(), [round]);
         }
     }
-    assert_eq!(receiver.decrypt(&skipped).unwrap(), b"late");
+    assert_eq!(*receiver.decrypt(&skipped).unwrap(), b"late");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn both_sides_of_an_encapsulation_get_one_outer_key_and_nobody_else_does() {
     let (secret, other) = (XWingSecret::draw(&mut random), XWingSecret::draw(&mut random));
     let (psk, wrong) = (Secret([1; 32]), Secret([2; 32]));
     let (encapsulation, sealed, key) = seal_first(&mut random, &secret.public(), &psk, b"text").unwrap();
-    assert_eq!(open_first(&secret, &psk, &encapsulation, &sealed), Ok((b"text".to_vec(), key)));
+    assert_eq!(open_first(&secret, &psk, &encapsulation, &sealed), Ok((b"text".to_vec().into(), key)));
     for (secret, psk) in [(&secret, &wrong), (&other, &psk)] {
         assert_eq!(open_first(secret, psk, &encapsulation, &sealed), Err(OuterError::Forged));
     }

@@ -1,6 +1,7 @@
 //! Pairing: from a link to two people who can speak (P6), and what an attacker on the way gets.
 
 use zajil_proto::keys::{Secret, SigningKey};
+use zajil_proto::limits::REPLY_CONTENTS_BYTES_MAX;
 use zajil_proto::parcel::{Header, SealedParcel};
 use zajil_proto::sealing::bundle::{BundleError, BundleFacts};
 use zajil_proto::sealing::contents::{decode_contents, encode_contents};
@@ -8,8 +9,8 @@ use zajil_proto::sealing::control::{ControlFrame, FrameSize, open_control, seal_
 use zajil_proto::sealing::link::LinkError;
 use zajil_proto::sealing::outer::{OuterError, XWingSecret};
 use zajil_proto::sealing::pairing::{
-    Accepted, Digits, Invited, Inviter, Pair, PairingError, PairingSecrets, REPLY_CONTENTS_BYTES_MAX, Replied, Replier,
-    accept_reply, invite, open_invitation, reply,
+    Accepted, Digits, Invited, Inviter, Pair, PairingError, PairingSecrets, Replied, Replier, accept_reply, invite,
+    open_invitation, reply,
 };
 use zajil_proto::sealing::seal::Destination;
 use zajil_proto::sealing::{
