@@ -1,7 +1,8 @@
 //! SQLite under the store: its file, its settings, rows and key wraps.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 
 use rusqlite::blob::Blob;
 use rusqlite::config::DbConfig;
@@ -30,6 +31,8 @@ const WRAPS_START: usize = 512;
 const KEY_PAGE_BYTES: usize = WRAPS_START + WRAPS_PER_PAGE as usize * WRAP_BYTES;
 /// Bytes of one page of the file.
 const PAGE_BYTES: usize = 4_096;
+/// What SQLite's header says of a file with a write-ahead log, write and read version (section 1.3 of its file format).
+const WAL_FORMAT: [u8; 2] = [2, 2];
 /// Pages that may lie free in the file before a scrub gives them back: 1 MiB. Fewer are soon used again.
 const FREE_PAGES_KEPT: i64 = 256;
 
@@ -102,6 +105,9 @@ impl Database {
         let failed = |error: rusqlite::Error| StoreError::from_sqlite("opening the database", &error);
         if !paths.records.try_exists().unwrap_or(true) {
             return Err(StoreError::Corrupt { what: "its database is not there" });
+        }
+        if write_format(paths)? != WAL_FORMAT {
+            return Err(StoreError::Corrupt { what: "the header of its database" });
         }
         let connection = connect(paths).map_err(failed)?;
         connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE").map_err(failed)?;
@@ -252,6 +258,15 @@ impl Wrap {
         let key = ring.era(self.era).ok_or(StoreError::Corrupt { what: "the era of a record" })?;
         Ok((place, seal::open_key(key, place, &self.wrapped)?))
     }
+}
+
+/// Reads where the header says how the file may be written: SQLite opens a file of an unknown way as read-only, which would be told
+/// as a home that cannot be written.
+fn write_format(paths: &Paths) -> Result<[u8; 2], StoreError> {
+    let mut header = Vec::with_capacity(20);
+    let file = File::open(&paths.records).and_then(|file| file.take(20).read_to_end(&mut header));
+    file.map_err(|error| StoreError::from_io("opening the database", &error))?;
+    Ok(header.last_chunk().copied().unwrap_or_default())
 }
 
 fn connect(paths: &Paths) -> Result<Connection, rusqlite::Error> {

@@ -11,7 +11,7 @@ use super::StoreError;
 /// Only its owner may read, write or enter.
 const DIRECTORY_MODE: u32 = 0o700;
 /// Only its owner may read or write.
-const FILE_MODE: u32 = 0o600;
+pub(super) const FILE_MODE: u32 = 0o600;
 
 /// Where the files of a store are.
 #[derive(Debug, Clone)]
@@ -20,6 +20,7 @@ pub(super) struct Paths {
     pub(super) keys: PathBuf,
     pub(super) records: PathBuf,
     pub(super) log: PathBuf,
+    pub(super) reserve: PathBuf,
 }
 
 impl Paths {
@@ -29,6 +30,7 @@ impl Paths {
             keys: home.join("keys"),
             records: home.join("records.db"),
             log: home.join("records.db-wal"),
+            reserve: home.join("reserve"),
         }
     }
 }

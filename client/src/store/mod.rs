@@ -26,6 +26,7 @@
 //!     `body = seal(record key, 1, value)`, context `"zajil store 1 head"` or `"… body"`, zeros to 20, `‖ era u32 ‖ id u32`.
 //!   - `key_page (id, wraps)`: 63 wraps for the rows `63 × id …`, after 512 zero bytes. A wrap is `era u32 ‖ nonce 12 ‖ sealed record
 //!     key 48`, sealed by the era key, context `"zajil store 1 key"`, zeros to 20, `‖ era ‖ id`; zeros if there is no such row.
+//! - `reserve`: up to 16 MiB of nothing, given up when a full disk refuses a commit that frees more than it takes.
 //!
 //! Deleting destroys keys. SQLite moves the cells of its b-trees and, even with `secure_delete`, leaves copies where they were;
 //! so wrapped record keys lie beyond the first 489 bytes of a blob, in an overflow page: those stay where they are,
@@ -45,6 +46,7 @@ mod keys;
 mod kind;
 mod memory;
 mod record;
+mod reserve;
 mod seal;
 mod sqlite;
 
@@ -69,7 +71,8 @@ pub trait DeviceStore: Send {
     /// Makes all changes of the batch durable, or none. Changes apply in their order. An empty batch is durable at once.
     ///
     /// # Errors
-    /// After [`StoreError::TooLarge`] and [`StoreError::Full`] nothing has changed and the store goes on. After any other error
+    /// After [`StoreError::TooLarge`] and [`StoreError::Full`] nothing has changed and the store goes on; on a full disk a batch that
+    /// deletes at least as many bytes as it puts still goes through, from space held back. After any other error
     /// the batch may be on disk or not, whole in either case: drop the store and open it again.
     fn commit(&mut self, batch: Batch) -> Result<Durable<()>, StoreError>;
 

@@ -14,6 +14,7 @@ use super::database::{Database, remove_row, write_row};
 use super::home::{self, HomeLock, Paths};
 use super::index::{Entry, Index, Name};
 use super::keys::{self, KeyRing, Method, Protection, Unlock};
+use super::reserve::Reserve;
 use super::seal::{Head, Place, seal_row};
 use super::{Batch, DeviceStore, Kind, StoreError, Value};
 use crate::limits::{RECORD_PARTS_MAX, RECORD_VALUE_BYTES_MAX};
@@ -21,6 +22,7 @@ use crate::limits::{RECORD_PARTS_MAX, RECORD_VALUE_BYTES_MAX};
 /// The store in the files of a home.
 pub struct SqliteStore {
     database: Database,
+    reserve: Reserve,
     ring: KeyRing,
     index: Index,
     random: Box<dyn Random + Send>,
@@ -86,8 +88,58 @@ impl SqliteStore {
     fn start(paths: &Paths, ring: KeyRing, random: Box<dyn Random + Send>, lock: HomeLock) -> Result<Self, StoreError> {
         let database = Database::open(paths, ring.store())?;
         let index = database.load(&ring)?;
-        database.scrub()?;
-        Ok(Self { database, ring, index, random, is_broken: false, _lock: lock })
+        let reserve = Reserve::of(paths);
+        let store = Self { database, reserve, ring, index, random, is_broken: false, _lock: lock };
+        match store.tidy() {
+            // A full disk is no reason not to read.
+            Ok(()) | Err(StoreError::Full) => Ok(store),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn tidy(&self) -> Result<(), StoreError> {
+        self.database.scrub()?;
+        self.reserve.hold();
+        Ok(())
+    }
+
+    /// Whether the changes free at least as much as they take, as far as lengths tell.
+    fn makes_room(&self, changes: &[Change]) -> bool {
+        let (mut taken, mut freed) = (0_usize, 0_usize);
+        for Change { kind, key, operation } in changes {
+            match operation {
+                Operation::Put(value) | Operation::Append(value) => taken = taken.saturating_add(value.len()),
+                Operation::Delete => {
+                    let entry = self.index.get(&(kind.code(), key.clone()));
+                    freed = freed.saturating_add(entry.map_or(0, |entry| entry.bytes));
+                }
+            }
+        }
+        freed >= taken
+    }
+
+    /// Writes with the space that was held back, and holds back again what the disk has then.
+    fn write_from_reserve(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        if !self.reserve.give_up()? {
+            return Err(StoreError::Full);
+        }
+        // Now the log finds room to move into the database, and leaves its own to this commit.
+        let written = self.database.scrub().and_then(|()| self.write_or_undo(changes));
+        let tidied = self.tidy();
+        match (written, tidied) {
+            // Durable is durable: that the log could not be emptied behind it takes nothing back.
+            (Ok(()), Ok(()) | Err(StoreError::Full)) => Ok(()),
+            (Ok(()), Err(error)) | (Err(error), _) => Err(error),
+        }
+    }
+
+    fn write_or_undo(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let mut claimed = Vec::new();
+        let written = self.write(changes, &mut claimed);
+        if written.is_err() {
+            self.index.release(claimed);
+        }
+        written
     }
 
     fn whole(&self) -> Result<(), StoreError> {
@@ -95,7 +147,7 @@ impl SqliteStore {
     }
 
     /// Writes the changes in one transaction; only what has become durable enters the index.
-    fn write(&mut self, changes: Vec<Change>, claimed: &mut Vec<u32>) -> Result<(), StoreError> {
+    fn write(&mut self, changes: &[Change], claimed: &mut Vec<u32>) -> Result<(), StoreError> {
         let connection = &self.database.connection;
         let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(failed)?;
         let mut staging = Staging {
@@ -146,9 +198,11 @@ impl DeviceStore for SqliteStore {
         if changes.is_empty() {
             return Ok(Durable::after_sync(()));
         }
-        let mut claimed = Vec::new();
-        if let Err(error) = self.write(changes, &mut claimed) {
-            self.index.release(claimed);
+        let mut written = self.write_or_undo(&changes);
+        if written == Err(StoreError::Full) && self.makes_room(&changes) {
+            written = self.write_from_reserve(&changes);
+        }
+        if let Err(error) = written {
             // These two are refusals before anything stands. After any other, for one a failed fsync, nobody knows what the
             // disk holds; asking it again would only be told what memory holds.
             self.is_broken = !matches!(error, StoreError::TooLarge { .. } | StoreError::Full);
@@ -195,7 +249,7 @@ impl DeviceStore for SqliteStore {
 
     fn scrub(&mut self) -> Result<(), StoreError> {
         self.whole()?;
-        self.database.scrub()
+        self.tidy()
     }
 
     fn close(mut self: Box<Self>) -> Result<(), StoreError> {
@@ -220,16 +274,16 @@ struct Staging<'a> {
 }
 
 impl Staging<'_> {
-    fn apply(&mut self, change: Change) -> Result<(), StoreError> {
+    fn apply(&mut self, change: &Change) -> Result<(), StoreError> {
         let Change { kind, key, operation } = change;
-        let name = (kind.code(), key);
+        let name = (kind.code(), key.clone());
         let before = match self.changed.remove(&name) {
             Some(entry) => entry,
             None => self.index.get(&name).cloned(),
         };
         let after = match operation {
-            Operation::Put(value) => Some(self.put(&name, before, &value)?),
-            Operation::Append(bytes) => Some(self.append(&name, before.unwrap_or_default(), &bytes)?),
+            Operation::Put(value) => Some(self.put(&name, before, value)?),
+            Operation::Append(bytes) => Some(self.append(&name, before.unwrap_or_default(), bytes)?),
             Operation::Delete => {
                 self.remove(before.unwrap_or_default().rows)?;
                 None

@@ -48,10 +48,11 @@ impl Home {
         open_at(&self.path())
     }
 
-    /// Every file of the home with its content.
+    /// Every file of the home with its content, but the reserve: it has none.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let entries = fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path());
-        entries.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+        let with_content = entries.filter(|path| *path != self.file("reserve"));
+        with_content.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
     }
 }
 
