@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use toml::Value;
+use zajil_proto::limits::PARCEL_BYTES_MAX;
+
+use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_PARCELS_MAX, RESERVE_BYTES_MIN};
 
 /// Every key, in the order of the shipped file.
 pub const KEYS: [&str; 11] = [
@@ -64,11 +67,11 @@ pub enum LogLevel {
     Error,
     /// Also what may soon.
     Warn,
-    /// Also starts, stops, migrations.
+    /// Also start and stop.
     Info,
-    /// Also counts of refused frames.
+    /// Also the counters, every six hours and at the end.
     Debug,
-    /// Everything this program has to say.
+    /// Also what each sweep of the store let go.
     Trace,
 }
 
@@ -82,8 +85,8 @@ impl Default for Config {
             ],
             public_address: None,
             admission: AdmissionRule::Open,
-            mailbox_bytes_max: crate::limits::MAILBOX_BYTES_MAX,
-            mailbox_parcels_max: crate::limits::MAILBOX_PARCELS_MAX,
+            mailbox_bytes_max: MAILBOX_BYTES_MAX,
+            mailbox_parcels_max: MAILBOX_PARCELS_MAX,
             lifetime_days_max: 90,
             disk_reserve_bytes: None,
             clock_trusted: false,
@@ -96,6 +99,9 @@ impl Default for Config {
 
 /// The port of HTTP/3: what passes where anything passes.
 pub const DEFAULT_PORT: u16 = 443;
+
+/// Fewest parcels a mailbox may be limited to: one pair's control frames without acknowledgement (P5.3) and some notes.
+const MAILBOX_PARCELS_MIN: u64 = 50;
 
 /// What is wrong with a configuration file, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,10 +181,12 @@ impl Config {
             "admission" => {
                 self.admission = one_of(value, &[("open", AdmissionRule::Open), ("code", AdmissionRule::Code)])?;
             }
-            "mailbox_bytes_max" => self.mailbox_bytes_max = number(value, 1 << 20, 1 << 40)?,
-            "mailbox_parcels_max" => self.mailbox_parcels_max = number(value, 10, 65_535)?,
+            "mailbox_bytes_max" => self.mailbox_bytes_max = number(value, PARCEL_BYTES_MAX.into(), MAILBOX_BYTES_MAX)?,
+            "mailbox_parcels_max" => {
+                self.mailbox_parcels_max = number(value, MAILBOX_PARCELS_MIN, MAILBOX_PARCELS_MAX.into())?;
+            }
             "lifetime_days_max" => self.lifetime_days_max = number(value, 1, 90)?,
-            "disk_reserve_bytes" => self.disk_reserve_bytes = Some(number(value, 1 << 20, 1 << 50)?),
+            "disk_reserve_bytes" => self.disk_reserve_bytes = Some(number(value, RESERVE_BYTES_MIN, 1 << 50)?),
             "clock" => self.clock_trusted = one_of(value, &[("unknown", false), ("trusted", true)])?,
             "next_visit_minutes" => self.next_visit_minutes = number(value, 0, 65_535)?,
             "log" => {
@@ -194,16 +202,14 @@ impl Config {
                 )?;
             }
             "store_key" => self.store_key = Some(PathBuf::from(text(value)?)),
-            unknown => return Err((format!("there is no such key"), suggestion(unknown, &KEYS))),
+            unknown => return Err(("there is no such key".into(), suggestion(unknown, &KEYS))),
         }
         Ok(())
     }
 }
 
 fn suggestion(got: &str, known: &[&str]) -> String {
-    let nearest = known.iter().max_by(|a, b| {
-        strsim::jaro_winkler(got, a).total_cmp(&strsim::jaro_winkler(got, b))
-    });
+    let nearest = known.iter().max_by(|a, b| strsim::jaro_winkler(got, a).total_cmp(&strsim::jaro_winkler(got, b)));
     match nearest {
         Some(nearest) if strsim::jaro_winkler(got, nearest) > 0.75 => format!("Did you mean \"{nearest}\"?"),
         _ => format!("Known are: {}", known.join(", ")),
@@ -227,12 +233,11 @@ fn one_of<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, (String, S
     }
 }
 
-fn number<T: TryFrom<i64>>(value: &Value, least: i64, most: i64) -> Result<T, (String, String)> {
-    let got = value.as_integer().ok_or_else(|| wrong_type(value, &format!("a whole number from {least} to {most}")))?;
-    if !(least..=most).contains(&got) {
-        return Err((format!("{got} is out of range"), format!("Write a whole number from {least} to {most}")));
-    }
-    T::try_from(got).map_err(|_| (format!("{got} is out of range"), format!("Write at most {most}")))
+fn number<T: TryFrom<u64>>(value: &Value, least: u64, most: u64) -> Result<T, (String, String)> {
+    let advice = || format!("Write a whole number from {least} to {most}");
+    let got = value.as_integer().ok_or_else(|| (format!("it is {} here", value.type_str()), advice()))?;
+    let fitting = u64::try_from(got).ok().filter(|got| (least..=most).contains(got));
+    fitting.and_then(|got| T::try_from(got).ok()).ok_or_else(|| (format!("{got} is out of range"), advice()))
 }
 
 fn addresses(value: &Value) -> Result<Vec<SocketAddr>, (String, String)> {
@@ -258,6 +263,18 @@ fn public_address(value: &Value) -> Result<String, (String, String)> {
             format!("\"{got}\" is no host with a port"),
             "Write it as devices reach this relay, such as \"203.0.113.7:443\" or \"relay.example:443\"".into(),
         ))
+    }
+}
+
+impl Config {
+    /// Returns `host:port` for the relay link: what is declared, or else the one address it listens at, if that is one that
+    /// others can reach.
+    pub fn reachable_address(&self) -> Option<String> {
+        match (&self.public_address, self.listen.as_slice()) {
+            (Some(address), _) => Some(address.clone()),
+            (None, [only]) if !only.ip().is_unspecified() && only.port() != 0 => Some(only.to_string()),
+            _ => None,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use zajil_proto::keys::Secret;
 use zajil_proto::random::{self, Random};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Where things lie below the relay's directory.
 #[derive(Debug, Clone)]
@@ -81,9 +81,9 @@ pub struct RelayKeys {
     /// Seed of the Ed25519 key that phones pin.
     pub identity: Secret,
     /// Key of stateless resets; survives restarts so that phones learn at once that a connection is gone.
-    pub reset: [u8; 64],
+    pub reset: Secret,
     /// Key of address-validation tokens.
-    pub token: [u8; 64],
+    pub token: Secret,
     /// What an invite-only relay asks for; part of the relay link.
     pub admission: String,
 }
@@ -94,7 +94,7 @@ impl std::fmt::Debug for RelayKeys {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(deny_unknown_fields)]
 struct KeyFile {
     version: u8,
@@ -106,12 +106,12 @@ struct KeyFile {
 
 impl RelayKeys {
     /// Draws fresh keys.
-    pub fn draw(random: &mut dyn Random) -> Self {
+    pub fn draw(random: &mut (impl Random + ?Sized)) -> Self {
         let code: [u8; 10] = random::bytes(random);
         Self {
             identity: Secret::draw(random),
-            reset: random::bytes(random),
-            token: random::bytes(random),
+            reset: Secret::draw(random),
+            token: Secret::draw(random),
             admission: data_encoding::BASE32_NOPAD.encode(&code).to_ascii_lowercase(),
         }
     }
@@ -124,14 +124,12 @@ impl RelayKeys {
         let file = KeyFile {
             version: 1,
             identity: HEXLOWER.encode(&self.identity.0),
-            reset: HEXLOWER.encode(&self.reset),
-            token: HEXLOWER.encode(&self.token),
+            reset: HEXLOWER.encode(&self.reset.0),
+            token: HEXLOWER.encode(&self.token.0),
             admission: self.admission.clone(),
         };
-        let mut text = toml::to_string(&file).map_err(|_| FileError::Damaged(path.to_owned()))?;
-        let written = write_secret(path, text.as_bytes());
-        text.zeroize();
-        written
+        let text = toml::to_string(&file).map(Zeroizing::new).map_err(|_| FileError::Damaged(path.to_owned()))?;
+        write_secret(path, text.as_bytes())
     }
 
     /// Reads the key file.
@@ -139,16 +137,15 @@ impl RelayKeys {
     /// # Errors
     /// [`FileError`].
     pub fn read(path: &Path) -> Result<Self, FileError> {
-        let mut text = String::from_utf8(read_secret(path)?).map_err(|_| FileError::Damaged(path.to_owned()))?;
-        let parsed = toml::from_str::<KeyFile>(&text).ok().filter(|file| file.version == 1);
-        text.zeroize();
         let damaged = || FileError::Damaged(path.to_owned());
-        let file = parsed.ok_or_else(damaged)?;
+        let bytes = read_secret(path)?;
+        let text = str::from_utf8(&bytes).map_err(|_| damaged())?;
+        let file = toml::from_str::<KeyFile>(text).ok().filter(|file| file.version == 1).ok_or_else(damaged)?;
         Ok(Self {
             identity: Secret(unhex(&file.identity).ok_or_else(damaged)?),
-            reset: unhex(&file.reset).ok_or_else(damaged)?,
-            token: unhex(&file.token).ok_or_else(damaged)?,
-            admission: file.admission,
+            reset: Secret(unhex(&file.reset).ok_or_else(damaged)?),
+            token: Secret(unhex(&file.token).ok_or_else(damaged)?),
+            admission: file.admission.clone(),
         })
     }
 }
@@ -188,7 +185,7 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 ///
 /// # Errors
 /// [`FileError::Missing`], [`FileError::Exposed`], [`FileError::Io`].
-pub fn read_secret(path: &Path) -> Result<Vec<u8>, FileError> {
+pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let io = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => FileError::Missing(path.to_owned()),
         _ => FileError::Io { path: path.to_owned(), error },
@@ -197,7 +194,7 @@ pub fn read_secret(path: &Path) -> Result<Vec<u8>, FileError> {
     if mode & 0o077 != 0 {
         return Err(FileError::Exposed(path.to_owned()));
     }
-    fs::read(path).map_err(io)
+    fs::read(path).map(Zeroizing::new).map_err(io)
 }
 
 #[cfg(test)]
@@ -222,7 +219,8 @@ mod tests {
         let keys = RelayKeys::draw(&mut Counting(0));
         keys.create(&path).unwrap();
         let read = RelayKeys::read(&path).unwrap();
-        assert_eq!((&read.identity, read.reset, read.token), (&keys.identity, keys.reset, keys.token));
+        assert!(read.identity == keys.identity && read.reset == keys.reset && read.token == keys.token);
+        assert_eq!(read.admission, keys.admission);
         assert!(matches!(keys.create(&path), Err(FileError::Exists(_))));
         assert_eq!(format!("{keys:?}"), "RelayKeys(..)");
     }

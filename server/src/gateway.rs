@@ -1,8 +1,12 @@
 //! One session: carries out what its machine asks of the store, and feeds it what others bring. Decides nothing.
 
+use std::collections::{BTreeSet, VecDeque};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc, watch};
 use zajil_net::{Clock, Connection};
 use zajil_proto::ids::MailboxId;
 use zajil_proto::session::custody::{StoreReply, StoreRequest};
@@ -11,13 +15,15 @@ use zajil_proto::session::relay::{RelayCommand, RelayEvent, RelaySession, RelayS
 use crate::limits::{SESSION_COMMANDS_QUEUED_MAX, SESSION_EVENTS_QUEUED_MAX};
 use crate::metrics::Metrics;
 use crate::store::{self, Engine};
-use crate::watchers::Watchers;
+use crate::watchers::{Bell, Watchers};
 
 /// What all sessions of a relay share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// The store.
     pub(crate) store: Engine,
+    /// Rings when the store failed a request: whoever looks after the store should see whether it stopped.
+    pub(crate) store_failed: Notify,
     /// Live watches.
     pub(crate) watchers: Watchers,
     /// Counters.
@@ -28,75 +34,121 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// Runs one session to its end. `drain` asks it to close at the next frame boundary.
-pub(crate) async fn serve(
-    shared: &Shared,
-    connection: Connection,
-    number: u64,
-    mut drain: tokio::sync::watch::Receiver<bool>,
-) {
+/// Runs one session to its end. When `draining` turns true, it is asked to make durable what arrived, answer, and close.
+///
+/// What arrived before a connection broke still goes into the store: the machine lingers until the store has answered.
+pub(crate) async fn serve(shared: &Shared, connection: Connection, number: u64, draining: watch::Receiver<bool>) {
     let _open = shared.metrics.session();
-    let session = RelaySession::new(shared.settings.clone(), shared.clock.wall(), connection.exporter());
+    let session = RelaySession::new(shared.settings.clone(), shared.clock.wall(), *connection.exporter());
     let (commands, commands_in) = mpsc::channel(SESSION_COMMANDS_QUEUED_MAX);
-    let (events_out, mut events) = mpsc::channel(SESSION_EVENTS_QUEUED_MAX);
+    let (events_out, events) = mpsc::channel(SESSION_EVENTS_QUEUED_MAX);
     let driving = zajil_net::drive(connection, session, commands_in, events_out, Arc::clone(&shared.clock));
-    let mut watching = Vec::new();
-    let asking = async {
-        let mut draining = *drain.borrow();
-        if draining {
-            let _ = commands.send(RelayCommand::Drain).await;
-        }
-        loop {
-            tokio::select! {
-                biased;
-                changed = drain.changed(), if !draining => {
-                    draining = changed.is_err() || *drain.borrow();
-                    if draining {
-                        let _ = commands.send(RelayCommand::Drain).await;
-                    }
-                }
-                event = events.recv() => {
-                    let Some(event) = event else { break };
-                    act(shared, event, number, &commands, &mut watching).await;
-                }
-            }
-        }
+    let gateway = Gateway {
+        shared,
+        number,
+        bell: Arc::default(),
+        watching: BTreeSet::new(),
+        asked: Vec::new(),
+        told: VecDeque::new(),
     };
-    tokio::join!(driving, asking);
-    for mailbox in watching {
-        shared.watchers.end(&mailbox, number);
-    }
+    let (_end, ()) = tokio::join!(driving, gateway.run(commands, events, draining));
 }
 
-async fn act(
-    shared: &Shared,
-    event: RelayEvent,
+/// A request that the store has not answered.
+type Asked<'a> = Pin<Box<dyn Future<Output = Answered> + Send + 'a>>;
+
+struct Answered {
+    ticket: u64,
+    reply: StoreReply,
+    /// The mailbox in which the request may have made something new to read.
+    brings: Option<MailboxId>,
+}
+
+struct Gateway<'a> {
+    shared: &'a Shared,
     number: u64,
-    commands: &mpsc::Sender<RelayCommand>,
-    watching: &mut Vec<MailboxId>,
-) {
-    match event {
-        RelayEvent::Store { ticket, request } => {
-            let brings = brings_to(&request);
-            let reply = store::execute(&shared.store, request).await;
-            if let (Some(mailbox), StoreReply::Extended(_)) = (brings, &reply) {
-                shared.watchers.arrived(mailbox);
+    bell: Arc<Bell>,
+    watching: BTreeSet<MailboxId>,
+    /// In the order in which the machine asked. At most `STORE_REQUESTS_MAX` and a few: the machine ends a session that asks faster
+    /// than the store answers.
+    asked: Vec<Asked<'a>>,
+    /// What the machine is to be told. Bounded by `asked` and by what is watched.
+    told: VecDeque<RelayCommand>,
+}
+
+impl Gateway<'_> {
+    async fn run(
+        mut self,
+        commands: mpsc::Sender<RelayCommand>,
+        mut events: mpsc::Receiver<RelayEvent>,
+        mut draining: watch::Receiver<bool>,
+    ) {
+        let (mut drains, mut listens) = (false, true);
+        loop {
+            // Events are always taken: a machine that waits for room to ask would not take answers either.
+            tokio::select! {
+                biased;
+                _ = draining.wait_for(|draining| *draining), if !drains => {
+                    drains = true;
+                    self.told.push_back(RelayCommand::Drain);
+                }
+                event = events.recv() => match event {
+                    Some(event) => self.take(event),
+                    None => break,
+                },
+                answered = next_answer(&mut self.asked), if !self.asked.is_empty() => self.answered(answered),
+                permit = commands.reserve(), if listens && !self.told.is_empty() => match (permit, self.told.pop_front()) {
+                    (Ok(permit), Some(command)) => permit.send(command),
+                    // The machine is gone; what it asked for last may still be among the events.
+                    _ => listens = false,
+                },
+                mailboxes = self.bell.rung() => {
+                    self.told.extend(mailboxes.into_iter().map(|mailbox| RelayCommand::Arrived { mailbox }));
+                }
             }
-            if matches!(reply, StoreReply::Failed) {
-                shared.metrics.count("store_failures");
+        }
+        while !self.asked.is_empty() {
+            let answered = next_answer(&mut self.asked).await;
+            self.answered(answered);
+        }
+        for mailbox in &self.watching {
+            self.shared.watchers.end(mailbox, self.number);
+        }
+    }
+
+    fn take(&mut self, event: RelayEvent) {
+        match event {
+            RelayEvent::Store { ticket, request } => {
+                let (store, brings) = (&self.shared.store, brings_to(&request));
+                self.asked.push(Box::pin(async move {
+                    let reply = store::execute(store, request).await;
+                    Answered { ticket, reply, brings }
+                }));
             }
-            // A session that is gone needs no reply: what was durable stays so, and its device asks again.
-            let _ = commands.send(RelayCommand::Store { ticket, reply, wall: shared.clock.wall() }).await;
+            RelayEvent::WatchStarted { mailbox } => {
+                self.watching.insert(mailbox);
+                self.shared.watchers.start(mailbox, self.number, &self.bell);
+            }
+            RelayEvent::WatchEnded { mailbox } => {
+                self.watching.remove(&mailbox);
+                self.shared.watchers.end(&mailbox, self.number);
+            }
+            RelayEvent::Metric(counter) => self.shared.metrics.count(counter.name()),
         }
-        RelayEvent::WatchStarted { mailbox } => {
-            watching.push(mailbox);
-            shared.watchers.start(mailbox, number, commands.clone());
+    }
+
+    fn answered(&mut self, answered: Answered) {
+        let Answered { ticket, reply, brings } = answered;
+        match (&reply, brings) {
+            (StoreReply::Extended(_), Some(mailbox)) => self.shared.watchers.arrived(mailbox),
+            (StoreReply::Failed, _) => {
+                self.shared.metrics.count("store_failed");
+                self.shared.store_failed.notify_one();
+            }
+            _ => {}
         }
-        RelayEvent::WatchEnded { mailbox } => {
-            watching.retain(|other| *other != mailbox);
-            shared.watchers.end(&mailbox, number);
-        }
-        RelayEvent::Metric(counter) => shared.metrics.count(counter.name()),
+        let wall = self.shared.clock.wall();
+        self.told.push_back(RelayCommand::Store { ticket, reply, wall });
     }
 }
 
@@ -106,4 +158,19 @@ const fn brings_to(request: &StoreRequest) -> Option<MailboxId> {
         StoreRequest::Extend(extension) => Some(extension.mailbox),
         _ => None,
     }
+}
+
+/// Waits for the next answer. Every request is polled in the order asked, which is the order in which the store takes them
+/// ([`RelayEvent::Store`]): a store queues a request when its future is first polled.
+async fn next_answer(asked: &mut Vec<Asked<'_>>) -> Answered {
+    poll_fn(|context| {
+        let done = asked.iter_mut().enumerate().find_map(|(nth, one)| match one.as_mut().poll(context) {
+            Poll::Ready(answered) => Some((nth, answered)),
+            Poll::Pending => None,
+        });
+        let Some((nth, answered)) = done else { return Poll::Pending };
+        drop(asked.remove(nth));
+        Poll::Ready(answered)
+    })
+    .await
 }

@@ -61,6 +61,32 @@ pub const EXPORT_RECORDS_MAX: usize = 32;
 /// Most bytes of a body in one read. Two marks' distances: a session hands out no more at a time.
 pub const READ_BYTES_MAX: u32 = 64 * 1024;
 
+/// Connections one relay serves at once, handshakes among them: what the transport's own bound allows. Whoever comes then is
+/// refused at once and can try its next home.
+pub const SESSIONS_MAX: u32 = zajil_net::limits::CONNECTIONS_MAX;
+/// Commands that wait for one session's machine. Answers of the store wait in the gateway, which the machine bounds.
+pub const SESSION_COMMANDS_QUEUED_MAX: usize = 16;
+/// Events of one session that wait to be carried out. The gateway takes them at once; more would only cost memory.
+pub const SESSION_EVENTS_QUEUED_MAX: usize = 16;
+/// Longest wait for open sessions when the relay stops, seconds. An honest session needs one fsync and one round trip; the
+/// supervisors we know kill after 90.
+pub const DRAIN_SECONDS_MAX: u64 = 10;
+/// Between two sweeps of the store, seconds: the store's clock counts minutes.
+pub const SWEEP_SECONDS: u64 = 60;
+/// Sweeps after which the counters go to the log, at `debug` (6 hours): finer, a log would tell when people talk.
+pub const SWEEPS_PER_COUNT: u32 = 6 * 60;
+/// Addresses one relay listens at. Two families on four networks; each costs two sockets.
+pub const LISTEN_ADDRESSES_MAX: usize = 8;
+
+/// Operators who ask at once. There is one; a script that forgot to read must not shut them out.
+pub const ADMIN_CONNECTIONS_MAX: usize = 4;
+/// Longest time for one answer on the operator's socket, seconds. A disk under load answers `usage` in one.
+pub const ADMIN_ANSWER_SECONDS_MAX: u64 = 5;
+/// Longest answer on the operator's socket, bytes: all counters there are take 4 kB.
+pub const ADMIN_ANSWER_BYTES_MAX: u64 = 64 * 1024;
+/// Pause after the operator's socket failed, milliseconds: it fails for want of file descriptors, and at once again.
+pub const ADMIN_PAUSE_MILLIS: u64 = 100;
+
 const _: () = assert!(MAILBOX_BYTES_MAX >= PARCEL_BYTES_MAX as u64);
 const _: () = assert!(RESERVE_BYTES_MIN >= 2 * WAL_BYTES_MAX + 2 * PARCEL_BYTES_MAX as u64);
 const _: () = assert!(RESERVE_BYTES_MIN <= RESERVE_BYTES_MAX);

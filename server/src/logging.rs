@@ -1,7 +1,10 @@
 //! What reaches the log: this program's own events, and nobody else's. A filter in code, not an environment variable: quinn-udp
 //! prints a peer's address at WARN, and no setting may let that through.
+//!
+//! Our own events name no mailbox, parcel, key, address, or time of contact, at any level; there is none for a session or a frame.
 
 use std::io::IsTerminal;
+use std::panic::Location;
 
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterFn, LevelFilter};
@@ -28,14 +31,25 @@ pub fn is_ours(metadata: &Metadata<'_>) -> bool {
     matches!(root, "zajil_relay" | "zajil_net" | "zajil_proto")
 }
 
-/// Makes the subscriber that writes to `writer`.
-pub fn subscriber<W>(level: LogLevel, writer: W) -> impl Subscriber + Send + Sync
+/// Makes the subscriber that writes to `writer`, without times: who collects logs adds one.
+pub fn subscriber<W>(level: LogLevel, json: bool, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
 {
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours).without_time();
+    let lines = if json { lines.json().boxed() } else { lines.boxed() };
     Registry::default().with(lines.with_filter(LevelFilter::from(level)).with_filter(FilterFn::new(is_ours)))
+}
+
+/// Makes every panic say where it happened, to `write`, and nothing else: its message may quote what a person's device sent.
+pub fn hush_panics(write: impl Fn(String) + Send + Sync + 'static) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(Location::to_string).unwrap_or_else(|| "an unknown place".into());
+        write(format!(
+            "zajil-relay: a fault of the program at {place}. Nothing acknowledged is lost. Please report this line"
+        ));
+    }));
 }
 
 #[cfg(test)]
@@ -59,16 +73,30 @@ mod tests {
         }
     }
 
-    #[test]
-    fn events_of_other_crates_never_reach_the_log_at_any_level() {
+    fn logged(json: bool) -> String {
         let captured = Captured::default();
         let writer = captured.clone();
-        tracing::subscriber::with_default(subscriber(LogLevel::Trace, move || writer.clone()), || {
+        tracing::subscriber::with_default(subscriber(LogLevel::Trace, json, move || writer.clone()), || {
             tracing::error!(target: "quinn_udp", "sendmsg error: 203.0.113.9:4433");
             tracing::error!(target: "zajil_relay_impostor", "not ours");
             tracing::trace!(target: "zajil_relay::run", "ours");
         });
-        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-        assert!(text.contains("ours") && !text.contains("203.0.113.9") && !text.contains("not ours"), "{text}");
+        let bytes = captured.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn events_of_other_crates_never_reach_the_log_at_any_level() {
+        for text in [logged(false), logged(true)] {
+            assert!(text.contains("\"ours\"") || text.ends_with(": ours\n"), "{text}");
+            assert!(!text.contains("203.0.113.9") && !text.contains("not ours"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_log_in_json_is_one_object_a_line() {
+        for line in logged(true).lines() {
+            assert!(serde_json::from_str::<serde_json::Value>(line).unwrap().is_object());
+        }
     }
 }

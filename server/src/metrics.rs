@@ -13,7 +13,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Adds one to the counter `name`.
+    /// Adds one to the counter `name`. Names are known when compiling, so that there are only so many.
     pub fn count(&self, name: &'static str) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(name).or_default();
@@ -23,7 +23,7 @@ impl Metrics {
     /// Notes a session for as long as the returned value lives.
     pub fn session(&self) -> OpenSession<'_> {
         self.open.fetch_add(1, Ordering::Relaxed);
-        self.count("sessions_opened");
+        self.count("session_opened");
         OpenSession { open: &self.open }
     }
 
@@ -47,5 +47,19 @@ pub struct OpenSession<'a> {
 impl Drop for OpenSession<'_> {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_counts_as_open_until_it_is_dropped() {
+        let metrics = Metrics::default();
+        let session = metrics.session();
+        assert_eq!(metrics.sessions_open(), 1);
+        drop(session);
+        assert_eq!((metrics.sessions_open(), metrics.counts().get("session_opened")), (0, Some(&1)));
     }
 }

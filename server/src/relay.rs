@@ -1,19 +1,18 @@
 //! The relay as a library: built from its arguments, so that the simulated world runs the very same thing.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
-use zajil_net::{Clock, EndpointSecrets, Listener, Network, RelayIdentity};
+use tokio::sync::{Notify, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use zajil_net::{Clock, EndpointSecrets, ListenError, ListenOptions, Listener, Network, RelayIdentity};
 use zajil_proto::session::relay::RelaySettings;
 use zajil_proto::time::Instant;
 
 use crate::gateway::{self, Shared};
-use crate::limits::{DRAIN_SECONDS_MAX, SESSIONS_MAX, SWEEP_SECONDS};
+use crate::limits::{DRAIN_SECONDS_MAX, SESSIONS_MAX, SWEEP_SECONDS, SWEEPS_PER_COUNT};
 use crate::metrics::Metrics;
 use crate::store::{Engine, Store, StoreError, Usage};
 use crate::watchers::Watchers;
@@ -34,6 +33,8 @@ pub struct Parts {
     pub listen: Vec<SocketAddr>,
     /// What each session is told.
     pub settings: RelaySettings,
+    /// Seed of the transport's own chance, for the simulated world; `None` draws from the system.
+    pub rng_seed: Option<[u8; 32]>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -46,10 +47,10 @@ impl std::fmt::Debug for Parts {
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// It cannot listen where it should.
-    #[error("cannot listen: {0}")]
-    Listen(#[source] io::Error),
-    /// Its store failed; nothing acknowledged is lost. A new process opens it again.
-    #[error("the store failed: {0}")]
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Its store stopped; nothing acknowledged is lost. A new process opens it again.
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
@@ -58,29 +59,33 @@ pub enum RelayError {
 pub struct Relay {
     listener: Listener,
     shared: Arc<Shared>,
-    addresses: Vec<SocketAddr>,
     started: Instant,
 }
 
 impl Relay {
-    /// Starts listening.
+    /// Starts listening. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`RelayError::Listen`].
-    pub async fn start(parts: Parts) -> Result<Self, RelayError> {
-        let Parts { clock, network, store, identity, secrets, listen, settings } = parts;
-        let listener =
-            Listener::bind(network, identity, secrets, &listen).await.map_err(RelayError::Listen)?;
-        let addresses = listener.addresses().to_vec();
+    pub fn start(parts: Parts) -> Result<Self, RelayError> {
+        let Parts { clock, network, store, identity, secrets, listen, settings, rng_seed } = parts;
+        let options = ListenOptions { connections_max: SESSIONS_MAX, rng_seed, ..ListenOptions::default() };
+        let listener = Listener::bind(&*network, &clock, &identity, &secrets, &listen, &options)?;
         let started = clock.now();
-        let (watchers, metrics) = (Watchers::default(), Metrics::default());
-        let shared = Arc::new(Shared { store, watchers, metrics, settings, clock });
-        Ok(Self { listener, shared, addresses, started })
+        let shared = Shared {
+            store,
+            store_failed: Notify::new(),
+            watchers: Watchers::default(),
+            metrics: Metrics::default(),
+            settings,
+            clock,
+        };
+        Ok(Self { listener, shared: Arc::new(shared), started })
     }
 
     /// Returns the addresses it listens on, ports filled in.
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        self.listener.addresses()
     }
 
     /// Returns what can be asked of it while it runs.
@@ -88,58 +93,118 @@ impl Relay {
         Observer { shared: Arc::clone(&self.shared), started: self.started }
     }
 
-    /// Serves until `stop` resolves, then drains: no new sessions, open ones are asked to close, the store is flushed.
+    /// Serves until `stop` resolves, then drains: no new sessions; open ones make durable what arrived, answer, and close, for
+    /// which they have [`DRAIN_SECONDS_MAX`]; then the store is closed.
     ///
     /// # Errors
-    /// [`RelayError::Store`] if the store failed.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), RelayError> {
+    /// [`RelayError::Store`] if the store stopped by itself, or cannot be closed.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RelayError> {
+        let Self { mut listener, shared, .. } = self;
         let (drain, draining) = watch::channel(false);
-        let places = Arc::new(Semaphore::new(SESSIONS_MAX));
-        let numbers = AtomicU64::new(0);
         let mut sessions = JoinSet::new();
-        let mut sweeps = tokio::time::interval(Duration::from_secs(SWEEP_SECONDS));
-        sweeps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut swept = self.shared.clock.now();
-        tokio::pin!(stop);
-        let failure = loop {
-            tokio::select! {
-                biased;
-                () = &mut stop => break None,
-                Some(_) = sessions.join_next(), if !sessions.is_empty() => {}
-                _ = sweeps.tick() => {
-                    let now = self.shared.clock.now();
-                    let elapsed = now.since(swept);
-                    swept = now;
-                    if let Err(error) = self.shared.store.sweep(elapsed).await {
-                        break Some(error);
-                    }
-                }
-                connection = self.listener.accept() => {
-                    let Some(connection) = connection else { break None };
-                    let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                        self.shared.metrics.count("sessions_refused");
-                        continue;
-                    };
-                    let (shared, draining) = (Arc::clone(&self.shared), draining.clone());
-                    let number = numbers.fetch_add(1, Ordering::Relaxed);
-                    sessions.spawn(async move {
-                        gateway::serve(&shared, connection, number, draining).await;
-                        drop(place);
-                    });
-                }
+        let stopped = tokio::select! {
+            biased;
+            () = stop => Ok(()),
+            error = look_after_store(&shared) => Err(error),
+            () = take_sessions(&mut listener, &shared, &mut sessions, &draining) => Ok(()),
+        };
+        tracing::info!("stopping: open sessions are asked to close");
+        listener.stop();
+        drain.send_replace(true);
+        let ended = async {
+            while let Some(ended) = sessions.join_next().await {
+                note_end(&shared.metrics, &ended);
             }
         };
-        let _ = drain.send(true);
-        let ended = async { while sessions.join_next().await.is_some() {} };
-        if tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS_MAX), ended).await.is_err() {
+        if timeout(Duration::from_secs(DRAIN_SECONDS_MAX), ended).await.is_err() {
+            tracing::warn!("some sessions did not close in time and were cut; nothing acknowledged is lost");
             sessions.shutdown().await;
         }
-        self.listener.shutdown().await;
-        let closed = self.shared.store.close().await;
-        match failure {
-            Some(error) => Err(error.into()),
-            None => Ok(closed?),
+        listener.shut_down(Duration::ZERO).await;
+        let closed = shared.store.close().await;
+        log_counts(&shared.metrics);
+        // A store that stopped tells why when it is closed, and before that only that it has stopped.
+        closed.and(stopped)?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Serves every connection that comes, until the listener stops.
+async fn take_sessions(
+    listener: &mut Listener,
+    shared: &Arc<Shared>,
+    sessions: &mut JoinSet<()>,
+    draining: &watch::Receiver<bool>,
+) {
+    let mut number = 0;
+    loop {
+        tokio::select! {
+            biased;
+            Some(ended) = sessions.join_next() => note_end(&shared.metrics, &ended),
+            connection = listener.accept() => {
+                let Some(connection) = connection else { return };
+                let (shared, draining) = (Arc::clone(shared), draining.clone());
+                sessions.spawn(async move { gateway::serve(&shared, connection, number, draining).await });
+                number += 1;
+            }
         }
+    }
+}
+
+fn note_end(metrics: &Metrics, ended: &Result<(), JoinError>) {
+    if ended.as_ref().is_err_and(JoinError::is_panic) {
+        metrics.count("session_panicked");
+    }
+}
+
+/// Sweeps the store every minute and watches whether it goes on; returns when it does not.
+async fn look_after_store(shared: &Shared) -> StoreError {
+    let mut ticks = interval(Duration::from_secs(SWEEP_SECONDS));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut swept_at = shared.clock.now();
+    let (mut was_refusing, mut sweeps) = (false, 0_u32);
+    loop {
+        let is_due = tokio::select! {
+            biased;
+            () = shared.store_failed.notified() => false,
+            _ = ticks.tick() => true,
+        };
+        if is_due {
+            let now = shared.clock.now();
+            let swept = match shared.store.sweep(now.since(swept_at)).await {
+                Ok(swept) => swept,
+                Err(error) => return error,
+            };
+            swept_at = now;
+            sweeps = sweeps.wrapping_add(1);
+            tracing::trace!(swept.parcels, swept.scopes, swept.announced, "swept the store");
+            if sweeps.is_multiple_of(SWEEPS_PER_COUNT) {
+                log_counts(&shared.metrics);
+            }
+        }
+        match shared.store.usage().await {
+            Ok(usage) => was_refusing = note_room(usage.refusing, was_refusing),
+            Err(error) => return error,
+        }
+    }
+}
+
+/// Logs when the disk has become too full for new work, and when it has room again.
+fn note_room(refusing: bool, was_refusing: bool) -> bool {
+    if refusing && !was_refusing {
+        tracing::warn!(
+            "the disk is down to its reserve: new parcels are refused until there is room, old promises are kept"
+        );
+    } else if was_refusing && !refusing {
+        tracing::info!("the disk has room again: new parcels are taken");
+    }
+    refusing
+}
+
+fn log_counts(metrics: &Metrics) {
+    for (counter, count) in metrics.counts() {
+        tracing::debug!(counter, count, "counted since the start");
     }
 }
 

@@ -1,30 +1,40 @@
 //! Who waits for what: live watches of all sessions, in memory only, and gone with them.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use zajil_proto::ids::MailboxId;
-use zajil_proto::session::relay::RelayCommand;
 
 /// Tells live sessions that something arrived in a mailbox they watch.
 #[derive(Debug, Default)]
-pub struct Watchers {
-    sessions: Mutex<BTreeMap<MailboxId, Vec<(u64, mpsc::Sender<RelayCommand>)>>>,
+pub(crate) struct Watchers {
+    sessions: Mutex<BTreeMap<MailboxId, Vec<Watching>>>,
+}
+
+/// A session's number, and its bell.
+type Watching = (u64, Arc<Bell>);
+
+/// One session's bell: remembers which of its mailboxes rang until the session looks, however often they did. Bounded by what a
+/// session may watch.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    mailboxes: Mutex<BTreeSet<MailboxId>>,
+    rung: Notify,
 }
 
 impl Watchers {
     /// Notes that session `number` watches `mailbox`.
-    pub fn start(&self, mailbox: MailboxId, number: u64, commands: mpsc::Sender<RelayCommand>) {
+    pub(crate) fn start(&self, mailbox: MailboxId, number: u64, bell: &Arc<Bell>) {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let watching = sessions.entry(mailbox).or_default();
         if watching.iter().all(|(other, _)| *other != number) {
-            watching.push((number, commands));
+            watching.push((number, Arc::clone(bell)));
         }
     }
 
     /// Notes that session `number` no longer watches `mailbox`.
-    pub fn end(&self, mailbox: &MailboxId, number: u64) {
+    pub(crate) fn end(&self, mailbox: &MailboxId, number: u64) {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(watching) = sessions.get_mut(mailbox) {
             watching.retain(|(other, _)| *other != number);
@@ -34,12 +44,58 @@ impl Watchers {
         }
     }
 
-    /// Tells everyone who watches `mailbox`, except session `except`, to look again. One whose queue is full misses nothing: what
-    /// fills a session's queue are such hints and store replies, after each of which it looks on.
-    pub fn arrived(&self, mailbox: MailboxId) {
+    /// Rings for everyone who watches `mailbox`.
+    pub(crate) fn arrived(&self, mailbox: MailboxId) {
         let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, commands) in sessions.get(&mailbox).into_iter().flatten() {
-            let _ = commands.try_send(RelayCommand::Arrived { mailbox });
+        for (_, bell) in sessions.get(&mailbox).into_iter().flatten() {
+            bell.ring(mailbox);
         }
+    }
+}
+
+impl Bell {
+    fn ring(&self, mailbox: MailboxId) {
+        self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner).insert(mailbox);
+        self.rung.notify_one();
+    }
+
+    /// Waits until it rings and returns for which mailboxes. Dropping the answer before it comes loses nothing.
+    pub(crate) async fn rung(&self) -> BTreeSet<MailboxId> {
+        self.rung.notified().await;
+        std::mem::take(&mut *self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mailbox(name: u8) -> MailboxId {
+        MailboxId([name; 16])
+    }
+
+    #[tokio::test]
+    async fn a_bell_that_rang_often_tells_each_mailbox_once_and_forgets_none() {
+        let (watchers, bell) = (Watchers::default(), Arc::new(Bell::default()));
+        watchers.start(mailbox(1), 7, &bell);
+        watchers.start(mailbox(2), 7, &bell);
+        for name in [1, 2, 1, 3, 1] {
+            watchers.arrived(mailbox(name));
+        }
+        assert_eq!(bell.rung().await, BTreeSet::from([mailbox(1), mailbox(2)]));
+    }
+
+    #[tokio::test]
+    async fn one_session_that_ends_its_watch_leaves_the_others() {
+        let watchers = Watchers::default();
+        let (first, second) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
+        watchers.start(mailbox(1), 1, &first);
+        watchers.start(mailbox(1), 2, &second);
+        watchers.end(&mailbox(1), 1);
+        watchers.arrived(mailbox(1));
+        assert_eq!(second.rung().await.len(), 1);
+        assert!(first.mailboxes.lock().unwrap().is_empty());
+        watchers.end(&mailbox(1), 2);
+        assert!(watchers.sessions.lock().unwrap().is_empty());
     }
 }
