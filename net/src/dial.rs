@@ -285,7 +285,7 @@ impl Dialler<'_> {
         // quinn takes "no route" for one more lost packet; asking first spares the person the wait.
         self.network.route(remote)?;
         let socket = self.network.bind_udp(unspecified(remote))?;
-        let config = transport::endpoint(None, self.options.rng_seed);
+        let config = transport::device_endpoint(self.options.rng_seed);
         let endpoint = Endpoint::new_with_abstract_socket(config, None, socket, Arc::new(TokioRuntime))?;
         let config = transport::device(self.options.link_class, client_config(verifier)?)?;
         let connection = endpoint.connect_with(config, remote, UNCHECKED_NAME)?.await?;

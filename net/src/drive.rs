@@ -38,6 +38,8 @@ pub enum DriveEnd {
 ///   ([`TRANSMIT_QUEUE_BYTES_MAX`]); what was read before a connection ended is still told.
 /// - Commands are taken also while events wait (up to [`EVENTS_WAITING_MAX`]), so that a program that answers events with
 ///   commands cannot lock itself out.
+/// - A machine keeps at most [`TRANSFERS_OPEN_MAX`](zajil_proto::limits::TRANSFERS_OPEN_MAX) transfers open; one more waits
+///   for another to end, with all its bytes.
 /// - [`Session::wake_at`] must lie ahead again after [`Input::Wake`].
 ///
 /// When `commands` is closed, or nobody takes `events` any more, what is queued is sent and the connection closed with

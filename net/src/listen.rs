@@ -114,7 +114,7 @@ impl Listener {
         for address in addresses {
             let (tcp, udp) = bind_both(network, *address)?;
             let local = local(&*tcp, *address)?;
-            let config = transport::endpoint(Some(&secrets.reset_key), options.rng_seed);
+            let config = transport::relay_endpoint(secrets, options.rng_seed);
             let endpoint = Endpoint::new_with_abstract_socket(config, Some(quic.clone()), udp, Arc::new(TokioRuntime))
                 .map_err(bind_error(local, "UDP"))?;
             listener.acceptors.spawn(door.clone().take_quic(endpoint.clone()));

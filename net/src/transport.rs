@@ -10,6 +10,7 @@ use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
     EndpointConfig, IdleTimeout, NoneTokenLog, NoneTokenStore, TransportConfig, ValidationTokenConfig, VarInt,
 };
+use quinn_proto::HashedConnectionIdGenerator;
 use ring::{hkdf, hmac};
 use zajil_proto::keys::Secret;
 use zajil_proto::random::Random;
@@ -111,13 +112,25 @@ pub(crate) fn relay(
     Ok(config)
 }
 
-/// Returns the endpoint settings of a relay, or of a device, whose resets nobody needs after a restart.
-pub(crate) fn endpoint(reset_key: Option<&Secret>, rng_seed: Option<[u8; 32]>) -> EndpointConfig {
-    let mut config = match reset_key {
-        Some(key) => EndpointConfig::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &key.0))),
-        None => EndpointConfig::default(),
-    };
-    config.min_reset_interval(RESET_INTERVAL_MIN).rng_seed(rng_seed);
+/// Returns the endpoint settings of a relay.
+pub(crate) fn relay_endpoint(secrets: &EndpointSecrets, rng_seed: Option<[u8; 32]>) -> EndpointConfig {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &secrets.reset_key.0);
+    // quinn drops a packet whose connection id it cannot have made itself, and sends no reset. The key by which it tells
+    // is drawn anew at every start, so the reset key alone would survive a restart in vain.
+    let tag = hmac::sign(&key, b"zajil connection ids");
+    let id_key = tag.as_ref().iter().take(8).fold(0, |id_key: u64, byte| (id_key << 8) | u64::from(*byte));
+    let mut config = EndpointConfig::new(Arc::new(key));
+    config
+        .cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(id_key)))
+        .min_reset_interval(RESET_INTERVAL_MIN)
+        .rng_seed(rng_seed);
+    config
+}
+
+/// Returns the endpoint settings of a device, whose resets nobody needs after a restart.
+pub(crate) fn device_endpoint(rng_seed: Option<[u8; 32]>) -> EndpointConfig {
+    let mut config = EndpointConfig::default();
+    config.rng_seed(rng_seed);
     config
 }
 

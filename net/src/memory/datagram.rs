@@ -54,10 +54,10 @@ impl Inbox {
                 return Poll::Pending;
             };
             let at = *at;
-            if at <= Instant::now() {
-                if let Some((_, datagram)) = state.coming.pop_first() {
-                    return Poll::Ready(datagram);
-                }
+            if at <= Instant::now()
+                && let Some((_, datagram)) = state.coming.pop_first()
+            {
+                return Poll::Ready(datagram);
             }
             let timer = state.timer.insert(Box::pin(sleep_until(at)));
             if timer.as_mut().poll(context).is_pending() {

@@ -1,12 +1,5 @@
 //! What the tests of the transport share: a toy machine, and a relay and a device that drive it.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "every test file uses a part of it, and a test may fail loudly"
-)]
+#![allow(dead_code, reason = "every test file uses a part of it")]
 
 mod toy;
 
@@ -22,43 +15,43 @@ use zajil_net::{
 };
 use zajil_proto::keys::{Secret, SigningKey};
 
-pub use toy::{Toy, ToyCommand, ToyEvent};
+pub(crate) use toy::{Toy, ToyCommand, ToyEvent};
 
 /// Where the simulated relay lives, and the device.
-pub const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-pub const DEVICE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+pub(crate) const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+pub(crate) const DEVICE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 /// One way between them.
-pub const DELAY: Duration = Duration::from_millis(50);
+pub(crate) const DELAY: Duration = Duration::from_millis(50);
 
 /// The identity of a relay with this number.
-pub fn identity(number: u8) -> RelayIdentity {
+pub(crate) fn identity(number: u8) -> RelayIdentity {
     RelayIdentity::new(&SigningKey::from_seed(&Secret([number; 32]))).unwrap()
 }
 
-pub fn secrets() -> EndpointSecrets {
+pub(crate) fn secrets() -> EndpointSecrets {
     EndpointSecrets { reset_key: Secret([1; 32]), token_key: Secret([2; 32]) }
 }
 
-pub fn clock() -> Arc<dyn Clock> {
+pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::new())
 }
 
 /// Relay number 1, listening at `address`.
-pub fn listen(network: &dyn Network, address: SocketAddr, options: &ListenOptions) -> Listener {
+pub(crate) fn listen(network: &dyn Network, address: SocketAddr, options: &ListenOptions) -> Listener {
     Listener::bind(network, &clock(), &identity(1), &secrets(), &[address], options).unwrap()
 }
 
 /// Any port of the real loopback.
-pub fn loopback() -> SocketAddr {
+pub(crate) fn loopback() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
 
-pub fn over(transports: Transports) -> DialOptions {
+pub(crate) fn over(transports: Transports) -> DialOptions {
     DialOptions { transports, ..DialOptions::default() }
 }
 
 /// Dials relay number 1.
-pub async fn dial_relay(
+pub(crate) async fn dial_relay(
     network: &dyn Network,
     address: SocketAddr,
     transports: Transports,
@@ -67,7 +60,7 @@ pub async fn dial_relay(
 }
 
 /// Both ends of one connection, and the listener it came by.
-pub async fn connect(
+pub(crate) async fn connect(
     device: &dyn Network,
     relay: &dyn Network,
     address: SocketAddr,
@@ -80,33 +73,33 @@ pub async fn connect(
 }
 
 /// A simulated network with a relay and a device.
-pub struct Simulated {
-    pub world: MemoryWorld,
-    pub relay: Arc<MemoryNetwork>,
-    pub device: Arc<MemoryNetwork>,
-    pub address: SocketAddr,
+pub(crate) struct Simulated {
+    pub(crate) world: MemoryWorld,
+    pub(crate) relay: Arc<MemoryNetwork>,
+    pub(crate) device: Arc<MemoryNetwork>,
+    pub(crate) address: SocketAddr,
 }
 
 impl Simulated {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = MemoryWorld::new(DELAY);
         Self { relay: world.machine(&[RELAY]), device: world.machine(&[DEVICE]), world, address: (RELAY, 443).into() }
     }
 
-    pub async fn connect(&self, transports: Transports) -> (Connection, Connection, Listener) {
+    pub(crate) async fn connect(&self, transports: Transports) -> (Connection, Connection, Listener) {
         connect(&*self.device, &*self.relay, self.address, transports).await
     }
 }
 
 /// A driven toy machine, as its program sees it.
-pub struct Driven {
-    pub commands: mpsc::Sender<ToyCommand>,
-    pub events: mpsc::Receiver<ToyEvent>,
-    pub end: tokio::task::JoinHandle<DriveEnd>,
+pub(crate) struct Driven {
+    pub(crate) commands: mpsc::Sender<ToyCommand>,
+    pub(crate) events: mpsc::Receiver<ToyEvent>,
+    pub(crate) end: tokio::task::JoinHandle<DriveEnd>,
 }
 
 impl Driven {
-    pub fn new(connection: Connection, toy: Toy) -> Self {
+    pub(crate) fn new(connection: Connection, toy: Toy) -> Self {
         // One event at a time: the program and the machine are never far apart.
         let (commands, command_receiver) = mpsc::channel(1);
         let (event_sender, events) = mpsc::channel(1);
@@ -115,7 +108,7 @@ impl Driven {
     }
 
     /// Takes events until the end, and returns them with it.
-    pub async fn rest(mut self) -> (Vec<ToyEvent>, DriveEnd) {
+    pub(crate) async fn rest(mut self) -> (Vec<ToyEvent>, DriveEnd) {
         let mut events = Vec::new();
         while let Some(event) = self.events.recv().await {
             events.push(event);
@@ -124,7 +117,7 @@ impl Driven {
     }
 
     /// Takes events until this one.
-    pub async fn until(&mut self, wanted: &ToyEvent) {
+    pub(crate) async fn until(&mut self, wanted: &ToyEvent) {
         while self.events.recv().await.expect("the session goes on") != *wanted {}
     }
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use zajil_proto::limits::TRANSFERS_OPEN_MAX;
 use zajil_proto::session::{Input, Lane, Output, Rank, Session};
 use zajil_proto::time::Instant;
 use zajil_proto::wire::Code;
@@ -10,11 +11,11 @@ use zajil_proto::wire::Code;
 /// Bytes of one toy frame's payload.
 const PAYLOAD_BYTES: usize = 4_000;
 /// Bytes that a toy keeps on their way.
-pub const IN_FLIGHT_MAX: usize = 32_000;
+pub(crate) const IN_FLIGHT_MAX: usize = 32_000;
 
 /// What a program asks of a toy.
 #[derive(Debug, Clone, Copy)]
-pub enum ToyCommand {
+pub(crate) enum ToyCommand {
     /// Send so many bytes as one transfer.
     Send { transfer: u8, bytes: usize },
     /// Close once all is sent.
@@ -23,7 +24,7 @@ pub enum ToyCommand {
 
 /// What a toy tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ToyEvent {
+pub(crate) enum ToyEvent {
     /// A transfer arrived whole, every byte in its place.
     Whole { transfer: u8, bytes: usize },
     /// A frame arrived. Only a toy that tells all says so.
@@ -39,7 +40,7 @@ pub enum ToyEvent {
 /// A machine that sends transfers of a known pattern, checks those that arrive, and may send them back. A frame is
 /// `transfer u8 ‖ last u8 ‖ length u16 ‖ payload`.
 #[derive(Default)]
-pub struct Toy {
+pub(crate) struct Toy {
     echoes: bool,
     tells_frames: bool,
     buffers: BTreeMap<Lane, Vec<u8>>,
@@ -57,36 +58,36 @@ pub struct Toy {
 
 impl Toy {
     /// One that speaks first, as a device does.
-    pub fn device() -> Self {
+    pub(crate) fn device() -> Self {
         let mut toy = Self::default();
         toy.transmit(Lane::Control, vec![0, 0, 0, 0], false);
         toy
     }
 
     /// One that keeps what arrives.
-    pub fn relay() -> Self {
+    pub(crate) fn relay() -> Self {
         Self::default()
     }
 
     /// One that sends back what arrives, byte for byte.
-    pub fn echo() -> Self {
+    pub(crate) fn echo() -> Self {
         Self { echoes: true, ..Self::default() }
     }
 
     /// Tells of every frame.
-    pub fn telling_frames(mut self) -> Self {
+    pub(crate) fn telling_frames(mut self) -> Self {
         self.tells_frames = true;
         self
     }
 
     /// Wants to be woken once, so long after its beginning.
-    pub fn waking_after(mut self, after: Duration) -> Self {
+    pub(crate) fn waking_after(mut self, after: Duration) -> Self {
         self.wake_at = Some(Instant::default().after(after));
         self
     }
 
     /// Adds up here what the transport has taken.
-    pub fn counting(mut self, flushed: &Arc<AtomicUsize>) -> Self {
+    pub(crate) fn counting(mut self, flushed: &Arc<AtomicUsize>) -> Self {
         self.flushed = Arc::clone(flushed);
         self
     }
@@ -100,9 +101,8 @@ impl Toy {
     /// Fills up what is on its way, the transfers in turn.
     fn send_more(&mut self) {
         while self.in_flight < IN_FLIGHT_MAX {
-            let Some((&transfer, &(sent, total))) = self.sending.iter().min_by_key(|(_, (sent, _))| *sent) else {
-                break;
-            };
+            let open = self.sending.iter().take(TRANSFERS_OPEN_MAX);
+            let Some((&transfer, &(sent, total))) = open.min_by_key(|(_, (sent, _))| *sent) else { break };
             let length = PAYLOAD_BYTES.min(total - sent);
             let last = sent + length == total;
             let mut frame = vec![transfer, u8::from(last)];
