@@ -3,6 +3,11 @@
 // `cfg(test)` is always on here; said once more, it tells clippy that helper functions are tests too.
 #![cfg(test)]
 
+mod mistakes;
+mod random_bytes;
+mod random_operations;
+mod requests;
 mod store;
 mod travel;
+mod words;
 mod world;

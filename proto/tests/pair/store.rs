@@ -9,32 +9,32 @@ use zajil_proto::session::custody::{Extended, Registration, SlotState, StoreRepl
 use zajil_proto::wire::{Code, Observation, Precision, Scope, Word};
 
 #[derive(Default)]
-pub struct Store {
-    pub mailboxes: BTreeMap<[u8; 16], Registration>,
-    pub slots: BTreeMap<[u8; 16], (Registration, Option<Word>, Observation)>,
-    pub parcels: BTreeMap<ParcelId, Row>,
-    pub tombstones: BTreeSet<ParcelId>,
+pub(crate) struct Store {
+    pub(crate) mailboxes: BTreeMap<[u8; 16], Registration>,
+    pub(crate) slots: BTreeMap<[u8; 16], (Registration, Option<Word>, Observation)>,
+    pub(crate) parcels: BTreeMap<ParcelId, Row>,
+    pub(crate) tombstones: BTreeSet<ParcelId>,
     arrivals: u64,
     /// What the next requests that write are answered with, instead of being done.
-    pub refuse: Vec<Code>,
+    pub(crate) refuse: Vec<Code>,
     /// The next request fails.
-    pub fail: bool,
+    pub(crate) fail: bool,
     /// Requests carried out.
-    pub requests: u64,
+    pub(crate) requests: u64,
 }
 
-pub struct Row {
-    pub header: Header,
-    pub travel: Travel,
-    pub body: Vec<u8>,
-    pub marks: Vec<Mark>,
-    pub chain: ([u8; 32], u32),
-    pub closed: bool,
-    pub arrival: u64,
+pub(crate) struct Row {
+    pub(crate) header: Header,
+    pub(crate) travel: Travel,
+    pub(crate) body: Vec<u8>,
+    pub(crate) marks: Vec<Mark>,
+    pub(crate) chain: ([u8; 32], u32),
+    pub(crate) closed: bool,
+    pub(crate) arrival: u64,
 }
 
 impl Store {
-    pub fn execute(&mut self, request: StoreRequest) -> StoreReply {
+    pub(crate) fn execute(&mut self, request: StoreRequest) -> StoreReply {
         self.requests += 1;
         if std::mem::take(&mut self.fail) {
             return StoreReply::Failed;

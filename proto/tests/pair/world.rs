@@ -19,7 +19,7 @@ use crate::store::Store;
 
 /// How lanes are carried (P8.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
+pub(crate) enum Transport {
     /// Each lane by itself; they overtake each other.
     Quic,
     /// All frames in order on the control lane.
@@ -27,36 +27,36 @@ pub enum Transport {
 }
 
 /// The keys of one mailbox or slot.
-pub struct Owner {
-    pub write: SigningKey,
-    pub read: SigningKey,
+pub(crate) struct Owner {
+    pub(crate) write: SigningKey,
+    pub(crate) read: SigningKey,
 }
 
 impl Owner {
-    pub fn new(number: u8) -> Self {
+    pub(crate) fn new(number: u8) -> Self {
         Self {
             write: SigningKey::from_seed(&Secret([number; 32])),
             read: SigningKey::from_seed(&Secret([number ^ 0x80; 32])),
         }
     }
 
-    pub fn tag(&self) -> ReadTag {
+    pub(crate) fn tag(&self) -> ReadTag {
         ReadTag::of(&self.read.public())
     }
 
-    pub fn mailbox(&self) -> MailboxId {
+    pub(crate) fn mailbox(&self) -> MailboxId {
         MailboxId::of(&self.write.public(), &self.tag())
     }
 
-    pub fn slot(&self) -> SlotId {
+    pub(crate) fn slot(&self) -> SlotId {
         SlotId::of(&self.write.public(), &self.tag())
     }
 
-    pub fn prove(&self, scope: Scope) -> ClientCommand {
+    pub(crate) fn prove(&self, scope: Scope) -> ClientCommand {
         ClientCommand::Prove { scope, write_key: self.write.public(), read_key: self.read.clone() }
     }
 
-    pub fn registering(&self, scope: Scope) -> Registering {
+    pub(crate) fn registering(&self, scope: Scope) -> Registering {
         Registering {
             scope,
             write_key: self.write.public(),
@@ -70,50 +70,50 @@ impl Owner {
         }
     }
 
-    pub fn register(&self, scope: Scope) -> ClientCommand {
+    pub(crate) fn register(&self, scope: Scope) -> ClientCommand {
         ClientCommand::Register(Box::new(self.registering(scope)))
     }
 
-    pub fn watch(&self, live: bool) -> ClientCommand {
+    pub(crate) fn watch(&self, live: bool) -> ClientCommand {
         ClientCommand::Watch { mailbox: self.mailbox(), live, held: Vec::new() }
     }
 
-    pub fn parcel(&self, number: u8, class: Class, length: usize, distance: usize) -> SealedParcel {
+    pub(crate) fn parcel(&self, number: u8, class: Class, length: usize, distance: usize) -> SealedParcel {
         let (header, body) = (self.header(number, class, length), body(number, length));
         let marks = marks(&header, number, &body, distance, true);
         SealedParcel { header, body, marks }
     }
 
     /// A live note, of which nothing is known yet.
-    pub fn open_parcel(&self, number: u8) -> SealedParcel {
+    pub(crate) fn open_parcel(&self, number: u8) -> SealedParcel {
         SealedParcel { header: self.header(number, Class::Voice, 0), body: Vec::new(), marks: Vec::new() }
     }
 
-    pub fn header(&self, number: u8, class: Class, length: usize) -> Header {
+    pub(crate) fn header(&self, number: u8, class: Class, length: usize) -> Header {
         let key = parcel_key(number).public();
         Header::sign(class, &self.write, self.tag(), key, Lifetime::DEFAULT, u32::try_from(length).unwrap())
     }
 }
 
-pub fn parcel_key(number: u8) -> SigningKey {
+pub(crate) fn parcel_key(number: u8) -> SigningKey {
     let mut seed = [number; 32];
     seed[0] = 0xee;
     SigningKey::from_seed(&Secret(seed))
 }
 
-pub fn body(number: u8, length: usize) -> Vec<u8> {
+pub(crate) fn body(number: u8, length: usize) -> Vec<u8> {
     (0..length).map(|at| number ^ u8::try_from(at * 7 % 251).unwrap()).collect()
 }
 
 /// Marks at each `distance` of `body`, the last one closing the parcel if `close`.
-pub fn marks(header: &Header, number: u8, body: &[u8], distance: usize, close: bool) -> Vec<Mark> {
+pub(crate) fn marks(header: &Header, number: u8, body: &[u8], distance: usize, close: bool) -> Vec<Mark> {
     let (mut chain, key) = (MarkChain::new(header), parcel_key(number));
     let count = body.len().div_ceil(distance);
     let parts = body.chunks(distance).enumerate();
     parts.map(|(place, part)| chain.sign(&key, part, close && place + 1 == count)).collect()
 }
 
-pub fn offer(parcel: &SealedParcel, from: u32) -> ClientCommand {
+pub(crate) fn offer(parcel: &SealedParcel, from: u32) -> ClientCommand {
     ClientCommand::Offer(Box::new(Offer {
         parcel: parcel.clone(),
         travel: Travel::default(),
@@ -126,25 +126,25 @@ pub fn offer(parcel: &SealedParcel, from: u32) -> ClientCommand {
 
 /// What a device has made durable of a parcel.
 #[derive(Clone)]
-pub struct Kept {
-    pub header: Header,
-    pub body: Vec<u8>,
-    pub marks: Vec<Mark>,
-    pub chain: ([u8; 32], u32),
-    pub closed: bool,
+pub(crate) struct Kept {
+    pub(crate) header: Header,
+    pub(crate) body: Vec<u8>,
+    pub(crate) marks: Vec<Mark>,
+    pub(crate) chain: ([u8; 32], u32),
+    pub(crate) closed: bool,
 }
 
 /// What survives a device's sessions.
 #[derive(Default)]
-pub struct Device {
-    pub inbox: BTreeMap<ParcelId, Kept>,
+pub(crate) struct Device {
+    pub(crate) inbox: BTreeMap<ParcelId, Kept>,
     /// Durable offsets it has heard of.
-    pub durable: BTreeMap<ParcelId, u32>,
+    pub(crate) durable: BTreeMap<ParcelId, u32>,
 }
 
 impl Device {
     /// What to say in `Watch`.
-    pub fn held(&self, mailbox: MailboxId) -> Vec<(ParcelId, HeldState)> {
+    pub(crate) fn held(&self, mailbox: MailboxId) -> Vec<(ParcelId, HeldState)> {
         let of_mailbox = self.inbox.iter().filter(|(_, kept)| kept.header.mailbox() == mailbox);
         of_mailbox
             .map(|(id, kept)| {
@@ -223,42 +223,42 @@ impl Wire {
 }
 
 /// A session between one device and the relay.
-pub struct Link {
-    pub device: usize,
-    pub client: ClientSession,
-    pub relay: RelaySession,
+pub(crate) struct Link {
+    pub(crate) device: usize,
+    pub(crate) client: ClientSession,
+    pub(crate) relay: RelaySession,
     up: Wire,
     down: Wire,
     /// Whether the transport is there.
-    pub connected: bool,
+    pub(crate) connected: bool,
     /// Bytes that may still be delivered upwards and downwards before the link breaks.
-    pub up_budget: Option<usize>,
-    pub down_budget: Option<usize>,
-    pub events: Vec<ClientEvent>,
-    pub counters: Vec<Counter>,
-    pub watched: Vec<MailboxId>,
-    pub relay_closed: Option<Code>,
-    pub client_closed: Option<Code>,
+    pub(crate) up_budget: Option<usize>,
+    pub(crate) down_budget: Option<usize>,
+    pub(crate) events: Vec<ClientEvent>,
+    pub(crate) counters: Vec<Counter>,
+    pub(crate) watched: Vec<MailboxId>,
+    pub(crate) relay_closed: Option<Code>,
+    pub(crate) client_closed: Option<Code>,
     waiting: VecDeque<(u64, StoreReply)>,
 }
 
-pub struct World {
-    pub transport: Transport,
-    pub now: Instant,
-    pub wall: Minute,
-    pub store: Store,
-    pub devices: Vec<Device>,
-    pub links: Vec<Link>,
-    pub settings: RelaySettings,
+pub(crate) struct World {
+    pub(crate) transport: Transport,
+    pub(crate) now: Instant,
+    pub(crate) wall: Minute,
+    pub(crate) store: Store,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) settings: RelaySettings,
     /// Bytes delivered at a time, at most.
-    pub portion: usize,
+    pub(crate) portion: usize,
     /// While set, the store's answers are held back.
-    pub store_is_slow: bool,
+    pub(crate) store_is_slow: bool,
     random: u64,
 }
 
 impl World {
-    pub fn new(transport: Transport) -> Self {
+    pub(crate) fn new(transport: Transport) -> Self {
         Self {
             transport,
             now: Instant::from_millis(1_000),
@@ -282,19 +282,19 @@ impl World {
         }
     }
 
-    pub fn seeded(transport: Transport, seed: u64) -> Self {
+    pub(crate) fn seeded(transport: Transport, seed: u64) -> Self {
         let mut world = Self::new(transport);
         world.random ^= seed.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1;
         world
     }
 
-    pub fn device(&mut self) -> usize {
+    pub(crate) fn device(&mut self) -> usize {
         self.devices.push(Device::default());
         self.devices.len() - 1
     }
 
     /// Connects a device; returns the link.
-    pub fn connect(&mut self, device: usize) -> usize {
+    pub(crate) fn connect(&mut self, device: usize) -> usize {
         let number = u8::try_from(self.links.len() % 200).unwrap();
         let exporter = [number; 32];
         self.links.push(Link {
@@ -319,7 +319,7 @@ impl World {
     }
 
     /// A new device with a mailbox it has registered, proven and watches; returns its link.
-    pub fn reader(&mut self, owner: &Owner, live: bool) -> usize {
+    pub(crate) fn reader(&mut self, owner: &Owner, live: bool) -> usize {
         let device = self.device();
         let link = self.connect(device);
         self.command(link, owner.prove(Scope::Mailbox));
@@ -330,7 +330,7 @@ impl World {
     }
 
     /// Registers a mailbox whose reader goes away again.
-    pub fn mailbox(&mut self, owner: &Owner) {
+    pub(crate) fn mailbox(&mut self, owner: &Owner) {
         let device = self.device();
         let link = self.connect(device);
         self.command(link, owner.prove(Scope::Mailbox));
@@ -340,20 +340,20 @@ impl World {
         assert_eq!(self.links[link].client_closed, Some(Code::OK));
     }
 
-    pub fn command(&mut self, link: usize, command: ClientCommand) {
+    pub(crate) fn command(&mut self, link: usize, command: ClientCommand) {
         let now = self.now;
         self.links[link].client.handle_input(now, Input::Command(command));
         self.collect(link);
     }
 
-    pub fn relay_command(&mut self, link: usize, command: RelayCommand) {
+    pub(crate) fn relay_command(&mut self, link: usize, command: RelayCommand) {
         let now = self.now;
         self.links[link].relay.handle_input(now, Input::Command(command));
         self.collect(link);
     }
 
     /// Goes on until nothing moves any more.
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         for _ in 0..2_000_000_u32 {
             if !self.step() {
                 return;
@@ -363,7 +363,7 @@ impl World {
     }
 
     /// Lets time pass, and wakes who wants to be woken.
-    pub fn pass(&mut self, millis: u64) {
+    pub(crate) fn pass(&mut self, millis: u64) {
         self.now = Instant::from_millis(self.now.as_millis() + millis);
         for link in 0..self.links.len() {
             let now = self.now;
@@ -377,7 +377,7 @@ impl World {
     }
 
     /// Breaks a link: what was on its way is lost.
-    pub fn cut(&mut self, link: usize) {
+    pub(crate) fn cut(&mut self, link: usize) {
         let now = self.now;
         let broken = &mut self.links[link];
         if !broken.connected {
@@ -391,7 +391,7 @@ impl World {
     }
 
     /// Delivers one thing; returns `false` if there is nothing.
-    pub fn step(&mut self) -> bool {
+    pub(crate) fn step(&mut self) -> bool {
         let links = self.links.len();
         let start = self.draw(links.max(1));
         for turn in 0..links {
@@ -408,24 +408,24 @@ impl World {
         false
     }
 
-    pub fn events(&mut self, link: usize) -> Vec<ClientEvent> {
+    pub(crate) fn events(&mut self, link: usize) -> Vec<ClientEvent> {
         std::mem::take(&mut self.links[link].events)
     }
 
     /// Bytes delivered so far: upwards, downwards.
-    pub fn delivered(&self, link: usize) -> (usize, usize) {
+    pub(crate) fn delivered(&self, link: usize) -> (usize, usize) {
         (self.links[link].up.delivered, self.links[link].down.delivered)
     }
 
     /// Releases all that a device has wholly from a mailbox.
-    pub fn release_whole(&mut self, link: usize, owner: &Owner) {
+    pub(crate) fn release_whole(&mut self, link: usize, owner: &Owner) {
         let device = &self.devices[self.links[link].device];
         let ids = device.held(owner.mailbox()).into_iter().filter(|(_, state)| *state == HeldState::Whole);
         let ids = ids.map(|(id, _)| Durable::after_sync(id)).collect();
         self.command(link, ClientCommand::Release { mailbox: owner.mailbox(), ids });
     }
 
-    pub fn draw(&mut self, below: usize) -> usize {
+    pub(crate) fn draw(&mut self, below: usize) -> usize {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
@@ -542,6 +542,6 @@ impl World {
     }
 }
 
-pub fn relay_key() -> SigningKey {
+pub(crate) fn relay_key() -> SigningKey {
     SigningKey::from_seed(&Secret([77; 32]))
 }

@@ -25,7 +25,6 @@ pub(super) struct Arrivals {
 
 #[derive(Debug, Default)]
 struct Watch {
-    live: bool,
     /// `Watch` frames whose `Drained` has not come.
     asked: u32,
     /// `Drained` frames that wait for lanes: how many `Parcel` frames each wants to be seen.
@@ -64,7 +63,7 @@ impl Arrivals {
         held: Vec<(ParcelId, HeldState)>,
     ) {
         let watch = self.watches.entry(mailbox).or_default();
-        (watch.live, watch.gone) = (live, false);
+        watch.gone = false;
         watch.asked = watch.asked.saturating_add(1);
         let mut list = Vec::with_capacity(held.len());
         // More than a relay can note is left out: what is held wholly and sent again is only dropped.
@@ -122,6 +121,8 @@ impl Arrivals {
             return Err(Code::BAD_OFFSET);
         }
         partial.touched = self.touches;
+        // What came before in the same input stands before `from`.
+        partial.tell(port);
         // One transfer at a time brings a parcel; over one lane of bytes its end cannot be seen.
         self.transfers.retain(|old, other| {
             let is_other = other.id != id;
@@ -236,7 +237,8 @@ impl Arrivals {
     /// Says `Drained` once what the relay had sent before it has arrived: lanes overtake each other.
     fn settle(&mut self, port: &mut Port<ClientEvent>) {
         let (seen, transfers) = (self.seen, &self.transfers);
-        self.watches.retain(|mailbox, watch| {
+        // A watch that has ended stays known: a `Drained` for an earlier burst may have been taken for the last one.
+        for (mailbox, watch) in &mut self.watches {
             let arriving = transfers.values().any(|t| t.mailbox == *mailbox && t.lane != Lane::Control);
             let before = watch.drained.len();
             watch.drained.retain(|wanted| *wanted > seen || arriving);
@@ -245,8 +247,7 @@ impl Arrivals {
                 watch.asked = watch.asked.saturating_sub(1);
                 port.event(ClientEvent::Drained { mailbox: *mailbox });
             }
-            done == 0 || watch.live || watch.asked > 0 || !watch.drained.is_empty()
-        });
+        }
     }
 
     fn of_transfer(&mut self, transfer: u64) -> Result<Option<(ParcelId, &mut Partial)>, Code> {
