@@ -5,3 +5,8 @@ pub mod limits;
 pub mod engine;
 pub mod random;
 pub mod store;
+pub mod cli;
+pub mod daemon;
+pub mod i18n;
+pub mod paths;
+pub mod qr;

@@ -1,0 +1,139 @@
+//! `zajil init`, `status`, `sync` and `daemon`.
+
+use std::path::Path;
+
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use super::arguments::{Init, Sync};
+use super::context::{Context, Executor, mismatched, shown};
+use super::exit::Exit;
+use super::problem::{self, Problem};
+use super::{home, json, wait};
+use crate::daemon::server::Server;
+use crate::engine::api::{Reply, Request, StatusView};
+use crate::i18n::{Told, msg, size, sync_lines, trouble};
+use crate::limits::DAEMON_CONNECTIONS_MAX;
+
+/// Sets this device up.
+pub(super) fn init(context: &mut Context, given: &Init, passphrase: Option<&Path>) -> Result<Exit, Problem> {
+    let relay = home::init(&context.home, &given.relay, passphrase)?;
+    context.output.line(&msg("init-done"));
+    context.output.line(&msg("init-home").text("path", shown(&context.home)));
+    context.output.line(&msg("init-relay").text("address", &relay.address));
+    let command = context.command("contact add NAME");
+    context.output.hint(&msg("init-next").text("command", command));
+    let facts = json!({ "home": shown(&context.home), "relay": relay.address });
+    context.output.done("init", Exit::Done, facts);
+    Ok(Exit::Done)
+}
+
+/// Tells how this device stands with its relays.
+pub(super) async fn status(context: &mut Context, engine: &mut impl Executor) -> Result<Exit, Problem> {
+    let Reply::Status(view) = context.ask(engine, Request::Status).await? else { return Err(mismatched()) };
+    tell_status(context, &view);
+    context.output.done("status", Exit::Done, json::status(&view));
+    Ok(Exit::Done)
+}
+
+fn tell_status(context: &mut Context, view: &StatusView) {
+    let calendar = context.calendar();
+    for relay in &view.relays {
+        let line = match relay.reached {
+            Some(minute) => {
+                msg("status-relay").text("address", &relay.address).say("ago", calendar.ago_or_moment(minute))
+            }
+            None => msg("status-relay-never").text("address", &relay.address),
+        };
+        context.output.line(&line);
+        if let Some(reason) = relay.trouble {
+            let Told { what, advice } = trouble(reason);
+            context.output.line(&what);
+            context.output.hint(&advice);
+        }
+    }
+    context.output.line(&msg("status-contacts").count("n", view.contacts.into()));
+    context.output.line(&msg("status-unheard").count("n", view.unheard.into()));
+    if view.waiting == 0 {
+        context.output.line(&msg("status-waiting-nothing"));
+    } else {
+        context.output.line(&msg("status-waiting").figures("n", view.waiting).say("size", size(view.waiting_bytes)));
+    }
+    let storage = msg("status-storage").say("used", size(view.stored_bytes)).say("max", size(view.outbox_bytes_max));
+    context.output.line(&storage);
+    if view.daemon {
+        context.output.line(&msg("status-daemon"));
+    } else {
+        context.output.line(&msg("status-no-daemon"));
+    }
+    match view.clock_off_minutes {
+        Some(minutes) if minutes > 0 => context.output.line(&msg("status-clock-ahead").figures("n", minutes)),
+        Some(minutes) if minutes < 0 => {
+            context.output.line(&msg("status-clock-behind").figures("n", minutes.unsigned_abs()));
+        }
+        _ => {}
+    }
+}
+
+/// Meets the relays.
+pub(super) async fn sync(context: &mut Context, engine: &mut impl Executor, given: &Sync) -> Result<Exit, Problem> {
+    let request = Request::Sync {
+        timeout_millis: wait::millis(given.timeout, wait::SYNC_SECONDS),
+    };
+    let Reply::Synced(view) = context.ask(engine, request).await? else { return Err(mismatched()) };
+    if let (0, Some(reason)) = (view.reached, view.trouble) {
+        return Err(Problem::from(crate::engine::api::Failure::NoRelay(reason)));
+    }
+    for line in sync_lines(&view) {
+        context.output.line(&line);
+    }
+    if let Some(reason) = view.trouble {
+        context.output.line(&trouble(reason).what);
+    }
+    context.output.done("sync", Exit::Done, json::sync(&view));
+    Ok(Exit::Done)
+}
+
+/// Holds the links and serves other commands until a signal or a request to stop.
+pub(super) async fn daemon(context: &mut Context, passphrase: Option<&Path>) -> Result<Exit, Problem> {
+    let socket = home::socket_path(&context.home)?;
+    let mut host = home::hold(&context.home, passphrase).await?;
+    let server = Server::bind(&socket).map_err(|error| home::socket(&error))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(problem::internal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(problem::internal)?;
+    let command = context.command("daemon --stop");
+    context.output.line(&msg("daemon-ready").text("command", command));
+    context.output.done("daemon", Exit::Done, json!({ "socket": shown(&socket) }));
+
+    let (calls, requests) = mpsc::channel(DAEMON_CONNECTIONS_MAX);
+    let (stop, mut stopped) = watch::channel(false);
+    let engine = async {
+        let signalled = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        let ended = host.serve(requests, signalled).await;
+        // From here on no request can be carried out; the socket goes, so that commands open the home themselves.
+        stop.send_replace(true);
+        ended
+    };
+    let doors = server.serve(calls, async move {
+        // An error means that the engine's side is gone altogether, which is a reason to stop too.
+        stopped.wait_for(|stop| *stop).await.ok();
+    });
+    let (ended, ()) = tokio::join!(engine, doors);
+    ended?;
+    context.output.line(&msg("daemon-stopped"));
+    Ok(Exit::Done)
+}
+
+/// Stops the daemon of this home.
+pub(super) async fn stop(context: &mut Context) -> Result<Exit, Problem> {
+    home::stop_daemon(&context.home).await?;
+    context.output.line(&msg("daemon-stopped"));
+    context.output.done("daemon", Exit::Done, json!({ "stopped": true }));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,107 @@
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::i18n::time::tests::at;
+use crate::i18n::{Catalogue, Locale, without_direction_marks};
+
+fn note(direction: Direction, mark: NoteMark) -> NoteView {
+    NoteView {
+        number: 3,
+        contact: "Amal".to_owned(),
+        direction,
+        recorded: at(-3, 14, 5),
+        arrived: at(0, 9, 0),
+        duration_millis: 33_900,
+        mark,
+        waits: None,
+        progress: (0, 0),
+        sealed_bytes: 48_000,
+        sequence: 1,
+    }
+}
+
+fn line(note: &NoteView) -> String {
+    let calendar = Calendar::new(TimeZone::UTC, at(0, 14, 30));
+    Catalogue::new(Locale::ENGLISH).say(&note_line(note, &calendar))
+}
+
+#[test]
+fn a_note_is_told_on_one_line_with_how_far_it_has_come() {
+    assert_eq!(line(&note(Direction::In, NoteMark::Delivered)), "3  from Amal, Tuesday 14:05, 0:34: not heard yet");
+    assert_eq!(line(&note(Direction::Out, NoteMark::Delivered)), "3  to Amal, Tuesday 14:05, 0:34: on their device");
+    let arriving = NoteView {
+        duration_millis: 0,
+        progress: (12_000, 48_000),
+        ..note(Direction::In, NoteMark::Arriving)
+    };
+    assert_eq!(line(&arriving), "3  from Amal, Tuesday 14:05, length not known yet: arriving, 12 kB of 48 kB");
+    let waiting = NoteView {
+        waits: Some(WaitReason::MailboxFull),
+        ..note(Direction::Out, NoteMark::OnDevice)
+    };
+    assert_eq!(
+        line(&waiting),
+        "3  to Amal, Tuesday 14:05, 0:34: on this device. \
+         Their mailbox is full; it goes when they have fetched something."
+    );
+}
+
+#[test]
+fn arabic_lines_read_from_right_to_left() {
+    let calendar = Calendar::new(TimeZone::UTC, at(0, 14, 30));
+    let message = note_line(&note(Direction::In, NoteMark::Delivered), &calendar);
+    let said = Catalogue::new(Locale::ARABIC).say(&message);
+    assert_eq!(without_direction_marks(&said), "٣  من Amal، يوم الثلاثاء الساعة ١٤:٠٥، ٠:٣٤: لم تُسمع بعد");
+    assert!(said.contains("\u{2068}Amal\u{2069}"), "a Latin name is isolated: {said:?}");
+}
+
+#[test]
+fn gaps_in_a_senders_numbers_are_notes_that_have_not_arrived() {
+    let numbered = |contact: &str, sequence| NoteView {
+        contact: contact.to_owned(),
+        sequence,
+        ..note(Direction::In, NoteMark::Delivered)
+    };
+    let notes = [
+        numbered("Amal", 7),
+        numbered("Amal", 4),
+        numbered("Yusuf", 1),
+        numbered("Amal", 5),
+        NoteView {
+            sequence: 40,
+            ..note(Direction::Out, NoteMark::AtRelay)
+        },
+    ];
+    let said: Vec<String> = missing_notes(&notes).iter().map(|line| Catalogue::new(Locale::ENGLISH).say(line)).collect();
+    assert_eq!(said, ["One note from Amal has not arrived yet."]);
+    assert!(missing_notes(&[]).is_empty());
+    assert_eq!(missing_notes(&[numbered("Amal", 0), numbered("Amal", u32::MAX)]).len(), 1, "the widest gap does not overflow");
+}
+
+#[test]
+fn a_meeting_is_summed_up_in_sentences() {
+    let sync = SyncView {
+        reached: 1,
+        received: 2,
+        ..SyncView::default()
+    };
+    let said: Vec<String> = sync_lines(&sync).iter().map(|line| Catalogue::new(Locale::ENGLISH).say(line)).collect();
+    assert_eq!(said, ["The relay answered.", "2 notes came.", "Nothing waits to be sent."]);
+}
+
+#[test]
+fn a_contact_is_told_with_what_is_not_usual() {
+    let contact = ContactView {
+        name: "Amal".to_owned(),
+        pairing: Pairing::Confirmed,
+        receipts: Receipts::AtOnce,
+        seen: SeenPrecision::Day,
+        shows_word: true,
+        unheard: 1,
+        waiting: 0,
+    };
+    let english = Catalogue::new(Locale::ENGLISH);
+    let said: Vec<String> = contact_line(&contact).iter().map(|line| english.say(line)).collect();
+    assert_eq!(said, ["Amal: confirmed", "One note not heard yet.", "They share a last word with this device."]);
+    assert_eq!(english.say(&contact_settings(&contact)), "Amal: receipts at once; “last seen” within a day.");
+}
