@@ -77,6 +77,7 @@ fn what_is_no_recording_of_a_voice_is_refused_by_its_own_name() {
     assert!(matches!(refused(&fixture("narrow.amr")), ImportError::Amr));
     assert!(matches!(refused(b"#!AMR"), ImportError::Amr));
     assert!(matches!(refused(&fixture("amr.3gp")), ImportError::Amr));
+    assert!(matches!(refused(b".snd\0\0\0\x18"), ImportError::Unsupported { what: "AU" }));
     assert!(matches!(refused(&fixture("speex.ogg")), ImportError::Unsupported { .. }));
     assert!(matches!(refused(&fixture("picture-only.mp4")), ImportError::NoAudioTrack));
     assert!(matches!(refused(&fixture("no-index.m4a")), ImportError::Truncated { got_s: 0.0 }));
@@ -139,6 +140,15 @@ fn a_voice_in_one_ear_or_in_six_channels_arrives_at_its_own_level() {
         assert_eq!(pcm.samples.len(), 48_000);
         assert!((loudest(&pcm) - 0.49).abs() < 0.03, "{}", loudest(&pcm));
     }
+}
+
+#[test]
+fn two_joined_mp3_files_are_both_heard() {
+    // The header of the first says how long the first is, and the rest must not be dropped for it.
+    let one = fixture("lame.mp3");
+    let alone = import_bytes(&one).unwrap().duration_ms();
+    let joined = import_bytes(&[one.as_slice(), &one].concat()).unwrap().duration_ms();
+    assert!(joined >= 2 * alone, "{alone} and {joined} ms");
 }
 
 #[test]
@@ -212,9 +222,28 @@ fn regression_a_fragment_that_claims_more_samples_than_bytes_is_damaged() {
     assert!(matches!(import_bytes(&file), Err(ImportError::Corrupt)));
 }
 
+/// Fuzzing made symphonia's reader index into an empty table.
+#[test]
+fn regression_a_fragment_with_odd_flags_for_its_first_sample_is_damaged() {
+    let mut file = fixture("fragmented.mp4");
+    let run = file.windows(4).position(|kind| kind == b"trun").unwrap();
+    file[run + 4..run + 8].copy_from_slice(&[0, 0, 0, 5]);
+    file[run + 16..run + 20].copy_from_slice(&4_u32.to_be_bytes());
+    assert!(matches!(import_bytes(&file), Err(ImportError::Corrupt)));
+}
+
+/// symphonia's reader looks up the defaults of a track without asking whether they are there.
+#[test]
+fn regression_fragments_without_defaults_for_their_track_are_damaged() {
+    let mut file = fixture("fragmented.mp4");
+    let defaults = file.windows(4).position(|kind| kind == b"trex").unwrap();
+    file[defaults..defaults + 4].copy_from_slice(b"free");
+    assert!(matches!(import_bytes(&file), Err(ImportError::Corrupt)));
+}
+
 #[test]
 fn an_index_of_wide_positions_is_damaged_when_they_are_in_no_file() {
-    // `co64` has entries of twice the size, so the one of 24 bytes with two positions becomes one with one position.
+    // `co64` is `stco` with entries of twice the size.
     let mut file = fixture("aac.m4a");
     let index = file.windows(4).position(|kind| kind == b"stco").unwrap();
     file[index..index + 4].copy_from_slice(b"co64");

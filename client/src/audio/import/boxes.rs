@@ -29,6 +29,9 @@ struct Mp4Found {
     fragment: bool,
     amr: bool,
     other_sound: bool,
+    /// Tracks, and defaults for tracks in fragments.
+    tracks: u32,
+    defaults: u32,
     /// A position or count that cannot be true.
     absurd: bool,
 }
@@ -52,6 +55,8 @@ pub(super) fn mp4(walk: &mut Walk<'_>, start: u64) -> io::Result<Verdict> {
     let begun = walk.length.checked_sub(position).is_some_and(|rest| (1..8).contains(&rest));
     Ok(match found {
         Mp4Found { absurd: true, .. } => Verdict::Damaged,
+        // symphonia looks the defaults up without asking whether they are there.
+        Mp4Found { fragment: true, tracks, defaults, .. } if defaults < tracks => Verdict::Damaged,
         _ if cut => Verdict::Cut,
         Mp4Found { fragment: true, .. } if begun => Verdict::Cut,
         Mp4Found { index: false, .. } => Verdict::Cut,
@@ -86,7 +91,8 @@ fn look_inside(walk: &mut Walk<'_>, outer: Mp4Box, anchor: u64, depth: u32, foun
     match &outer.kind {
         b"moov" => found.index = true,
         b"moof" => found.fragment = true,
-        b"trak" | b"mdia" | b"minf" | b"stbl" | b"traf" => {}
+        b"trak" => found.tracks += 1,
+        b"mvex" | b"mdia" | b"minf" | b"stbl" | b"traf" => {}
         _ => return look_at_leaf(walk, outer, anchor, found),
     }
     let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
@@ -130,18 +136,35 @@ fn look_at_leaf(walk: &mut Walk<'_>, leaf: Mp4Box, anchor: u64, found: &mut Mp4F
                 found.absurd |= !(anchor..=walk.length).contains(&base);
             }
         }
-        b"trun" => {
-            let count = walk.bytes::<4>(leaf.body + 4)?.map_or(u32::MAX, u32::from_be_bytes);
-            // Every sample has a byte at least; and symphonia goes through all of them for each one.
-            found.absurd |= u64::from(count) > walk.length;
-            if walk.bytes::<4>(leaf.body)?.is_some_and(|[_, _, _, flags]| flags & 1 == 1) {
-                let offset = walk.bytes::<4>(values)?.map_or(0, i32::from_be_bytes);
-                found.absurd |= offset < 0 && u64::from(offset.unsigned_abs()) > anchor;
-            }
-        }
+        b"trex" => found.defaults += 1,
+        b"trun" => found.absurd |= is_absurd_run(walk, leaf, anchor)?,
         _ => {}
     }
     Ok(())
+}
+
+/// Whether a row of samples in a fragment says what cannot be true, or what symphonia 0.6.1 stumbles over.
+fn is_absurd_run(walk: &mut Walk<'_>, run: Mp4Box, anchor: u64) -> io::Result<bool> {
+    let Some(flags) = walk.bytes::<4>(run.body)?.map(u32::from_be_bytes) else { return Ok(true) };
+    let Some(count) = walk.bytes::<4>(run.body + 4)?.map(u32::from_be_bytes) else { return Ok(true) };
+    // Every sample has a byte at least; and symphonia goes through all of them for each one.
+    if u64::from(count) > walk.length {
+        return Ok(true);
+    }
+    let mut at = run.body + 8;
+    if flags & 1 != 0 {
+        let Some(offset) = walk.bytes::<4>(at)?.map(i32::from_be_bytes) else { return Ok(true) };
+        if offset < 0 && u64::from(offset.unsigned_abs()) > anchor {
+            return Ok(true);
+        }
+        at += 4;
+    }
+    if flags & 4 != 0 {
+        // symphonia takes bits 2 and 9 of the first sample's own flags to mean that the table has its duration and size.
+        let Some(first) = walk.bytes::<4>(at)?.map(u32::from_be_bytes) else { return Ok(true) };
+        return Ok((first & 4 != 0 && flags & 0x100 == 0) || (first & 0x200 != 0 && flags & 0x200 == 0));
+    }
+    Ok(false)
 }
 
 /// Matroska's two elements that hold others and may be of unknown size.

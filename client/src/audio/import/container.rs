@@ -37,6 +37,8 @@ pub(super) enum Kind {
     Known { container: Container, start: u64 },
     /// A bare AMR file.
     Amr,
+    /// Sound of a kind that is not decoded here, by its name.
+    Unsupported(&'static str),
     /// Nothing known.
     Foreign,
 }
@@ -119,6 +121,11 @@ pub(super) fn sniff(walk: &mut Walk<'_>) -> io::Result<Kind> {
         [b'c', b'a', b'f', b'f', ..] => known(Container::Caf),
         [b'f', b'L', b'a', b'C', ..] => known(Container::Flac),
         [b'O', b'g', b'g', b'S', ..] => known(Container::Ogg),
+        [0x30, 0x26, 0xb2, 0x75, ..] => Ok(Kind::Unsupported("WMA")),
+        [b'R', b'F', b'6', b'4', ..] => Ok(Kind::Unsupported("RF64")),
+        [b'r', b'i', b'f', b'f', 0x2e, 0x91, ..] => Ok(Kind::Unsupported("Wave64")),
+        [b'.', b's', b'n', b'd', ..] => Ok(Kind::Unsupported("AU")),
+        [0x0b, 0x77, ..] => Ok(Kind::Unsupported("AC-3")),
         [0x1a, 0x45, 0xdf, 0xa3, ..] => known(Container::Matroska),
         [_, _, _, _, a, b, c, d, ..] if is_mp4_start([a, b, c, d]) => known(Container::Mp4),
         _ => match mpeg::find_stream(walk, start)? {

@@ -79,7 +79,7 @@ pub(super) fn listen(
     sink: &mut Sink<'_>,
 ) -> Result<Listened, ImportError> {
     let mut reader = open(source, container, start)?;
-    let (mut track, mut decoder) = choose(reader.as_ref())?;
+    let (mut track, mut decoder) = choose(reader.as_ref(), container)?;
     let most = (NOTE_SAMPLES_MAX + IMPORT_END_SLACK_SAMPLES) * u64::from(track.rate) / u64::from(SAMPLE_RATE);
     let mut listened = Listened {
         rate: track.rate,
@@ -99,7 +99,7 @@ pub(super) fn listen(
             Ok(None) => break,
             // Another stream begins behind the first, as when two Ogg files are joined.
             Err(Error::ResetRequired) => {
-                let (next, next_decoder) = choose(reader.as_ref())?;
+                let (next, next_decoder) = choose(reader.as_ref(), container)?;
                 if (next.rate, next.channels) != (track.rate, track.channels) {
                     return Err(ImportError::Unsupported { what: "streams of different kinds in one file" });
                 }
@@ -121,6 +121,9 @@ pub(super) fn listen(
         if listened.last_lost {
             listened.lost += 1;
             continue;
+        }
+        if container == Container::Mp3 {
+            drop_first(&mut planes, packet.trim_start);
         }
         listened.frames += planes.first().map_or(0, |plane| u64::try_from(plane.len()).unwrap_or(u64::MAX));
         if listened.frames > most {
@@ -149,6 +152,14 @@ fn decode(
         }
         Err(Error::Unsupported(what)) => Err(ImportError::Unsupported { what }),
         Err(_) => Ok(false),
+    }
+}
+
+/// Drops so many samples at the start of a piece of sound.
+fn drop_first(planes: &mut [Vec<f32>], samples: Duration) {
+    let samples = usize::try_from(samples.get()).unwrap_or(usize::MAX);
+    for plane in planes {
+        plane.drain(..samples.min(plane.len()));
     }
 }
 
@@ -198,7 +209,7 @@ fn boxed<'s, F: FormatReader + 's>(reader: F) -> Box<dyn FormatReader + 's> {
 }
 
 /// The track to listen to, and a decoder for it.
-fn choose(reader: &dyn FormatReader) -> Result<(Track, Box<dyn AudioDecoder>), ImportError> {
+fn choose(reader: &dyn FormatReader, container: Container) -> Result<(Track, Box<dyn AudioDecoder>), ImportError> {
     let Some(track) = reader.default_track(TrackType::Audio) else {
         let unknown = reader.tracks().iter().any(|track| track.codec_params.is_none());
         return Err(if unknown { ImportError::Unsupported { what: "codec" } } else { ImportError::NoAudioTrack });
@@ -206,7 +217,10 @@ fn choose(reader: &dyn FormatReader) -> Result<(Track, Box<dyn AudioDecoder>), I
     let Some(CodecParameters::Audio(parameters)) = &track.codec_params else {
         return Err(ImportError::NoAudioTrack);
     };
-    let options = AudioDecoderOptions::default().verify(true);
+    // The MP3 reader cuts all sound behind the number of frames in the file's header, which in files that were joined or
+    // edited is the number of another file. So only the delay at the start is dropped, by `drop_first`.
+    let mp3 = container == Container::Mp3;
+    let options = AudioDecoderOptions::default().verify(true).gapless(!mp3);
     let decoder = DECODERS.make_audio_decoder(parameters, &options).map_err(|error| match error {
         Error::Unsupported(what) => ImportError::Unsupported { what },
         _ => ImportError::Corrupt,
@@ -221,7 +235,9 @@ fn choose(reader: &dyn FormatReader) -> Result<(Track, Box<dyn AudioDecoder>), I
     if !(1..=IMPORT_CHANNELS_MAX).contains(&channels) {
         return Err(ImportError::Unsupported { what: "number of channels" });
     }
-    Ok((Track { id: track.id, rate, channels, declared_frames: track.num_frames }, decoder))
+    let padding = if mp3 { u64::from(track.padding.unwrap_or(0)) } else { 0 };
+    let declared_frames = track.num_frames.map(|frames| frames.saturating_add(padding));
+    Ok((Track { id: track.id, rate, channels, declared_frames }, decoder))
 }
 
 /// The refusal of a recording that is too long, with its true length as far as the container tells without decoding.
