@@ -454,3 +454,7 @@ impl ContentReader {
         Ok(text.to_owned())
     }
 }
+
+#[cfg(test)]
+#[path = "content_tests.rs"]
+mod tests;

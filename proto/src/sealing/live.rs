@@ -152,8 +152,7 @@ impl Growing {
         let distance = usize::try_from(MARK_DISTANCE_BYTES_MAX).unwrap_or(usize::MAX);
         let mut chain = MarkChain::resume(&self.header, self.chain);
         let mut marks = Vec::new();
-        // A full distance before the end is marked at once: more always follows, at least the last chunk.
-        while self.unmarked.len() > distance || (!last && self.unmarked.len() == distance) {
+        while self.unmarked.len() > distance {
             let rest = self.unmarked.split_off(distance);
             marks.push(chain.sign(&self.parcel_key, &self.unmarked, false));
             self.unmarked = rest;

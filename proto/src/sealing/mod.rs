@@ -13,18 +13,6 @@
 //!
 //! Every state here derives serde so that a device's store can keep it, in records that the store seals. Nothing here prints.
 
-/// Gives types a `Debug` that shows their name only.
-macro_rules! redacted {
-    ($($name:ident $(<$life:lifetime>)?),+ $(,)?) => {$(
-        impl core::fmt::Debug for $name $(<$life>)? {
-            /// What it holds is secret, or tells who speaks with whom: it never prints.
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(concat!(stringify!($name), "(..)"))
-            }
-        }
-    )+};
-}
-
 mod aead;
 pub mod bundle;
 pub mod chunks;

@@ -92,3 +92,35 @@ impl Sealing for Fake {
         (tag.starts_with(&nonce)).then(|| text.to_vec())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sealing::chunks::{ChunkError, ChunkOpener, ChunkSealer};
+
+    /// The machines above a provider must not notice which one they have, except that one of them keeps no secret.
+    #[test]
+    fn the_fake_keeps_the_order_of_chunks_and_hides_nothing() {
+        let (key, id) = (Secret([1; 32]), ParcelId([2; 16]));
+        let content: Vec<u8> = (0..3_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        for (provider, hides) in [(&RING as Provider, true), (&FAKE as Provider, false)] {
+            let mut sealer = ChunkSealer::new(provider, &key, &id);
+            let commitment = *sealer.commitment();
+            let mut body = sealer.push(&content);
+            body.extend(sealer.finish());
+            assert_eq!(body.len(), 3_000 + 3 * 16);
+            assert_eq!(body.starts_with(&content[..1_008]), !hides);
+            let open = |body: &[u8]| {
+                let mut out = Vec::new();
+                let mut opener = ChunkOpener::new(provider, &key, &id, &commitment).unwrap();
+                opener.push(body, true, &mut out).map(|()| out)
+            };
+            assert_eq!(open(&body), Ok(content.clone()));
+            let swapped = [&body[1_024..2_048], &body[..1_024], &body[2_048..]].concat();
+            assert_eq!(open(&swapped), Err(ChunkError::Chunk { index: 0 }));
+            assert_eq!(open(&body[..2_048]), Err(ChunkError::Chunk { index: 1 }));
+            let other = ChunkOpener::new(provider, &Secret([3; 32]), &id, &commitment);
+            assert!(matches!(other.err(), Some(ChunkError::Commitment)));
+        }
+    }
+}

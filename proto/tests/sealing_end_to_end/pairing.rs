@@ -93,8 +93,8 @@ fn two_people_pair_over_a_link_and_read_the_same_digits() {
 #[test]
 fn every_state_of_a_pairing_survives_the_device_store() {
     let mut meeting = meet(2);
-    let keep = |inviter: &Inviter| postcard::from_bytes(&postcard::to_stdvec(inviter).unwrap()).unwrap();
-    meeting.invited.inviter = keep(&meeting.invited.inviter);
+    let inviter: Inviter = postcard::from_bytes(&postcard::to_stdvec(&meeting.invited.inviter).unwrap()).unwrap();
+    meeting.invited.inviter = inviter;
     meeting.inviter = postcard::from_bytes(&postcard::to_stdvec(&meeting.inviter).unwrap()).unwrap();
     let replied = meeting.reply();
     let replier: Replier = postcard::from_bytes(&postcard::to_stdvec(&replied.replier).unwrap()).unwrap();
@@ -244,6 +244,25 @@ fn a_mistyped_link_is_refused_wherever_the_mistake_is() {
     }
     let endless = format!("zajil:{}", "A".repeat(5_000));
     assert_eq!(Link::parse(&endless).err(), Some(LinkError::Other));
+}
+
+#[test]
+fn a_pairing_parcel_put_into_another_mailbox_is_refused() {
+    // Whoever has the link can sign for its mailboxes, and anybody can move a body under a header of their own.
+    let mut meeting = meet(18);
+    let replied = meeting.reply();
+    let elsewhere = MailboxOwner::draw(&mut meeting.random);
+    let moved = |parcel: &SealedParcel| {
+        let (write, tag, key) = (&elsewhere.write_key, elsewhere.read_tag(), *parcel.header.parcel_key());
+        let class = parcel.header.class();
+        let header = Header::sign(class, write, tag, key, Lifetime::PAIRING, 4_096);
+        SealedParcel { header, ..parcel.clone() }
+    };
+    let invitation = moved(&meeting.invited.parcel);
+    let opened = open_invitation(&RING, &meeting.link(), &invitation.header, &invitation.body);
+    assert_eq!(opened.err(), Some(PairingError::Forged));
+    assert_eq!(meeting.accept(&moved(&replied.parcel)).err(), Some(PairingError::Forged));
+    assert!(meeting.accept(&replied.parcel).is_ok());
 }
 
 /// A bundle's facts with another X-Wing key or mailbox are signed by their author, so only its author can do this.

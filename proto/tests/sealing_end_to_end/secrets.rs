@@ -139,3 +139,16 @@ fn contents_are_compared_by_value_and_not_by_what_they_show() {
     let Content::Session(grant) = one else { panic!("a session was written") };
     assert_eq!(ReceivedSession::from_grant(&grant).tags().count(), 32);
 }
+
+/// The provider that hides nothing is for packages of tests. Nothing that is shipped may ask for it.
+#[test]
+fn no_program_can_link_the_fake_provider() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let asks = |package: &str| {
+        std::fs::read_to_string(root.join(package).join("Cargo.toml")).unwrap().contains("fake-sealing")
+    };
+    assert!(asks("proto"), "the feature has another name now");
+    for package in ["net", "server", "client", "xtask", "."] {
+        assert!(!asks(package), "{package} asks for fake-sealing");
+    }
+}
