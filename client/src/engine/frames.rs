@@ -35,7 +35,7 @@ impl Device {
     ) -> Result<(), Failure> {
         let mut rows = Vec::new();
         for content in contents {
-            rows.push(encode_contents(core::slice::from_ref(content), CONTENTS_BYTES).map_err(internal)?);
+            rows.push(encoded(content)?);
         }
         let Some(contact) = self.contacts.get_mut(&key) else { return Ok(()) };
         let Some(control) = &mut contact.control else { return Ok(()) };
@@ -45,13 +45,13 @@ impl Device {
                 note: *note,
                 state: if *heard { ReceiptState::Heard } else { ReceiptState::Delivered },
             });
-            rows.push(encode_contents(&[Content::Receipts(receipts.collect())], CONTENTS_BYTES).map_err(internal)?);
+            rows.push(encoded(&Content::Receipts(receipts.collect()))?);
         }
         contact.owed.clear();
         contact.due = None;
         if control.owes_acknowledgement {
             let content = Content::Acknowledgement(Acknowledgement { next: control.expected, bitmap: control.held });
-            rows.push(encode_contents(&[content], CONTENTS_BYTES).map_err(internal)?);
+            rows.push(encoded(&content)?);
             control.owes_acknowledgement = false;
         }
         control.pending.append(&mut rows);
@@ -318,6 +318,10 @@ impl Control {
 
 /// Receipts in one content: nine bytes each, within a small frame.
 const RECEIPTS_PER_CONTENT_MAX: usize = 30;
+
+fn encoded(content: &Content) -> Result<Vec<u8>, Failure> {
+    Ok(encode_contents(core::slice::from_ref(content), CONTENTS_BYTES).map_err(internal)?.to_vec())
+}
 
 /// Takes as many encoded contents from the front as one frame holds.
 fn merge(pending: &mut Vec<Vec<u8>>) -> Vec<u8> {

@@ -25,6 +25,8 @@ pub(crate) struct Meeting {
     epoch: Option<Epoch>,
     proven: BTreeSet<[u8; 16]>,
     registering: BTreeSet<[u8; 16]>,
+    /// Mailboxes and slots that the relay has said it has.
+    made: BTreeSet<[u8; 16]>,
     watched: BTreeSet<MailboxId>,
     drained: BTreeSet<MailboxId>,
     offered: BTreeSet<ParcelId>,
@@ -53,6 +55,7 @@ impl Meeting {
             epoch: None,
             proven: BTreeSet::new(),
             registering: BTreeSet::new(),
+            made: BTreeSet::new(),
             watched: BTreeSet::new(),
             drained: BTreeSet::new(),
             offered: BTreeSet::new(),
@@ -148,7 +151,7 @@ impl Meeting {
             if let Some(slot) = &contact.slot {
                 let id = slot.owner.slot().0;
                 self.prove(Scope::Slot, slot.owner.write_key.public(), &slot.owner.read_key);
-                if slot.registered != Some(epoch) && self.registering.insert(id) {
+                if slot.registered != Some(epoch) && !self.not_admitted && self.registering.insert(id) {
                     let registering = Registering {
                         scope: Scope::Slot,
                         write_key: slot.owner.write_key.public(),
@@ -235,7 +238,8 @@ impl Meeting {
 
     fn register_mailbox(&mut self, device: &Device, owner: &MailboxOwner, parcels_max: Option<u16>) {
         self.prove(Scope::Mailbox, owner.write_key.public(), &owner.read_key);
-        if self.registering.insert(owner.mailbox().0) {
+        let id = owner.mailbox().0;
+        if !self.made.contains(&id) && !self.not_admitted && self.registering.insert(id) {
             let registering = Registering {
                 scope: Scope::Mailbox,
                 write_key: owner.write_key.public(),
@@ -342,6 +346,7 @@ impl Meeting {
                     self.not_admitted = true;
                     return Ok(());
                 }
+                self.made.insert(id);
                 self.registered(device, &id)
             }
             Asked::Word { slot, version } => {
@@ -370,7 +375,7 @@ impl Meeting {
                 let secrets = PairingSecrets::of(&inviter.link.secret);
                 ids.extend([secrets.invitation.mailbox().0, secrets.reply.mailbox().0]);
             }
-            if ids.contains(id) && !ids.iter().any(|id| self.registering.contains(id)) {
+            if ids.contains(id) && ids.iter().all(|id| self.made.contains(id)) {
                 contact.registered = Some(epoch);
                 changed = Some(*key);
             }
