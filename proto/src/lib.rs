@@ -14,6 +14,9 @@
 //! - [`limits`]: every bound, with unit and reason
 #![forbid(unsafe_code)]
 
+#[macro_use]
+pub mod redact;
+
 pub mod codec;
 pub mod durable;
 pub mod ids;
@@ -22,7 +25,6 @@ pub mod limits;
 pub mod outbox;
 pub mod parcel;
 pub mod random;
-pub mod redact;
 pub mod relay_link;
 pub mod sealing;
 pub mod session;

@@ -1,5 +1,17 @@
 //! What must never reach a log: identities, addresses, times of contact.
 
+/// Gives types a `Debug` that shows their name only.
+macro_rules! redacted {
+    ($($name:ident $(<$life:lifetime>)?),+ $(,)?) => {$(
+        impl core::fmt::Debug for $name $(<$life>)? {
+            /// What it holds is secret, or tells who speaks with whom: it never prints.
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+    )+};
+}
+
 use core::fmt;
 
 /// Wraps a value so that neither `Debug` nor `Display` shows it.

@@ -21,7 +21,7 @@ pub enum AssemblyError {
 }
 
 /// A body on its way in: checks offsets and marks, hands out what is new (P3.5 to P3.9). Holds at most one tail in memory.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Assembly {
     header: Header,
     chain: MarkChain,
@@ -30,7 +30,7 @@ pub struct Assembly {
 }
 
 /// The state of a half-received parcel as a store keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Resumed {
     /// [`MarkChain::state`] at the newest mark.
     pub chain: ([u8; 32], u32),
@@ -131,6 +131,8 @@ impl Assembly {
         Ok(true)
     }
 }
+
+redacted!(Assembly, Resumed);
 
 #[cfg(test)]
 mod tests {

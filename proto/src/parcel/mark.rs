@@ -38,7 +38,7 @@ impl Mark {
 }
 
 /// The hash chain that marks sign (P3.6), at one point of a body.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MarkChain {
     id: ParcelId,
     hash: [u8; 32],
@@ -93,7 +93,7 @@ impl MarkChain {
 }
 
 /// A sealed parcel ready to travel, as its author or a custodian holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SealedParcel {
     /// Its header.
     pub header: Header,
@@ -114,3 +114,5 @@ impl SealedParcel {
         super::HEADER_BYTES + self.body.len() + self.marks.len() * MARK_BYTES
     }
 }
+
+redacted!(MarkChain, SealedParcel);

@@ -6,7 +6,7 @@ use crate::parcel::{Header, Mark, Resumed, Travel};
 use crate::wire::{Code, Observation, Precision, Scope, Word};
 
 /// Makes a mailbox or slot, or changes its homes and precision (P8.9). Repeating it changes nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Registration {
     /// Mailbox or slot.
     pub scope: Scope,
@@ -29,7 +29,7 @@ pub struct Registration {
 }
 
 /// One request to the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum StoreRequest {
     /// Makes a mailbox or slot.
     Register(Registration),
@@ -99,7 +99,7 @@ pub enum StoreRequest {
 }
 
 /// Bytes and marks to append to a parcel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Extension {
     /// Which parcel.
     pub id: ParcelId,
@@ -118,7 +118,7 @@ pub struct Extension {
 }
 
 /// What the store answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(
     clippy::large_enum_variant,
     reason = "handed over one at a time, never stored in numbers; a box would cost more than the copy"
@@ -187,3 +187,5 @@ pub struct SlotState {
     /// Its observation, [`Observation::NONE`] if there is none.
     pub observation: Observation,
 }
+
+redacted!(Registration, StoreRequest, Extension, StoreReply);

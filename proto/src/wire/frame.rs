@@ -5,8 +5,8 @@ use crate::parcel::{HEADER_BYTES, Mark, Travel};
 use crate::time::{Hour, Minute};
 use crate::wire::{Code, LinkReport, Observation, SEALED_WORD_BYTES, Word};
 
-/// One frame (P8). Signatures in it are not checked yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One frame (P8). Signatures in it are not checked yet. Prints its name, and a code if it carries one.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Frame {
     /// The device's first words: versions it speaks, features.
     Hello {
@@ -141,6 +141,48 @@ pub enum Frame {
     Padding(usize),
 }
 
+impl Frame {
+    /// Returns the frame's name in P8.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Hello { .. } => "Hello",
+            Self::Welcome(_) => "Welcome",
+            Self::Prove(_) => "Prove",
+            Self::Register(_) => "Register",
+            Self::Answer { .. } => "Answer",
+            Self::Put(_) => "Put",
+            Self::Body { .. } => "Body",
+            Self::Mark { .. } => "Mark",
+            Self::PutAnswer { .. } => "PutAnswer",
+            Self::Watch { .. } => "Watch",
+            Self::Parcel(_) => "Parcel",
+            Self::Drained { .. } => "Drained",
+            Self::Release { .. } => "Release",
+            Self::Released { .. } => "Released",
+            Self::Withdraw { .. } => "Withdraw",
+            Self::WordPut(_) => "WordPut",
+            Self::SeenGet { .. } => "SeenGet",
+            Self::SeenAnswer(_) => "SeenAnswer",
+            Self::Drop { .. } => "Drop",
+            Self::Close { .. } => "Close",
+            Self::Ticket(_) => "Ticket",
+            Self::Redeem(_) => "Redeem",
+            Self::LinkReport(_) => "LinkReport",
+            Self::Padding(_) => "Padding",
+        }
+    }
+}
+
+impl core::fmt::Debug for Frame {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Answer { code, .. } | Self::Close { code, .. } => write!(f, "{}({code:?})", self.name()),
+            Self::PutAnswer { state, .. } => write!(f, "{}({state:?})", self.name()),
+            _ => f.write_str(self.name()),
+        }
+    }
+}
+
 /// The relay's first words (P8, P8.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Welcome {
@@ -267,7 +309,7 @@ impl Prove {
 }
 
 /// Makes a mailbox or slot at a relay (P8.9).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Register {
     /// Request number.
     pub request: u64,
@@ -292,7 +334,7 @@ pub struct Register {
 }
 
 /// A parcel begins, or goes on (P8.10).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PutStart {
     /// Number of this transfer.
     pub transfer: u64,
@@ -305,7 +347,7 @@ pub struct PutStart {
 }
 
 /// A parcel begins on its way to a reader.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ParcelStart {
     /// Number of this transfer.
     pub transfer: u64,
@@ -340,7 +382,7 @@ pub struct Held {
 }
 
 /// A newer last word, perhaps from its owner's own connection (P8.14).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct WordPut {
     /// Request number.
     pub request: u64,
@@ -366,7 +408,7 @@ impl WordPut {
 }
 
 /// What a relay knows of a slot (P8.15). Version 0: nothing, or nothing it would tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SeenAnswer {
     /// The request.
     pub request: u64,
@@ -381,3 +423,5 @@ pub struct SeenAnswer {
     /// The links on the way.
     pub links: LinkReport,
 }
+
+redacted!(PutStart, ParcelStart, Register, WordPut, SeenAnswer);

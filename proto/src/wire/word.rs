@@ -9,7 +9,7 @@ use crate::wire::Precision;
 pub const SEALED_WORD_BYTES: usize = 200;
 
 /// A last word as it travels and lies at a relay (P7.1). Its signature is checked by [`Word::is_signed`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Word {
     /// The slot's write key.
     pub write_key: VerifyingKey,
@@ -186,3 +186,5 @@ impl LinkReport {
         });
     }
 }
+
+redacted!(Word);

@@ -53,12 +53,7 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn pieces() -> impl Strategy<Value = Vec<(bool, Vec<u8>)>> {
-    let bytes = prop_oneof![
-        prop::collection::vec(any::<u8>(), 0..60),
-        any_frame(),
-        any_frame(),
-        damaged(),
-    ];
+    let bytes = prop_oneof![prop::collection::vec(any::<u8>(), 0..60), any_frame(), any_frame(), damaged(),];
     prop::collection::vec((any::<bool>(), bytes), 1..12)
 }
 

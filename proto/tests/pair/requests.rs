@@ -31,11 +31,7 @@ fn refusals(world: &World, link: usize) -> Vec<Code> {
 }
 
 fn withdraw(owner: &Owner, number: u8) -> ClientCommand {
-    ClientCommand::Withdraw {
-        write_key: owner.write.public(),
-        read_tag: owner.tag(),
-        parcel_key: parcel_key(number),
-    }
+    ClientCommand::Withdraw { write_key: owner.write.public(), read_tag: owner.tag(), parcel_key: parcel_key(number) }
 }
 
 #[test]

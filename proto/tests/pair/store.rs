@@ -41,7 +41,10 @@ impl Store {
         }
         let writes = matches!(
             request,
-            StoreRequest::Put { .. } | StoreRequest::Extend(_) | StoreRequest::Register(_) | StoreRequest::PutWord { .. }
+            StoreRequest::Put { .. }
+                | StoreRequest::Extend(_)
+                | StoreRequest::Register(_)
+                | StoreRequest::PutWord { .. }
         );
         if writes && !self.refuse.is_empty() {
             return StoreReply::Refused(self.refuse.remove(0));
@@ -77,7 +80,8 @@ impl Store {
             StoreRequest::Read { id, offset, bytes_max } => self.read(id, offset, bytes_max),
             StoreRequest::Release { mailbox, ids } => {
                 let is_pair = self.mailboxes.get(&mailbox.0).is_some_and(|registration| !registration.audience);
-                let gone: Vec<ParcelId> = ids.into_iter().filter(|id| is_pair && self.parcels.contains_key(id)).collect();
+                let gone: Vec<ParcelId> =
+                    ids.into_iter().filter(|id| is_pair && self.parcels.contains_key(id)).collect();
                 for id in &gone {
                     self.parcels.remove(id);
                     self.tombstones.insert(*id);

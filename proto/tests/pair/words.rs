@@ -90,12 +90,7 @@ fn an_owner_who_wants_it_leaves_a_word_without_a_time() {
 #[test]
 fn no_word_an_unknown_slot_and_one_that_is_not_proven_look_the_same() {
     let (mut world, owner, link) = slot(Precision::SixHours);
-    world.settings.links = vec![LinkStatus {
-        link: 3,
-        state: LinkState::Down,
-        since: Hour(5),
-        checked: Minute(400),
-    }];
+    world.settings.links = vec![LinkStatus { link: 3, state: LinkState::Down, since: Hour(5), checked: Minute(400) }];
     put(&mut world, link, &owner, 1, true);
     let empty = Owner::new(2);
     let device = world.device();

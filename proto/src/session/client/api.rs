@@ -25,7 +25,6 @@ impl Default for ClientSettings {
 ///
 /// Every command may be given at once after the start and in any number: nothing waits for an answer on the wire. What is
 /// beyond [`crate::limits::REQUESTS_WAITING_MAX`] is answered `BUSY` at once, by the session itself.
-#[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "handed over one at a time, never stored in numbers; a box would cost more than the copy"
@@ -103,7 +102,7 @@ pub enum ClientCommand {
 }
 
 /// A mailbox or slot to be made (P8.9).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Registering {
     /// Mailbox or slot.
     pub scope: Scope,
@@ -137,7 +136,7 @@ pub enum Room {
 }
 
 /// A parcel for a relay.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Offer {
     /// The parcel, durable on this device as far as it goes. An open one may grow by [`ClientCommand::Extend`].
     pub parcel: SealedParcel,
@@ -154,7 +153,7 @@ pub struct Offer {
 }
 
 /// What a device has of a parcel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum HeldState {
     /// All of it.
     Whole,
@@ -168,7 +167,7 @@ pub enum HeldState {
 }
 
 /// The request an answer is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Asked {
     /// [`ClientCommand::Register`].
     Register {
@@ -295,7 +294,7 @@ pub enum ClientEvent {
 }
 
 /// A stretch of a parcel that arrived.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Arrived {
     /// Which parcel.
     pub id: ParcelId,
@@ -312,3 +311,5 @@ pub struct Arrived {
     /// Whether the parcel is whole now.
     pub closed: bool,
 }
+
+redacted!(ClientCommand, Registering, Offer, HeldState, Asked, Arrived);

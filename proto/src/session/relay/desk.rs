@@ -9,15 +9,18 @@ use crate::session::lanes::Port;
 use crate::session::relay::{Counter, RelayEvent};
 use crate::wire::{Code, WordPut};
 
+/// One upload of a parcel: a later one of the same parcel has another serial number.
+pub(super) type UploadKey = (ParcelId, u64);
+
 /// What an answer of the store is for.
 #[derive(Debug)]
 pub(super) enum Pending {
     /// `Register`; the mailbox is listed again if it is watched.
     Register { request: u64, mailbox: Option<MailboxId> },
     /// `Put`.
-    Put { id: ParcelId },
+    Put(UploadKey),
     /// `Extend`.
-    Extend { id: ParcelId },
+    Extend(UploadKey),
     /// `Cut` after a mark that did not fit.
     Cut,
     /// `List` of a proven mailbox.

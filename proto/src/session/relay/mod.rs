@@ -240,8 +240,8 @@ impl RelaySession {
 
     fn store_answered(&mut self, now: Instant, pending: Pending, reply: StoreReply, wall: Minute) -> Result<(), Code> {
         match pending {
-            Pending::Put { id } => self.uploads.put_answered(&mut self.desk, now, id, reply)?,
-            Pending::Extend { id } => self.uploads.extend_answered(&mut self.desk, id, reply)?,
+            Pending::Put(key) => self.uploads.put_answered(&mut self.desk, now, key, reply)?,
+            Pending::Extend(key) => self.uploads.extend_answered(&mut self.desk, key, reply)?,
             Pending::Cut => {}
             Pending::List { mailbox } => self.downloads.listed(&mut self.desk, mailbox, reply)?,
             Pending::ListUnproven { mailbox } => self.downloads.drained_unproven(&mut self.desk, mailbox),

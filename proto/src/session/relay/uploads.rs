@@ -1,6 +1,6 @@
 //! Parcels on their way into the relay (P3.5 to P3.9, P8.10).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use core::time::Duration;
 
@@ -11,9 +11,12 @@ use crate::session::Lane;
 use crate::session::custody::{Extended, Extension, StoreReply, StoreRequest};
 use crate::session::lanes::Ended;
 use crate::session::relay::Counter;
-use crate::session::relay::desk::{Desk, Pending};
+use crate::session::relay::desk::{Desk, Pending, UploadKey};
 use crate::time::Instant;
 use crate::wire::{Code, Frame, PutState};
+
+/// Times a session asks the store again how far a parcel is because another session writes to it, before it gives way.
+const RESYNCS_MAX: u8 = 3;
 
 /// All uploads of one session. Several transfers of one parcel feed one upload.
 #[derive(Debug, Default)]
@@ -21,6 +24,7 @@ pub(super) struct Uploads {
     transfers: BTreeMap<u64, (Lane, ParcelId)>,
     ended: Ended,
     parcels: BTreeMap<ParcelId, Upload>,
+    serials: u64,
 }
 
 #[derive(Debug)]
@@ -28,10 +32,10 @@ struct Upload {
     header: Header,
     travel: Travel,
     phase: Phase,
-    /// `Extend` requests the store has not answered.
-    saving: u32,
-    /// Whether the store was asked a second time how far the parcel is: another session wrote to it.
-    resynced: bool,
+    serial: u64,
+    /// What the store was handed and has not answered, in order: offered again if another session came first.
+    in_flight: VecDeque<Unsaved>,
+    resyncs: u8,
     /// No more will come of it here: kept only until what was received is durable.
     ending: bool,
     /// The last thing was said about it.
@@ -55,7 +59,7 @@ struct Open {
 }
 
 /// What the assembly has accepted and the store has not been handed.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Unsaved {
     offset: u32,
     bytes: Vec<u8>,
@@ -91,13 +95,15 @@ impl Uploads {
         if let Some(upload) = self.parcels.get_mut(&id).filter(|upload| !upload.settled) {
             upload.ending = false;
             // While the store works, its answer will say how much is durable.
-            if let (Phase::Open(open), 0) = (&upload.phase, upload.saving) {
+            if let (Phase::Open(open), true) = (&upload.phase, upload.in_flight.is_empty()) {
                 answer(desk, id, PutState::Open, open.unsaved.offset);
             }
             return Ok(());
         }
-        self.parcels.insert(id, Upload::new(header.clone(), travel));
-        desk.store(StoreRequest::Put { header, travel }, Pending::Put { id });
+        self.serials += 1;
+        let serial = self.serials;
+        self.parcels.insert(id, Upload::new(header.clone(), travel, serial));
+        desk.store(StoreRequest::Put { header, travel }, Pending::Put((id, serial)));
         Ok(())
     }
 
@@ -197,12 +203,16 @@ impl Uploads {
         &mut self,
         desk: &mut Desk,
         now: Instant,
-        id: ParcelId,
+        key: UploadKey,
         reply: StoreReply,
     ) -> Result<(), Code> {
+        let id = key.0;
+        if self.of_key(key).is_none() {
+            return Ok(());
+        }
         match reply {
             StoreReply::Open(resumed) => self.open(desk, now, id, resumed)?,
-            StoreReply::Stored(durable) => self.finish(desk, *durable.get(), PutState::Stored, 0),
+            StoreReply::Stored(_) => self.finish(desk, id, PutState::Stored, 0),
             StoreReply::Refused(code) => self.finish(desk, id, PutState::Refused(code), 0),
             _ => return Err(Code::INTERNAL),
         }
@@ -211,10 +221,12 @@ impl Uploads {
     }
 
     /// The store answered an `Extend`.
-    pub(super) fn extend_answered(&mut self, desk: &mut Desk, id: ParcelId, reply: StoreReply) -> Result<(), Code> {
-        if let Some(upload) = self.parcels.get_mut(&id) {
-            upload.saving = upload.saving.saturating_sub(1);
-        }
+    pub(super) fn extend_answered(&mut self, desk: &mut Desk, key: UploadKey, reply: StoreReply) -> Result<(), Code> {
+        let id = key.0;
+        let Some(upload) = self.of_key(key) else {
+            return Ok(());
+        };
+        let handed = upload.in_flight.pop_front().unwrap_or_default();
         match reply {
             StoreReply::Extended(durable) => {
                 let Extended { held, closed, .. } = *durable.get();
@@ -229,7 +241,7 @@ impl Uploads {
                 }
             }
             StoreReply::Stored(_) => self.finish(desk, id, PutState::Stored, 0),
-            StoreReply::Refused(Code::BAD_OFFSET) => self.resync(desk, id),
+            StoreReply::Refused(Code::BAD_OFFSET) => self.resync(desk, id, handed),
             StoreReply::Refused(code) => self.finish(desk, id, PutState::Refused(code), 0),
             _ => return Err(Code::INTERNAL),
         }
@@ -263,22 +275,24 @@ impl Uploads {
     }
 
     /// Another session has written to the parcel meanwhile: asks again how far it is, and offers what was not taken once more.
-    fn resync(&mut self, desk: &mut Desk, id: ParcelId) {
-        let Some(upload) = self.parcels.get_mut(&id) else {
+    fn resync(&mut self, desk: &mut Desk, id: ParcelId, handed: Unsaved) {
+        let Some(upload) = self.parcels.get_mut(&id).filter(|upload| !upload.settled) else {
             return;
         };
-        if upload.resynced {
-            self.finish(desk, id, PutState::Refused(Code::BUSY), 0);
-            return;
-        }
+        // While the store is being asked, later answers of this kind say nothing new: what they speak of is offered again, too.
         let Phase::Open(open) = &mut upload.phase else {
             return;
         };
-        let pieces = core::mem::take(&mut open.unsaved).into_pieces();
-        upload.resynced = true;
+        let later = upload.in_flight.iter().cloned().chain([core::mem::take(&mut open.unsaved)]);
+        let pieces = [handed].into_iter().chain(later).flat_map(Unsaved::into_pieces).collect();
+        upload.resyncs += 1;
+        if upload.resyncs > RESYNCS_MAX {
+            self.finish(desk, id, PutState::Refused(Code::BUSY), 0);
+            return;
+        }
         upload.phase = Phase::Waiting(pieces);
         let (header, travel) = (upload.header.clone(), upload.travel);
-        desk.store(StoreRequest::Put { header, travel }, Pending::Put { id });
+        desk.store(StoreRequest::Put { header, travel }, Pending::Put((id, upload.serial)));
     }
 
     /// Says the last thing about a parcel; what still comes of it is dropped.
@@ -319,6 +333,10 @@ impl Uploads {
         Ok(self.parcels.get_mut(&id).map(|upload| (id, upload)))
     }
 
+    fn of_key(&mut self, (id, serial): UploadKey) -> Option<&mut Upload> {
+        self.parcels.get_mut(&id).filter(|upload| upload.serial == serial)
+    }
+
     fn held_bytes(&self) -> usize {
         self.parcels.values().map(Upload::unsaved).sum()
     }
@@ -327,19 +345,20 @@ impl Uploads {
         self.parcels.retain(|_, upload| {
             let waits = matches!(&upload.phase, Phase::Waiting(_)) && !upload.settled;
             let unsaved = matches!(&upload.phase, Phase::Open(open) if !open.unsaved.is_empty());
-            !upload.ending || upload.saving > 0 || waits || unsaved
+            !upload.ending || !upload.in_flight.is_empty() || waits || unsaved
         });
     }
 }
 
 impl Upload {
-    const fn new(header: Header, travel: Travel) -> Self {
+    const fn new(header: Header, travel: Travel, serial: u64) -> Self {
         Self {
             header,
             travel,
             phase: Phase::Waiting(Vec::new()),
-            saving: 0,
-            resynced: false,
+            serial,
+            in_flight: VecDeque::new(),
+            resyncs: 0,
             ending: false,
             settled: false,
         }
@@ -377,7 +396,7 @@ impl Upload {
             return;
         };
         let due = !open.unsaved.marks.is_empty() || open.unsaved.bytes.len() >= UNSAVED_BYTES_MAX || self.ending;
-        if due && self.saving == 0 {
+        if due && self.in_flight.is_empty() {
             self.save(desk, id);
         }
     }
@@ -386,30 +405,32 @@ impl Upload {
         let Phase::Open(open) = &mut self.phase else {
             return;
         };
-        if let Some(extension) = open.extension(id) {
-            self.saving += 1;
-            desk.store(StoreRequest::Extend(extension), Pending::Extend { id });
+        if let Some(unsaved) = open.hand_over() {
+            desk.store(open.extension(id, unsaved.clone()), Pending::Extend((id, self.serial)));
+            self.in_flight.push_back(unsaved);
         }
     }
 
     /// Returns what is held in memory for it: bytes, and 256 for each mark or frame.
     fn unsaved(&self) -> usize {
         const EACH: usize = 256;
-        match &self.phase {
-            Phase::Waiting(pieces) => pieces
-                .iter()
-                .map(|piece| match piece {
-                    Piece::Body { bytes, .. } => bytes.len() + EACH,
-                    Piece::Mark(_) => EACH,
-                })
-                .sum(),
-            Phase::Open(open) => open.unsaved.bytes.len() + EACH * open.unsaved.marks.len(),
-        }
+        let in_flight: usize = self.in_flight.iter().map(|unsaved| unsaved.bytes.len() + EACH).sum();
+        in_flight
+            + match &self.phase {
+                Phase::Waiting(pieces) => pieces
+                    .iter()
+                    .map(|piece| match piece {
+                        Piece::Body { bytes, .. } => bytes.len() + EACH,
+                        Piece::Mark(_) => EACH,
+                    })
+                    .sum(),
+                Phase::Open(open) => open.unsaved.bytes.len() + EACH * open.unsaved.marks.len(),
+            }
     }
 
     fn rests_at(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Open(open) if !open.unsaved.is_empty() && self.saving == 0 => {
+            Phase::Open(open) if !open.unsaved.is_empty() && self.in_flight.is_empty() => {
                 Some(open.touched.after(Duration::from_millis(UNSAVED_REST_MILLIS)))
             }
             _ => None,
@@ -427,13 +448,16 @@ impl Upload {
 
 impl Open {
     /// Takes what the store has not been handed.
-    fn extension(&mut self, id: ParcelId) -> Option<Extension> {
+    fn hand_over(&mut self) -> Option<Unsaved> {
         if self.unsaved.is_empty() {
             return None;
         }
-        let held = self.assembly.held();
-        let unsaved = core::mem::replace(&mut self.unsaved, Unsaved { offset: held, ..Unsaved::default() });
-        Some(Extension {
+        let offset = self.assembly.held();
+        Some(core::mem::replace(&mut self.unsaved, Unsaved { offset, ..Unsaved::default() }))
+    }
+
+    fn extension(&self, id: ParcelId, unsaved: Unsaved) -> StoreRequest {
+        StoreRequest::Extend(Extension {
             id,
             mailbox: self.assembly.header().mailbox(),
             offset: unsaved.offset,
