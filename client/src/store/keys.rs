@@ -326,3 +326,101 @@ fn check_sum(said: &[u8]) -> [u8; CHECK_BYTES] {
     }
     check
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::seal::{Head, Place, open_body, open_head, open_key, seal_row};
+    use super::*;
+    use zajil_net::SystemRandom;
+
+    const UNDER_FILE: Header =
+        Header { method: Method::KeyFile, store: [1; 16], salt: [2; 16], cost: Argon2Cost::NONE };
+
+    fn top() -> Secret {
+        top_key(&Secret([3; 32]), &UNDER_FILE).unwrap()
+    }
+
+    /// A `keys` file with these eras, and its key file in a directory that lives as long as what is returned.
+    fn keys_of(eras: &BTreeMap<Era, Secret>) -> (Vec<u8>, tempfile::TempDir, Unlock) {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("key");
+        std::fs::write(&path, [3; 32]).unwrap();
+        let file = encode(&UNDER_FILE, &top(), eras, &mut SystemRandom::new()).unwrap();
+        (file, directory, Unlock::KeyFile(path))
+    }
+
+    #[test]
+    fn rows_of_several_eras_open_until_the_key_of_their_era_is_gone() {
+        let mut eras = BTreeMap::from([(1, Secret([4; 32])), (2, Secret([5; 32])), (9, Secret([6; 32]))]);
+        let head = Head { kind: 200, part: 3, body_bytes: 4, key: b"id".to_vec() };
+        let mut rows = Vec::new();
+        for (era, key) in &eras {
+            let place = Place { era: *era, row: 7 };
+            rows.push((place, seal_row(key, place, &head, b"body", &mut SystemRandom::new()).unwrap()));
+        }
+        let (file, _directory, unlock) = keys_of(&eras);
+        let ring = KeyRing::open(&file, &unlock).unwrap();
+        assert_eq!(ring.current().map(|(era, key)| (era, key.clone())), Some((9, Secret([6; 32]))));
+        for (place, row) in &rows {
+            let key = open_key(ring.era(place.era).unwrap(), *place, &row.wrapped).unwrap();
+            assert!(open_head(&key, *place, &row.head).unwrap() == head);
+            assert_eq!(**open_body(&key, *place, &row.body).unwrap(), *b"body");
+        }
+        eras.remove(&2);
+        let (file, _directory, unlock) = keys_of(&eras);
+        let ring = KeyRing::open(&file, &unlock).unwrap();
+        assert!(ring.era(2).is_none() && ring.era(1).is_some());
+    }
+
+    #[test]
+    fn a_row_opens_only_in_its_own_place_and_era_and_with_its_own_key() {
+        let (key, place) = (Secret([4; 32]), Place { era: 1, row: 7 });
+        let head = Head { kind: 1, part: 0, body_bytes: 4, key: Vec::new() };
+        let row = seal_row(&key, place, &head, b"body", &mut SystemRandom::new()).unwrap();
+        for elsewhere in [Place { era: 2, row: 7 }, Place { era: 1, row: 8 }] {
+            assert!(open_key(&key, elsewhere, &row.wrapped).is_err());
+            let record_key = open_key(&key, place, &row.wrapped).unwrap();
+            assert!(open_head(&record_key, elsewhere, &row.head).is_err());
+            assert!(open_body(&record_key, elsewhere, &row.body).is_err());
+            assert!(open_body(&record_key, place, &row.head).is_err(), "a head is no body");
+        }
+        assert!(open_key(&Secret([5; 32]), place, &row.wrapped).is_err());
+    }
+
+    #[test]
+    fn a_cost_above_the_limits_is_damage_and_not_computed() {
+        let cost = Argon2Cost { memory_kib: u32::MAX, passes: 1, lanes: 1 };
+        let header = Header { method: Method::Passphrase, cost, ..UNDER_FILE };
+        let eras = BTreeMap::from([(1, Secret([4; 32]))]);
+        let file = encode(&header, &top(), &eras, &mut SystemRandom::new()).unwrap();
+        let unlock = Unlock::Passphrase(Passphrase::new("any").unwrap());
+        let told = KeyRing::open(&file, &unlock).err();
+        assert_eq!(told, Some(StoreError::Corrupt { what: "the cost in its keys file" }));
+    }
+
+    #[test]
+    fn a_keys_file_holds_4096_eras_and_no_more() {
+        let limit = u32::try_from(STORE_KEYS_MAX).unwrap();
+        let mut eras: BTreeMap<Era, Secret> = (1..=limit).map(|era| (era, Secret([4; 32]))).collect();
+        let (file, _directory, unlock) = keys_of(&eras);
+        assert_eq!(file.len(), FILE_BYTES_MAX);
+        assert_eq!(KeyRing::open(&file, &unlock).unwrap().eras.len(), STORE_KEYS_MAX);
+        eras.insert(limit + 1, Secret([4; 32]));
+        let refused = encode(&UNDER_FILE, &top(), &eras, &mut SystemRandom::new());
+        assert!(matches!(refused, Err(StoreError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn eras_that_do_not_rise_or_are_none_are_damage() {
+        let (one, _directory, unlock) = keys_of(&BTreeMap::from([(1, Secret([4; 32]))]));
+        let said = &one[..one.len() - CHECK_BYTES];
+        let (header, entry) = (&said[..HEADER_BYTES], &said[HEADER_BYTES + 2..]);
+        for entries in [vec![], vec![entry, entry]] {
+            let count = u16::try_from(entries.len()).unwrap().to_be_bytes();
+            let mut file = [header, &count, &entries.concat()].concat();
+            let check = check_sum(&file);
+            file.extend(check);
+            assert_eq!(KeyRing::open(&file, &unlock).err(), Some(DAMAGED));
+        }
+    }
+}

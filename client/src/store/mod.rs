@@ -5,7 +5,7 @@
 //! a thing is durable: [`DeviceStore::commit`] is the only place on a device where a [`Durable`] begins (rules 1 and 3).
 //!
 //! Two engines mean the same: [`SqliteStore`] in the files of a home, [`MemoryStore`] for tests and the simulated world. One
-//! conformance suite runs against both (`client/tests/store_conformance.rs`).
+//! conformance suite runs against both (`client/tests/store/conformance.rs`).
 //!
 //! # The files of a home, format 1
 //!
@@ -28,11 +28,12 @@
 //!     key 48`, sealed by the era key, context `"zajil store 1 key"`, zeros to 20, `‖ era ‖ id`; zeros if there is no such row.
 //! - `reserve`: up to 16 MiB of nothing, given up when a full disk refuses a commit that frees more than it takes.
 //!
-//! Deleting destroys keys. SQLite moves the cells of its b-trees and, even with `secure_delete`, leaves copies where they were;
-//! so wrapped record keys lie beyond the first 489 bytes of a blob, in an overflow page: those stay where they are,
-//! and a wrap is wiped where it stands. What a page or the log still holds of an old row has no key after a
-//! [`scrub`](DeviceStore::scrub). Names of records are nowhere in the files but in sealed heads: not even keyed hashes of them,
-//! which would outlive the record in such copies; the price is that opening reads every head (not the bodies).
+//! Deleting destroys keys. SQLite moves the cells of its b-trees, and its `secure_delete` does not wipe every place where they were:
+//! after 37,202 deletions in 3,000 rows we found 2,095 deleted cells with `FAST` and 4 with `ON`. So wrapped record keys lie beyond
+//! the first 489 bytes of a blob, in an overflow page: those stay where they are, and a wrap is overwritten where it stands. What
+//! a page or the log still holds of an old row has no key after a [`scrub`](DeviceStore::scrub). Names of records are nowhere in the
+//! files but in sealed heads: not even keyed hashes of them, which would outlive the record in such copies; the price is that
+//! opening reads every head (not the bodies): 40,000 records took 0.7 s in an unoptimised build.
 //!
 //! Not promised: that flash memory forgets what a file no longer holds; that sizes and numbers of rows tell nothing; that a
 //! file put back from an older copy is noticed; that a log damaged after a crash keeps the commits behind the damage.

@@ -201,3 +201,23 @@ fn what_prints_of_a_store_and_its_keys_tells_nothing() {
     let shown = format!("{store:?} {secret:?} {:?}", Unlock::Passphrase(secret.clone()));
     assert_eq!(shown, "SqliteStore { is_broken: false, .. } Passphrase(..) Passphrase(Passphrase(..))");
 }
+
+/// A home that the first version wrote. Whoever changes the format must still open it, and may never change this fixture.
+#[test]
+fn a_home_of_format_1_opens_with_everything_in_it() {
+    let home = Home::absent();
+    fs::create_dir(home.path()).unwrap();
+    for name in ["key", "keys", "records.db"] {
+        let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/store/format_1/");
+        fs::copy(format!("{fixture}{name}"), home.file(name)).unwrap();
+    }
+    let body = [vec![0x5a; 6_000], vec![0xa5; 1_024], b"end".to_vec()].concat();
+    let expected = [
+        ((Kind::Profile, b"".to_vec()), b"this device".to_vec()),
+        ((Kind::Contact, vec![0xab; 64]), b"".to_vec()),
+        ((Kind::Setting, b"replaced".to_vec()), b"new".to_vec()),
+        ((Kind::IncomingBody, b"body".to_vec()), body),
+        ((Kind::OutgoingBody, b"begun by an append".to_vec()), b"live".to_vec()),
+    ];
+    assert_eq!(read_all(&*home.open().unwrap()).unwrap(), expected.into_iter().collect());
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tempfile::TempDir;
-use zajil_client::random::SystemRandom;
+use zajil_net::SystemRandom;
 use zajil_client::store::{Batch, DeviceStore, Kind, Protection, SqliteStore, StoreError, Unlock};
 
 /// Every record, by kind and key.
