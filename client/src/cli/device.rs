@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::problem::{self, Problem};
 use super::{home, json, wait};
 use crate::daemon::server::Server;
-use crate::engine::api::{Reply, Request, StatusView};
+use crate::engine::api::{Failure, Reply, Request, StatusView, Trouble};
 use crate::i18n::{Told, msg, size, sync_lines, trouble};
 use crate::limits::DAEMON_CONNECTIONS_MAX;
 
@@ -82,8 +82,9 @@ pub(super) async fn sync(context: &mut Context, engine: &mut impl Executor, give
         timeout_millis: wait::millis(given.timeout, wait::SYNC_SECONDS),
     };
     let Reply::Synced(view) = context.ask(engine, request).await? else { return Err(mismatched()) };
-    if let (0, Some(reason)) = (view.reached, view.trouble) {
-        return Err(Problem::from(crate::engine::api::Failure::NoRelay(reason)));
+    if view.reached == 0 {
+        // Without a reason the time ran out while we still waited for an answer.
+        return Err(Problem::from(Failure::NoRelay(view.trouble.unwrap_or(Trouble::NoAnswer))));
     }
     for line in sync_lines(&view) {
         context.output.line(&line);
