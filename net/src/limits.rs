@@ -69,6 +69,9 @@ pub const INCOMING_BUFFER_BYTES_TOTAL: u64 = 8 << 20;
 pub const RESET_INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// Ports tried when any will do: UDP and TCP must both have the same one free.
 pub const PORT_TRIES_MAX: usize = 16;
+/// Bytes the kernel is asked to hold of datagrams that we have not read or that have not left. Linux gives 212 KB unasked:
+/// a relay that is busy for a moment would lose packets of every device at once.
+pub const UDP_BUFFER_BYTES: usize = 2 << 20;
 /// TCP connections the kernel may hold for us to accept.
 pub const TCP_BACKLOG: i32 = 1_024;
 /// Pause after a failed `accept`: it fails for want of file descriptors, and at once again.

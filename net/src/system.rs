@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::limits::{
     ADDRESSES_PER_NAME_MAX, LOOK_UP_TIMEOUT, TCP_BACKLOG, TCP_KEEP_ALIVE, TCP_KEEP_ALIVE_RETRIES, TCP_UNSENT_BYTES_MAX,
+    UDP_BUFFER_BYTES,
 };
 use crate::seams::{ByteListener, ByteStream, Network, Pending};
 
@@ -18,6 +19,9 @@ pub struct SystemNetwork;
 impl Network for SystemNetwork {
     fn bind_udp(&self, local: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let socket = open(local, Type::DGRAM, Protocol::UDP)?;
+        // The kernel gives what its own limit allows, and an error means it stays as it was.
+        let _ = socket.set_recv_buffer_size(UDP_BUFFER_BYTES);
+        let _ = socket.set_send_buffer_size(UDP_BUFFER_BYTES);
         socket.bind(&local.into())?;
         TokioRuntime.wrap_udp_socket(socket.into())
     }

@@ -80,16 +80,19 @@ async fn a_peer_that_vanishes_is_noticed_by_its_silence() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_shorter_than_the_idle_time_out_is_survived() {
-    let simulated = Simulated::new();
-    let (device, relay, _listener) = simulated.connect(Transports::QuicOnly).await;
-    let mut device = Driven::new(device, Toy::device());
-    let _relay = tokio::spawn(Driven::new(relay, Toy::echo()).rest());
-    device.commands.send(send()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    simulated.world.set_link(DEVICE, LinkState::Silent);
-    tokio::time::sleep(Duration::from_secs(30)).await;
-    simulated.world.set_link(DEVICE, LinkState::Up);
-    device.until(&WHOLE).await;
+    for transports in [Transports::QuicOnly, Transports::TlsOnly] {
+        let simulated = Simulated::new();
+        let (device, relay, _listener) = simulated.connect(transports).await;
+        let mut device = Driven::new(device, Toy::device());
+        let _relay = tokio::spawn(Driven::new(relay, Toy::echo()).rest());
+        device.commands.send(send()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        simulated.world.set_link(DEVICE, LinkState::Silent);
+        let quiet = tokio::time::timeout(Duration::from_secs(30), device.until(&WHOLE)).await;
+        assert!(quiet.is_err(), "{transports:?}: nothing passes a silent link");
+        simulated.world.set_link(DEVICE, LinkState::Up);
+        device.until(&WHOLE).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,4 +212,34 @@ async fn a_machine_that_asks_to_be_woken_is_woken_then_and_not_before() {
     device.until(&ToyEvent::Woken).await;
     let slept = start.elapsed();
     assert!(slept >= Duration::from_millis(7_777) && slept < Duration::from_millis(7_780), "{slept:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_lingers_gets_commands_after_the_end_and_no_more_than_it_wants() {
+    let simulated = Simulated::new();
+    let (device, relay, listener) = simulated.connect(Transports::QuicOnly).await;
+    let mut relay = Driven::new(relay, Toy::relay().lingering_for(2));
+    let device = Driven::new(device, Toy::device());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    device.commands.send(ToyCommand::Close(Code::OK)).await.unwrap();
+    device.rest().await;
+    relay.until(&ToyEvent::Disconnected { unflushed: 0 }).await;
+    assert_eq!(listener.connections(), 0, "the connection is gone, the machine is not");
+    for _ in 0..2 {
+        relay.commands.send(send()).await.unwrap();
+        relay.until(&ToyEvent::Late).await;
+    }
+    assert_eq!(relay.rest().await, (Vec::new(), DriveEnd::PeerClosed(Some(Code::OK))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_lingers_ends_when_its_program_goes() {
+    let simulated = Simulated::new();
+    let (device, _relay, _listener) = simulated.connect(Transports::QuicOnly).await;
+    let mut device = Driven::new(device, Toy::device().lingering_for(1));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    device.commands.send(ToyCommand::Close(Code::OK)).await.unwrap();
+    device.until(&ToyEvent::Disconnected { unflushed: 0 }).await;
+    drop(device.commands);
+    assert_eq!(device.end.await.unwrap(), DriveEnd::Closed(Code::OK));
 }

@@ -177,6 +177,24 @@ async fn a_full_relay_refuses_and_takes_again_when_a_connection_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_crowded_relay_asks_strangers_for_one_more_round_trip() {
+    let simulated = Simulated::new();
+    let options = ListenOptions { connections_max: 4, ..ListenOptions::default() };
+    let mut listener = listen(&*simulated.relay, simulated.address, &options);
+    let (mut held, mut taken) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        let start = tokio::time::Instant::now();
+        let dialled = dial_relay(&*simulated.device, simulated.address, Transports::QuicOnly);
+        let (dialled, accepted) = tokio::join!(dialled, listener.accept());
+        held.push((dialled.unwrap(), accepted.unwrap()));
+        taken.push(start.elapsed());
+    }
+    let round_trip = support::DELAY * 2;
+    assert!(taken[2] < taken[0] + round_trip, "{taken:?}");
+    assert!(taken[3] >= taken[0] + round_trip, "{taken:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_relay_that_stops_refuses_and_says_so_to_those_it_has() {
     let simulated = Simulated::new();
     let (device, held, listener) = simulated.connect(Transports::QuicOnly).await;

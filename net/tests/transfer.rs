@@ -15,6 +15,7 @@ const LANES: u8 = 4;
 const BYTES: usize = 256 * 1024;
 
 /// Sends 1 MB in four transfers, has it sent back, and closes.
+#[expect(clippy::unwrap_used, reason = "clippy takes only `#[test]` functions for tests")]
 async fn there_and_back(device: Connection, relay: Connection) {
     let mut device = Driven::new(device, Toy::device());
     let relay = Driven::new(relay, Toy::echo().telling_frames());

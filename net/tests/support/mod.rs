@@ -1,5 +1,12 @@
 //! What the tests of the transport share: a toy machine, and a relay and a device that drive it.
-#![allow(dead_code, reason = "every test file uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "every test file uses a part of it, and clippy takes only `#[test]` functions for tests"
+)]
 
 mod toy;
 
@@ -8,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use zajil_net::memory::{MemoryNetwork, MemoryWorld};
 use zajil_net::{
     Clock, Connection, DialError, DialOptions, DriveEnd, EndpointSecrets, ListenOptions, Listener, Network, PinnedKeys,
@@ -22,6 +30,9 @@ pub(crate) const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 pub(crate) const DEVICE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 /// One way between them.
 pub(crate) const DELAY: Duration = Duration::from_millis(50);
+
+/// What hangs longer fails. In a paused runtime that is at once.
+const PATIENCE: Duration = Duration::from_secs(500);
 
 /// The identity of a relay with this number.
 pub(crate) fn identity(number: u8) -> RelayIdentity {
@@ -109,15 +120,19 @@ impl Driven {
 
     /// Takes events until the end, and returns them with it.
     pub(crate) async fn rest(mut self) -> (Vec<ToyEvent>, DriveEnd) {
-        let mut events = Vec::new();
-        while let Some(event) = self.events.recv().await {
-            events.push(event);
-        }
-        (events, self.end.await.unwrap())
+        let all = async {
+            let mut events = Vec::new();
+            while let Some(event) = self.events.recv().await {
+                events.push(event);
+            }
+            (events, self.end.await.unwrap())
+        };
+        timeout(PATIENCE, all).await.expect("the session ends")
     }
 
     /// Takes events until this one.
     pub(crate) async fn until(&mut self, wanted: &ToyEvent) {
-        while self.events.recv().await.expect("the session goes on") != *wanted {}
+        let found = async { while self.events.recv().await.expect("the session goes on") != *wanted {} };
+        timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{wanted:?} never comes"));
     }
 }

@@ -31,6 +31,8 @@ pub(crate) enum ToyEvent {
     Frame,
     /// The time it asked for has come.
     Woken,
+    /// A command came after the end.
+    Late,
     /// The peer ended its control lane.
     ControlEnded,
     /// The transport is gone. So many bytes were never taken by it.
@@ -51,6 +53,9 @@ pub(crate) struct Toy {
     /// All that the transport has taken.
     flushed: Arc<AtomicUsize>,
     closing: Option<Code>,
+    /// Commands it waits for after the end.
+    lingers_for: usize,
+    disconnected: bool,
     /// When it wants to be woken, by a clock that started with the session.
     wake_at: Option<Instant>,
     outputs: VecDeque<Output<ToyEvent>>,
@@ -83,6 +88,12 @@ impl Toy {
     /// Wants to be woken once, so long after its beginning.
     pub(crate) fn waking_after(mut self, after: Duration) -> Self {
         self.wake_at = Some(Instant::default().after(after));
+        self
+    }
+
+    /// Waits for so many commands after the end.
+    pub(crate) fn lingering_for(mut self, commands: usize) -> Self {
+        self.lingers_for = commands;
         self
     }
 
@@ -154,6 +165,12 @@ impl Session for Toy {
     type Event = ToyEvent;
 
     fn handle_input(&mut self, now: Instant, input: Input<ToyCommand>) {
+        if self.disconnected {
+            assert!(matches!(input, Input::Command(_)), "only commands come after the end");
+            self.lingers_for = self.lingers_for.checked_sub(1).expect("no command comes to one that does not linger");
+            self.outputs.push_back(Output::Event(ToyEvent::Late));
+            return;
+        }
         match input {
             Input::Received { lane, bytes } => {
                 let mut buffer = self.buffers.remove(&lane).unwrap_or_default();
@@ -187,6 +204,7 @@ impl Session for Toy {
             }
             Input::Command(ToyCommand::Close(code)) => self.closing = Some(code),
             Input::Disconnected => {
+                self.disconnected = true;
                 let unflushed = self.in_flight;
                 self.outputs.push_back(Output::Event(ToyEvent::Disconnected { unflushed }));
                 return;
@@ -201,5 +219,9 @@ impl Session for Toy {
 
     fn wake_at(&self) -> Option<Instant> {
         self.wake_at
+    }
+
+    fn lingers(&self) -> bool {
+        self.disconnected && self.lingers_for > 0
     }
 }
