@@ -1,1 +1,14 @@
-//! (being written)
+//! What the tests of the whole system share: programs, relays as processes, devices without an engine, chance from one seed.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "this package is nothing but tests: what cannot go on shall fail loudly"
+)]
+
+pub mod binaries;
+pub mod chance;
+pub mod device;
+pub mod parcels;
+pub mod person;
+pub mod relay_process;
