@@ -3,7 +3,6 @@
 pub mod audio;
 pub mod limits;
 pub mod engine;
-pub mod random;
 pub mod store;
 pub mod cli;
 pub mod daemon;

@@ -22,7 +22,7 @@ use crate::engine::host::{self, Host, Parts};
 use crate::i18n::msg;
 use crate::limits::{HOME_WAIT_MS_MAX, PASSPHRASE_BYTES_MAX};
 use crate::paths;
-use crate::random::SystemRandom;
+use zajil_net::SystemRandom;
 use crate::store::{Argon2Cost, DeviceStore, Method, Passphrase, Protection, SqliteStore, StoreError, Unlock};
 
 /// How often a command looks whether another one has let go of the home.

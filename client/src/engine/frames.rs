@@ -6,7 +6,7 @@ use zajil_proto::limits::CONTROL_UNACKNOWLEDGED_MAX;
 use zajil_proto::parcel::Class;
 use zajil_proto::random;
 use zajil_proto::sealing::contents::{
-    Acknowledgement, Content, Receipt, ReceiptState, decode_contents, encode_contents,
+    Acknowledgement, Content, Receipt, ReceiptState, SessionGrant, decode_contents, encode_contents,
 };
 use zajil_proto::sealing::control::{ControlFrame, FrameSize, open_control, seal_control};
 use zajil_proto::sealing::seal::Destination;
@@ -186,19 +186,7 @@ impl Device {
         now: Minute,
     ) -> Result<(), Failure> {
         match content {
-            Content::Session(grant) => {
-                let number = self.sessions.range((key, 0)..=(key, u32::MAX)).next_back().map_or(0, |((_, n), _)| n + 1);
-                let known = self.sessions.range((key, 0)..=(key, u32::MAX)).any(|(_, known)| {
-                    known.session.verify_key == grant.verify_key
-                });
-                let own = self.contacts.get(&key).is_some_and(|contact| contact.own.mailbox() == grant.mailbox);
-                if !known && own {
-                    let session = ReceivedSession::from_grant(&grant);
-                    let known = KnownSession { contact: key, number, session, used: Vec::new() };
-                    self.sessions.insert((key, number), known);
-                    self.put_session(batch, (key, number))?;
-                }
-            }
+            Content::Session(grant) => self.take_session(batch, key, &grant)?,
             Content::Acknowledgement(acknowledgement) => {
                 let gone: Vec<ParcelId> = self
                     .outgoing
@@ -263,6 +251,19 @@ impl Device {
             | Content::OuterKeyInUse(_) => {}
         }
         Ok(())
+    }
+
+    fn take_session(&mut self, batch: &mut Batch, key: u32, grant: &SessionGrant) -> Result<(), Failure> {
+        let theirs = || self.sessions.range((key, 0)..=(key, u32::MAX));
+        let number = theirs().next_back().map_or(0, |((_, number), _)| number.saturating_add(1));
+        let known = theirs().any(|(_, known)| known.session.verify_key == grant.verify_key);
+        let own = self.contacts.get(&key).is_some_and(|contact| contact.own.mailbox() == grant.mailbox);
+        if known || !own {
+            return Ok(());
+        }
+        let session = ReceivedSession::from_grant(grant);
+        self.sessions.insert((key, number), KnownSession { contact: key, number, session, used: Vec::new() });
+        self.put_session(batch, (key, number))
     }
 
     fn take_receipt(&mut self, batch: &mut Batch, key: u32, receipt: &Receipt) -> Result<(), Failure> {

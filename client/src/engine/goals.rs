@@ -87,25 +87,11 @@ impl Host {
         let device = &mut self.device;
         let done = |reply| Ok(Goal::Done(Box::new(reply)));
         match request {
-            Request::Invite { name } => Ok(Goal::Invite(device.invite(name, wall)?)),
-            Request::Accept { name, link, in_person } => {
-                Ok(Goal::Accept(device.take_link(name, link, *in_person, wall)?))
-            }
-            Request::TakeReturn { name, code } => {
-                let key = device.contact_named(name)?;
-                device.take_return(key, code)?;
-                done(Reply::Contact(device.contact_view(key)?))
-            }
-            Request::Contacts => done(Reply::Contacts(device.contact_views()?)),
-            Request::Verify { name, digits } => {
-                let key = device.contact_named(name)?;
-                let digits = match digits {
-                    Some(typed) => device.compare_digits(key, typed)?,
-                    None => device.contacts.get(&key).and_then(|c| c.digits.clone()).ok_or(Failure::NoDigitsYet)?,
-                };
-                let confirmed = device.contacts.get(&key).is_some_and(|contact| contact.confirmed);
-                done(Reply::Digits { digits, confirmed })
-            }
+            Request::Invite { .. }
+            | Request::Accept { .. }
+            | Request::TakeReturn { .. }
+            | Request::Contacts
+            | Request::Verify { .. } => self.start_pairing(request),
             Request::SetContact { name, receipts, seen } => {
                 let key = device.contact_named(name)?;
                 if let Some(seen) = seen {
@@ -163,6 +149,34 @@ impl Host {
             }
             // Handled before anything is started.
             Request::Stop => done(Reply::Stopping),
+        }
+    }
+
+    /// The part of [`Host::start`] that is about who is who.
+    fn start_pairing(&mut self, request: &Request) -> Result<Goal, Failure> {
+        let wall = self.clock.wall();
+        let device = &mut self.device;
+        let done = |reply| Ok(Goal::Done(Box::new(reply)));
+        match request {
+            Request::Invite { name } => Ok(Goal::Invite(device.invite(name, wall)?)),
+            Request::Accept { name, link, in_person } => {
+                Ok(Goal::Accept(device.take_link(name, link, *in_person, wall)?))
+            }
+            Request::TakeReturn { name, code } => {
+                let key = device.contact_named(name)?;
+                device.take_return(key, code)?;
+                done(Reply::Contact(device.contact_view(key)?))
+            }
+            Request::Verify { name, digits } => {
+                let key = device.contact_named(name)?;
+                let digits = match digits {
+                    Some(typed) => device.compare_digits(key, typed)?,
+                    None => device.contacts.get(&key).and_then(|c| c.digits.clone()).ok_or(Failure::NoDigitsYet)?,
+                };
+                let confirmed = device.contacts.get(&key).is_some_and(|contact| contact.confirmed);
+                done(Reply::Digits { digits, confirmed })
+            }
+            _ => done(Reply::Contacts(device.contact_views()?)),
         }
     }
 

@@ -40,7 +40,7 @@ impl std::fmt::Debug for Device {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Full { .. } => Self::DiskFull,
+            StoreError::Full => Self::DiskFull,
             other => Self::Store(other.to_string()),
         }
     }
