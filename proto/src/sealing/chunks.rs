@@ -148,8 +148,8 @@ impl ChunkOpener {
         Ok(Self { sealing, key, index: 0, held: Vec::new(), ended: false })
     }
 
-    /// Takes the next bytes and appends to `content` what they open to, also before an error. `closed` says that the body is
-    /// known to end with them; without it a chunk is never taken for the last one.
+    /// Takes the next bytes and appends to `content` what they open to, also before an error. `closed` says that the
+    /// body is known to end with them; without it a chunk is never taken for the last one.
     ///
     /// # Errors
     /// [`ChunkError`]; after one, nothing more of this body can be opened.

@@ -21,7 +21,8 @@ const ROSTER: u8 = 2;
 const THUMBNAIL: u8 = 4;
 const FULL: u8 = 8;
 
-/// Why opened content is not understood. It is authentic by then: the fault is the sender's app, or the age of this one.
+/// Why opened content is not understood. It is authentic by then: the fault is the sender's app, or the age of this
+/// one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
     /// A kind of note that a later version sends.

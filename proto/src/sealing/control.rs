@@ -82,7 +82,8 @@ pub enum ControlError {
         /// Its length.
         got: usize,
     },
-    /// None of the keys opens it: it is from somebody else with the right to write, under a key not here yet, or changed.
+    /// None of the keys opens it: it is from somebody else with the right to write, under a key not here yet, or
+    /// changed.
     #[error("no outer key opens this frame")]
     NoKey,
     /// What is in it cannot be read: the sender's fault.
@@ -98,7 +99,8 @@ pub enum ControlError {
     },
 }
 
-/// Seals a control frame as a parcel. It is put again byte for byte until acknowledged, never sealed a second time (P5.3).
+/// Seals a control frame as a parcel. It is put again byte for byte until acknowledged, never sealed a second time
+/// (P5.3).
 ///
 /// # Errors
 /// [`ControlError::TooLong`].

@@ -16,8 +16,9 @@ use crate::sealing::seal::{About, Destination, Grown, SealError, check_length, f
 
 /// Seals a note whose end is not known yet. Use a constant bitrate: the times of chunks tell the lengths of packets.
 ///
-/// What [`NoteSealer::push`] and [`NoteSealer::finish`] return must be durable together with [`NoteSealer::state`] before it is
-/// offered to a link. After a crash [`NoteSealer::resume`] goes on exactly there, and nothing is ever sealed twice.
+/// What [`NoteSealer::push`] and [`NoteSealer::finish`] return must be durable together with [`NoteSealer::state`]
+/// before it is offered to a link. After a crash [`NoteSealer::resume`] goes on exactly there, and nothing is ever
+/// sealed twice.
 pub struct NoteSealer {
     chunks: ChunkSealer,
     state: Growing,

@@ -1,8 +1,8 @@
 //! End to end: what the people at both ends can read and nobody between them can (P4 to P7).
 //!
-//! A **note** is sealed under a key of its own. The keys come from a [`NoteSession`], 32 at a time, and a session travels in a
-//! control frame: an Olm message ([`olm`]) in a box under the pair's *outer key* ([`outer`]), which carries
-//! [`Content`]s. Pairs come about by [`pairing`]; last words are sealed under a key handed to their readers.
+//! A **note** is sealed under a key of its own. The keys come from a [`NoteSession`], 32 at a time, and a session
+//! travels in a control frame: an Olm message ([`olm`]) in a box under the pair's *outer key* ([`outer`]), which
+//! carries [`Content`]s. Pairs come about by [`pairing`]; last words are sealed under a key handed to their readers.
 //!
 //! - [`note`], [`live`]: seal and open notes; below them [`content`] (head, packets, tail), [`chunks`], [`padding`]
 //! - [`control`], [`contents`], [`olm`], [`outer`]: control frames, from the outside to the inside
@@ -11,7 +11,8 @@
 //! - [`mailbox`], [`homes`]: who may write where, and where that is
 //! - [`provider`]: the seam at which fuzzers can take the ciphers away
 //!
-//! Every state here derives serde so that a device's store can keep it, in records that the store seals. Nothing here prints.
+//! Every state here derives serde so that a device's store can keep it, in records that the store seals. Nothing here
+//! prints.
 
 mod aead;
 pub mod bundle;

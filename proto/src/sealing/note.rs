@@ -67,8 +67,8 @@ fn expand(seed: &Secret, notes: u8) -> impl Iterator<Item = NotePair> {
 }
 
 impl NoteSession {
-    /// Draws a session for notes into `mailbox`, none of which will live longer than `longest`. The seed is only in the grant,
-    /// which goes to every device of the audience in a control frame; this side keeps the pairs.
+    /// Draws a session for notes into `mailbox`, none of which will live longer than `longest`. The seed is only in the
+    /// grant, which goes to every device of the audience in a control frame; this side keeps the pairs.
     pub fn draw(
         random: &mut (impl Random + ?Sized),
         mailbox: MailboxId,
@@ -120,7 +120,8 @@ impl NoteSession {
         self.mailbox
     }
 
-    /// Returns whether a note of this lifetime may be sealed in it: receivers keep keys for the longest that was announced.
+    /// Returns whether a note of this lifetime may be sealed in it: receivers keep keys for the longest that was
+    /// announced.
     pub const fn allows(&self, lifetime: Lifetime) -> bool {
         lifetime.hours() <= self.longest_lifetime
     }
@@ -153,8 +154,8 @@ impl ReceivedSession {
         self.pairs.keys().copied()
     }
 
-    /// Returns the minute after which unused pairs may be erased, if the mailbox has been drained after it: end of the session,
-    /// its longest lifetime, and 15 days.
+    /// Returns the minute after which unused pairs may be erased, if the mailbox has been drained after it: end of the
+    /// session, its longest lifetime, and 15 days.
     pub const fn needed_until(&self) -> Minute {
         let hours = SESSION_HOURS_MAX + self.longest_lifetime as u32 + TOMBSTONE_EXTRA_HOURS;
         Minute(self.first_minute.0.saturating_add(hours * 60))
@@ -210,9 +211,9 @@ impl NoteOpener {
         }
     }
 
-    /// Takes the next bytes of the body, from its start on. `closed` says that the body is known to end with them, by its last
-    /// mark; if the header gives a length, that length says it too. Then read with [`NoteOpener::next_part`], also after an error:
-    /// what came before it is authentic.
+    /// Takes the next bytes of the body, from its start on. `closed` says that the body is known to end with them, by
+    /// its last mark; if the header gives a length, that length says it too. Then read with [`NoteOpener::next_part`],
+    /// also after an error: what came before it is authentic.
     ///
     /// # Errors
     /// [`OpenError`]; the same one again after the first.

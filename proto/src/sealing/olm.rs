@@ -1,8 +1,9 @@
 //! Olm, by vodozemac: one session per pair of devices, carrying control frames only.
 //!
-//! vodozemac keeps 40 skipped message keys in each of the 5 newest receiving chains. That is why at most 32 frames per pair may be
-//! unacknowledged (P5.3), and why a drained batch is opened in order of frame number. It draws its own randomness from the
-//! operating system: accounts, one-time keys and new ratchet steps do not come out the same from the same seed.
+//! vodozemac keeps 40 skipped message keys in each of the 5 newest receiving chains. That is why at most 32 frames per
+//! pair may be unacknowledged (P5.3), and why a drained batch is opened in order of frame number. It draws its own
+//! randomness from the operating system: accounts, one-time keys and new ratchet steps do not come out the same from
+//! the same seed.
 
 use core::fmt;
 
@@ -11,9 +12,9 @@ use vodozemac::Curve25519PublicKey;
 use vodozemac::olm::{self, AccountPickle, DecryptionError, SessionConfig, SessionCreationError, SessionPickle};
 use zeroize::Zeroizing;
 
-/// vodozemac can be written out in one format that any serde format can carry: its own encrypted pickle. This key makes that
-/// pickle, and is no secret; the device's store seals the record it lies in. (The plain pickles hold an internally tagged enum,
-/// which formats that do not describe themselves, such as postcard, cannot read back.)
+/// vodozemac can be written out in one format that any serde format can carry: its own encrypted pickle. This key makes
+/// that pickle, and is no secret; the device's store seals the record it lies in. (The plain pickles hold an internally
+/// tagged enum, which formats that do not describe themselves, such as postcard, cannot read back.)
 const PICKLE_KEY: [u8; 32] = [0; 32];
 
 /// Why Olm does not do it. None of these names a key.
@@ -115,8 +116,8 @@ impl Account {
         self.0.curve25519_key().to_bytes()
     }
 
-    /// Makes a one-time key to be handed out. It stays until a session has been begun with it; vodozemac offers no way to take it
-    /// back, and forgets the oldest of more than 5 000.
+    /// Makes a one-time key to be handed out. It stays until a session has been begun with it; vodozemac offers no way
+    /// to take it back, and forgets the oldest of more than 5 000.
     pub fn one_time_key(&mut self) -> [u8; 32] {
         let made = self.0.generate_one_time_keys(1);
         self.0.mark_keys_as_published();
@@ -139,8 +140,8 @@ impl Account {
         Ok(Session(session))
     }
 
-    /// Takes up a session that `identity` began with `message`, and returns what the message says. The one-time key is used up
-    /// only if all of it fits.
+    /// Takes up a session that `identity` began with `message`, and returns what the message says. The one-time key is
+    /// used up only if all of it fits.
     ///
     /// # Errors
     /// [`OlmError`].
@@ -184,6 +185,7 @@ impl Clone for Account {
 }
 
 impl Clone for Session {
+    /// Copies the state, to be able to go back before a step. Never go on with both: they would use the same keys twice.
     fn clone(&self) -> Self {
         Self(olm::Session::from_pickle(self.0.pickle()))
     }

@@ -1,5 +1,5 @@
-//! The outer key of a pair (P4.11, P4.12): HPKE with X-Wing and a pre-shared key, so that every control frame resists whoever
-//! records today and computes later.
+//! The outer key of a pair (P4.11, P4.12): HPKE with X-Wing and a pre-shared key, so that every control frame resists
+//! whoever records today and computes later.
 
 use core::convert::Infallible;
 
@@ -23,8 +23,8 @@ const INFO: &[u8] = b"zajil/1 pair";
 const PSK_ID: &[u8] = b"zajil/1 psk";
 const EXPORT: &[u8] = b"zajil/1 outer";
 
-/// The test scalar of P4.12, clamped already: a multiple of 8, so that it takes every point of small order to zero, and of neither
-/// large prime order, so that it takes no other point there.
+/// The test scalar of P4.12, clamped already: a multiple of 8, so that it takes every point of small order to zero, and
+/// of neither large prime order, so that it takes no other point there.
 const TEST_SCALAR: [u8; 32] = {
     let mut scalar = [0; 32];
     scalar[0] = 0x40;
@@ -284,8 +284,8 @@ pub fn renew(
     Ok((encapsulation, key))
 }
 
-/// Takes up a renewal. Nothing in it proves itself: a wrong one gives a key under which nothing opens, so the previous key stays
-/// until a frame has come under this one.
+/// Takes up a renewal. Nothing in it proves itself: a wrong one gives a key under which nothing opens, so the previous
+/// key stays until a frame has come under this one.
 ///
 /// # Errors
 /// [`OuterError::Forged`].

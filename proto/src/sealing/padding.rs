@@ -30,11 +30,11 @@ pub const fn padme(length: usize) -> usize {
     length.div_ceil(step) * step
 }
 
-/// Returns the length that content of `content` bytes is padded to: the smallest whose parcel is as long on the wire as Padmé
-/// wants the parcel of the bare content to be (P4.4).
+/// Returns the length that content of `content` bytes is padded to: the smallest whose parcel is as long on the wire as
+/// Padmé wants the parcel of the bare content to be (P4.4).
 ///
-/// All contents with the same goal get the same length. The goal may be passed by up to 153 bytes, where it falls into the step
-/// of a new chunk or mark.
+/// All contents with the same goal get the same length. The goal may be passed by up to 153 bytes, where it falls into
+/// the step of a new chunk or mark.
 pub const fn padded(content: usize) -> usize {
     let bare = wire_length(body_length(content));
     let goal = padme(bare);

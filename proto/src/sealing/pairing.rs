@@ -272,8 +272,9 @@ pub fn open_invitation(sealing: Provider, link: &Link, header: &Header, body: &[
     Ok(bundle)
 }
 
-/// Answers an invitation. `contents` are the first contents, usually one session for the inviter's mailbox; notes sealed in it
-/// may travel at once. Register [`Pair::mailbox`] at `homes`, keep pair, replier and device, then put the parcel.
+/// Answers an invitation. `contents` are the first contents, usually one session for the inviter's mailbox; notes
+/// sealed in it may travel at once. Register [`Pair::mailbox`] at `homes`, keep pair, replier and device, then put the
+/// parcel.
 ///
 /// # Errors
 /// [`PairingError`].
@@ -327,8 +328,8 @@ fn encode_reply(bundle: &Bundle, nonce: &Secret, message: &OlmMessage) -> Result
     Ok(Zeroizing::new(writer.into_bytes()))
 }
 
-/// Takes the first reply that is valid. On success keep the pair and the device, send the answer, and drop inviter and both
-/// pairing mailboxes; on an error nothing has changed, and the next parcel in *reply* may still be the right one.
+/// Takes the first reply that is valid. On success keep the pair and the device, send the answer, and drop inviter and
+/// both pairing mailboxes; on an error nothing has changed, and the next parcel in *reply* may still be the right one.
 ///
 /// # Errors
 /// [`PairingError`].

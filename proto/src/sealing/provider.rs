@@ -8,9 +8,9 @@ use crate::sealing::{aead, hkdf};
 
 /// What chunks, control boxes and pairing boxes are sealed with.
 ///
-/// Programs pass [`RING`]. `Fake`, behind the feature `fake-sealing`, exists so that fuzzers reach what lies inside a seal; a test
-/// holds that no program can link it. Hashes, signatures, session expansion, pairing and words do not go through here: they are
-/// always real.
+/// Programs pass [`RING`]. `Fake`, behind the feature `fake-sealing`, exists so that fuzzers reach what lies inside a
+/// seal; a test holds that no program can link it. Hashes, signatures, session expansion, pairing and words do not go
+/// through here: they are always real.
 pub trait Sealing: fmt::Debug + Send + Sync {
     /// Derives a note's chunk key and the commitment that stands before its chunks (P4.2).
     fn commit(&self, parcel: &ParcelId, note_key: &Secret) -> (Secret, [u8; 32]);
@@ -58,8 +58,8 @@ impl Sealing for Ring {
     }
 }
 
-/// A provider that hides nothing: the text stands as it is, and the "tag" is the nonce. Order and the last-chunk flag are still
-/// checked, so the machines above behave as they do with [`Ring`].
+/// A provider that hides nothing: the text stands as it is, and the "tag" is the nonce. Order and the last-chunk flag
+/// are still checked, so the machines above behave as they do with [`Ring`].
 #[cfg(any(test, feature = "fake-sealing"))]
 #[derive(Debug, Clone, Copy)]
 pub struct Fake;

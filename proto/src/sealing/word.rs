@@ -137,7 +137,8 @@ impl SlotOwner {
         }
     }
 
-    /// Seals and signs a word of `version`, which is higher than any before it; `previous` is the last one, `None` for the first.
+    /// Seals and signs a word of `version`, which is higher than any before it; `previous` is the last one, `None` for
+    /// the first.
     ///
     /// # Errors
     /// [`WordError::TooLong`].
@@ -203,7 +204,8 @@ impl SlotGrant {
 }
 
 impl OpenedWord {
-    /// Returns whether this word names `held` as the one before it. A gap in versions is no fault: words in between were not seen.
+    /// Returns whether this word names `held` as the one before it. A gap in versions is no fault: words in between
+    /// were not seen.
     pub fn follows(&self, held: &Word) -> bool {
         self.previous == chain_hash(held)
     }

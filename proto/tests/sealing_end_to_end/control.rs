@@ -174,8 +174,8 @@ fn a_renewal_hangs_on_the_key_before_it() {
     assert_ne!(accept_renewal(&secret, &key(2), &encapsulation), Ok(renewed));
 }
 
-/// Every encoding of a point of small order on Curve25519 or its twist: 0, 1, the two of order 8, p − 1, and p and p + 1, which
-/// are not in canonical form; each also with the bit set that X25519 ignores (RFC 7748 §5).
+/// Every encoding of a point of small order on Curve25519 or its twist: 0, 1, the two of order 8, p − 1, and p and p +
+/// 1, which are not in canonical form; each also with the bit set that X25519 ignores (RFC 7748 §5).
 fn small_order_points() -> Vec<[u8; 32]> {
     let hex = |text: &str| {
         let byte = |at: usize| u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).unwrap();

@@ -31,8 +31,8 @@ fn sessions_notes_and_their_parts_show_only_what_they_are() {
     let check = HeadCheck { session: line.verify_key(), parcel: id, mailbox: line.owner.mailbox() };
     let reader = ContentReader::new(check);
     let shown = format!(
-        "{:?} {:?} {pair:?} {about:?} {:?} {content:?} {sealed:?} {:?} {chunks:?} {opener:?} {note:?} {check:?} {reader:?} \
-         {tail:?} {:?}",
+        "{:?} {:?} {pair:?} {about:?} {:?} {content:?} {sealed:?} {:?} {chunks:?} {opener:?} {note:?} \
+         {check:?} {reader:?} {tail:?} {:?}",
         line.session,
         line.received,
         line.destination(),
@@ -42,7 +42,8 @@ fn sessions_notes_and_their_parts_show_only_what_they_are() {
     assert_eq!(
         shown,
         "NoteSession(..) ReceivedSession(..) NotePair(..) About(..) Destination(..) NoteContent(..) SealedNote(..) \
-         ChunkSealerState(..) ChunkSealer(..) ChunkOpener(..) NoteOpener(..) HeadCheck(..) ContentReader(..) Tail(..) Part(..)"
+         ChunkSealerState(..) ChunkSealer(..) ChunkOpener(..) NoteOpener(..) HeadCheck(..) ContentReader(..) Tail(..) \
+         Part(..)"
     );
     let writer = line.writer.clone();
     let destination = zajil_proto::sealing::seal::Destination { to: &writer, lifetime: Lifetime::DEFAULT };
@@ -63,7 +64,8 @@ fn pairing_and_control_show_only_what_they_are() {
     let (header, body) = (&replied.parcel.header, &replied.parcel.body);
     let accepted = accept_reply(&RING, &invited.inviter, &mut one, header, body).unwrap();
     let shown = format!(
-        "{one:?} {invited:?} {:?} {link:?} {:?} {:?} {bundle:?} {:?} {replied:?} {:?} {:?} {:?} {accepted:?} {:?} {:?} {:?}",
+        "{one:?} {invited:?} {:?} {link:?} {:?} {:?} {bundle:?} {:?} {replied:?} {:?} {:?} {:?} \
+         {accepted:?} {:?} {:?} {:?}",
         invited.inviter,
         link.home,
         link.home.address,
@@ -77,8 +79,8 @@ fn pairing_and_control_show_only_what_they_are() {
     );
     assert_eq!(
         shown,
-        "DeviceIdentity(..) Invited(..) Inviter(..) Link(..) HomeRelay(..) Address(..) Bundle(..) BundleFacts(..) Replied(..) \
-         Replier(..) Pair(..) ReturnCode(..) Accepted(..) Digits(..) Content(..) PairingSecrets(..)"
+        "DeviceIdentity(..) Invited(..) Inviter(..) Link(..) HomeRelay(..) Address(..) Bundle(..) BundleFacts(..) \
+         Replied(..) Replier(..) Pair(..) ReturnCode(..) Accepted(..) Digits(..) Content(..) PairingSecrets(..)"
     );
 }
 
@@ -96,13 +98,14 @@ fn keys_words_and_frames_show_only_what_they_are() {
     let frame = ControlFrame { number: 1, message: message.clone() };
     let (keys, public) = (OuterKeys::first(key.clone()), x_wing.public());
     let shown = format!(
-        "{x_wing:?} {public:?} {key:?} {keys:?} {encapsulation:?} {slot:?} {word:?} {grant:?} {opened:?} {message:?} {frame:?} {:?}",
+        "{x_wing:?} {public:?} {key:?} {keys:?} {encapsulation:?} {slot:?} {word:?} {grant:?} {opened:?} \
+         {message:?} {frame:?} {:?}",
         homes("camp"),
     );
     assert_eq!(
         shown,
-        "XWingSecret(..) XWingPublic(..) OuterKey(..) OuterKeys(..) Encapsulation(..) SlotOwner(..) LastWord(..) SlotGrant(..) \
-         OpenedWord(..) OlmMessage(..) ControlFrame(..) Homes(..)"
+        "XWingSecret(..) XWingPublic(..) OuterKey(..) OuterKeys(..) Encapsulation(..) SlotOwner(..) LastWord(..) \
+         SlotGrant(..) OpenedWord(..) OlmMessage(..) ControlFrame(..) Homes(..)"
     );
 }
 

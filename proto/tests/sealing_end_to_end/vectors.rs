@@ -1,5 +1,5 @@
-//! The golden vectors of `proto/vectors/sealing_*.txt`, which an independent model made: each is read, and made again byte for
-//! byte. They fix version 1; a change here is a change of the protocol.
+//! The golden vectors of `proto/vectors/sealing_*.txt`, which an independent model made: each is read, and made again
+//! byte for byte. They fix version 1; a change here is a change of the protocol.
 
 use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
