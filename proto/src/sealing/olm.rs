@@ -185,7 +185,7 @@ impl Clone for Account {
 }
 
 impl Clone for Session {
-    /// Copies the state, to be able to go back before a step. Never go on with both: they would use the same keys twice.
+    /// Copies the state, to be able to go back before a step. Never go on with both: they would use one key twice.
     fn clone(&self) -> Self {
         Self(olm::Session::from_pickle(self.0.pickle()))
     }

@@ -1,5 +1,7 @@
 //! Pairing: from a link to two people who can speak (P6), and what an attacker on the way gets.
 
+use proptest::prelude::*;
+use zajil_proto::codec::Reader;
 use zajil_proto::keys::{Secret, SigningKey};
 use zajil_proto::limits::REPLY_CONTENTS_BYTES_MAX;
 use zajil_proto::parcel::{Header, SealedParcel};
@@ -12,6 +14,7 @@ use zajil_proto::sealing::pairing::{
     Accepted, Digits, Invited, Inviter, Pair, PairingError, PairingSecrets, Replied, Replier, accept_reply, invite,
     open_invitation, reply,
 };
+use zajil_proto::sealing::roster::RosterLink;
 use zajil_proto::sealing::seal::Destination;
 use zajil_proto::sealing::{
     Address, Bundle, Content, DeviceIdentity, HomeRelay, Homes, Link, MailboxOwner, NoteSession, RING, ReturnCode,
@@ -331,4 +334,21 @@ fn pairing_parcels_go_to_the_two_mailboxes_of_the_secret() {
     };
     check(&meeting.invited.parcel.header, &secrets.invitation);
     check(&replied.parcel.header, &secrets.reply);
+}
+
+proptest! {
+    #[test]
+    fn no_text_and_no_bytes_make_the_reading_of_links_and_bundles_panic(
+        text in "\\PC{0,300}",
+        noise in prop::collection::vec(any::<u8>(), 0..2_000),
+    ) {
+        prop_assert!(Link::parse(&text).is_err());
+        prop_assert!(ReturnCode::parse(&format!("zajil-back:{text}")).is_err());
+        prop_assert!(Link::parse(&format!("zajil:{}", data_encoding::BASE64URL_NOPAD.encode(&noise))).is_err());
+        prop_assert!(Bundle::verify(&noise).is_err());
+        prop_assert!(Bundle::verify(&[&[1], noise.as_slice()].concat()).is_err());
+        let _ = Homes::decode(&mut Reader::new(&noise));
+        let link = RosterLink::decode(&mut Reader::new(&noise));
+        prop_assert!(link.is_err() || link.is_ok_and(|link| !link.is_signed()));
+    }
 }
