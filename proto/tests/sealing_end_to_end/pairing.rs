@@ -343,8 +343,10 @@ proptest! {
         noise in prop::collection::vec(any::<u8>(), 0..2_000),
     ) {
         prop_assert!(Link::parse(&text).is_err());
-        prop_assert!(ReturnCode::parse(&format!("zajil-back:{text}")).is_err());
-        prop_assert!(Link::parse(&format!("zajil:{}", data_encoding::BASE64URL_NOPAD.encode(&noise))).is_err());
+        let code = format!("zajil-back:{text}");
+        prop_assert!(ReturnCode::parse(&code).is_err());
+        let link = format!("zajil:{}", data_encoding::BASE64URL_NOPAD.encode(&noise));
+        prop_assert!(Link::parse(&link).is_err());
         prop_assert!(Bundle::verify(&noise).is_err());
         prop_assert!(Bundle::verify(&[&[1], noise.as_slice()].concat()).is_err());
         let _ = Homes::decode(&mut Reader::new(&noise));
