@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zajil_client::engine::api::{
-    Failure, NoteMark, Pairing, Receipts, Reply, Request, SeenPrecision, SeenView, Trouble, Voice, Wait, WordState,
+    Failure, NoteMark, Pairing, Progress, Receipts, Reply, Request, SeenPrecision, SeenView, Trouble, Voice, Wait, WordState,
 };
-use zajil_client::engine::host::{Host, Parts, create};
-use zajil_client::store::MemoryStore;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use zajil_client::engine::host::{Call, Host, Parts, create, open};
+use zajil_client::store::{MemoryDisk, MemoryStore};
 use zajil_net::memory::{LinkState, MemoryWorld, SimulatedClock};
 use zajil_net::{DialOptions, EndpointSecrets, RelayIdentity, SystemRandom};
 use zajil_proto::keys::SigningKey;
@@ -28,19 +30,28 @@ const START: Minute = Minute(29_920_680);
 struct World {
     network: MemoryWorld,
     clock: Arc<SimulatedClock>,
+    key: SigningKey,
     link: RelayLink,
+    relay: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     people: u8,
 }
 
 impl World {
-    async fn new() -> Self {
+    fn new() -> Self {
         let network = MemoryWorld::new(Duration::from_millis(200));
         let clock = Arc::new(SimulatedClock::new(START));
         let key = SigningKey::draw(&mut SystemRandom::new());
         let link = RelayLink { key: key.public(), admission: String::new(), address: "10.0.0.1:443".into() };
+        let mut world = Self { network, clock, key, link, relay: None, people: 0 };
+        world.start_relay();
+        world
+    }
+
+    /// Starts a relay with an empty store, at the address and with the key it always had.
+    fn start_relay(&mut self) {
         let store = Engine::Memory(StoreInMemory::new(StoreLimits::default(), &mut SystemRandom::new()).unwrap());
         let settings = RelaySettings {
-            relay_key: key.clone(),
+            relay_key: self.key.clone(),
             epoch: store.epoch(),
             admission: Admission::Open,
             clock_trust: 1,
@@ -50,31 +61,49 @@ impl World {
             links: Vec::new(),
         };
         let parts = RelayParts {
-            clock: clock.clone(),
-            network: network.machine(&[RELAY]),
+            clock: self.clock.clone(),
+            network: self.network.machine(&[RELAY]),
             settings,
             store,
             rng_seed: Some([9; 32]),
-            identity: RelayIdentity::new(&key).unwrap(),
+            identity: RelayIdentity::new(&self.key).unwrap(),
             secrets: EndpointSecrets::draw(&mut SystemRandom::new()),
             listen: vec![SocketAddr::from((RELAY, 443))],
         };
         let relay = Relay::start(parts).unwrap();
-        tokio::task::spawn_local(async move { relay.run(std::future::pending()).await });
-        Self { network, clock, link, people: 0 }
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::task::spawn_local(async move {
+            let stopped = async { stopped.await.unwrap_or(()) };
+            relay.run(stopped).await.unwrap();
+        });
+        self.relay = Some((stop, running));
+    }
+
+    /// The relay's disk is gone; its operator starts again with the same key.
+    async fn lose_relays_store(&mut self) {
+        let (stop, running) = self.relay.take().unwrap();
+        stop.send(()).unwrap();
+        running.await.unwrap();
+        // The operator takes a while; meanwhile the transport lets go of its socket.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        self.start_relay();
     }
 
     fn person(&mut self) -> (Host, IpAddr) {
         self.people += 1;
         let address = IpAddr::V4(Ipv4Addr::new(10, 0, 1, self.people));
-        let parts = Parts {
+        let parts = self.parts(address, MemoryStore::new());
+        (create(parts, &self.link).unwrap(), address)
+    }
+
+    fn parts(&self, address: IpAddr, store: MemoryStore) -> Parts {
+        Parts {
             clock: self.clock.clone(),
             network: self.network.machine(&[address]),
             random: Box::new(SystemRandom::new()),
-            store: Box::new(MemoryStore::new()),
+            store: Box::new(store),
             dial: DialOptions { rng_seed: Some([self.people; 32]), ..DialOptions::default() },
-        };
-        (create(parts, &self.link).unwrap(), address)
+        }
     }
 }
 
@@ -148,7 +177,7 @@ fn in_one_runtime(test: impl Future<Output = ()>) {
 #[test]
 fn a_note_goes_from_town_to_camp_through_a_relay_and_back_come_its_marks() {
     in_one_runtime(async {
-        let mut world = World::new().await;
+        let mut world = World::new();
         let ((mut mother, _), (mut father, _)) = (world.person(), world.person());
         pair_by_link(&mut mother, &mut father).await;
         confirm(&mut mother, &mut father).await;
@@ -171,7 +200,7 @@ fn a_note_goes_from_town_to_camp_through_a_relay_and_back_come_its_marks() {
 #[test]
 fn who_opens_a_link_speaks_at_once_though_the_inviter_is_dark() {
     in_one_runtime(async {
-        let mut world = World::new().await;
+        let mut world = World::new();
         let ((mut mother, _), (mut father, _)) = (world.person(), world.person());
         pair_by_link(&mut mother, &mut father).await;
         let spoken = voice(3);
@@ -189,7 +218,7 @@ fn who_opens_a_link_speaks_at_once_though_the_inviter_is_dark() {
 #[test]
 fn a_link_opens_once() {
     in_one_runtime(async {
-        let mut world = World::new().await;
+        let mut world = World::new();
         let (mut mother, mut father, mut stranger) = (world.person().0, world.person().0, world.person().0);
         let Reply::Invited { link, .. } = ask(&mut mother, Request::Invite { name: "F".into() }).await else { panic!() };
         let accept = Request::Accept { name: "M".into(), link, in_person: false };
@@ -205,7 +234,7 @@ fn a_link_opens_once() {
 #[test]
 fn a_link_is_over_after_seven_days_and_so_is_one_mistyped_or_ones_own() {
     in_one_runtime(async {
-        let mut world = World::new().await;
+        let mut world = World::new();
         let ((mut mother, _), (mut father, _)) = (world.person(), world.person());
         let Reply::Invited { link, .. } = ask(&mut mother, Request::Invite { name: "F".into() }).await else { panic!() };
         let accept = |link: &str| Request::Accept { name: "M".into(), link: link.into(), in_person: false };
@@ -219,7 +248,7 @@ fn a_link_is_over_after_seven_days_and_so_is_one_mistyped_or_ones_own() {
 #[test]
 fn met_in_person_both_are_confirmed_at_once() {
     in_one_runtime(async {
-        let mut world = World::new().await;
+        let mut world = World::new();
         let ((mut mother, _), (mut father, _)) = (world.person(), world.person());
         let Reply::Invited { link, .. } = ask(&mut mother, Request::Invite { name: "F".into() }).await else { panic!() };
         let accept = Request::Accept { name: "M".into(), link, in_person: true };
@@ -238,7 +267,7 @@ fn met_in_person_both_are_confirmed_at_once() {
 #[test]
 fn without_a_link_a_note_waits_on_the_device_and_goes_when_the_link_is_back() {
     in_one_runtime(async {
-        let mut world = World::new().await;
+        let mut world = World::new();
         let ((mut mother, address), (mut father, _)) = (world.person(), world.person());
         pair_by_link(&mut mother, &mut father).await;
         confirm(&mut mother, &mut father).await;
@@ -264,7 +293,7 @@ fn word(state: WordState, text: &str) -> Request {
 #[test]
 fn a_last_word_is_read_with_its_bucket_and_offline_from_what_is_held() {
     in_one_runtime(async {
-        let mut world = World::new().await;
+        let mut world = World::new();
         let ((mut mother, _), (mut father, address)) = (world.person(), world.person());
         pair_by_link(&mut mother, &mut father).await;
         assert!(matches!(ask(&mut mother, word(WordState::Well, "x")).await, Reply::WordWritten { contacts: 0, .. }));
@@ -289,7 +318,7 @@ fn a_last_word_is_read_with_its_bucket_and_offline_from_what_is_held() {
 #[test]
 fn precision_is_the_owners_and_off_takes_the_slot_away() {
     in_one_runtime(async {
-        let mut world = World::new().await;
+        let mut world = World::new();
         let ((mut mother, _), (mut father, _)) = (world.person(), world.person());
         pair_by_link(&mut mother, &mut father).await;
         confirm(&mut mother, &mut father).await;
@@ -308,12 +337,135 @@ fn precision_is_the_owners_and_off_takes_the_slot_away() {
 #[test]
 fn another_relays_key_is_told_as_such_and_nothing_is_lost() {
     in_one_runtime(async {
-        let mut world = World::new().await;
+        let mut world = World::new();
         world.link.key = SigningKey::draw(&mut SystemRandom::new()).public();
         let (mut mother, _) = world.person();
         let failure = refuse(&mut mother, Request::Invite { name: "F".into() }).await;
         assert_eq!(failure, Failure::NoRelay(Trouble::WrongKey));
         let Reply::Contacts(contacts) = ask(&mut mother, Request::Contacts).await else { panic!() };
         assert!(contacts.is_empty(), "a link that leads nowhere is not kept");
+    });
+}
+
+#[test]
+fn forty_notes_over_two_sessions_arrive_once_each_in_their_senders_order() {
+    in_one_runtime(async {
+        let mut world = World::new();
+        let ((mut mother, _), (mut father, _)) = (world.person(), world.person());
+        pair_by_link(&mut mother, &mut father).await;
+        confirm(&mut mother, &mut father).await;
+        for seconds in 1..=40 {
+            ask(&mut mother, send("Father", voice(seconds), Wait::Device)).await;
+        }
+        sync(&mut mother).await;
+        sync(&mut father).await;
+        sync(&mut father).await;
+        let Reply::Notes(notes) = ask(&mut father, Request::Inbox { all: false }).await else { panic!() };
+        let lengths: Vec<u32> = notes.iter().map(|note| note.duration_millis / 1000).collect();
+        assert_eq!(lengths, (1..=40).collect::<Vec<_>>());
+        assert!(notes.iter().all(|note| note.mark == NoteMark::Delivered));
+    });
+}
+
+#[test]
+fn a_relay_that_lost_its_store_is_given_every_undelivered_note_again() {
+    in_one_runtime(async {
+        let mut world = World::new();
+        let ((mut mother, _), (mut father, _)) = (world.person(), world.person());
+        pair_by_link(&mut mother, &mut father).await;
+        confirm(&mut mother, &mut father).await;
+        let spoken = voice(8);
+        ask(&mut mother, send("Father", spoken.clone(), Wait::Stored)).await;
+        world.lose_relays_store().await;
+        sync(&mut father).await;
+        sync(&mut mother).await;
+        sync(&mut father).await;
+        let Reply::Notes(notes) = ask(&mut father, Request::Inbox { all: false }).await else { panic!() };
+        assert_eq!(notes.len(), 1);
+        assert_eq!(heard_voice(&mut father, notes[0].number).await, spoken);
+    });
+}
+
+#[test]
+fn a_device_that_dies_in_the_middle_of_an_upload_goes_on_where_the_relay_has_it() {
+    in_one_runtime(async {
+        let mut world = World::new();
+        let (mut father, _) = world.person();
+        let disk = MemoryDisk::new();
+        world.people += 1;
+        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 1, world.people));
+        let mut mother = create(world.parts(address, disk.open().unwrap()), &world.link).unwrap();
+        pair_by_link(&mut mother, &mut father).await;
+        confirm(&mut mother, &mut father).await;
+        let spoken = voice(500);
+        let mut unheeded = |_| {};
+        let sending = mother.execute(send("Father", spoken.clone(), Wait::Stored), &mut unheeded);
+        // Cut after some round trips: some of it is durable at the relay, the device's memory is gone.
+        assert!(tokio::time::timeout(Duration::from_millis(3_500), sending).await.is_err());
+        drop(mother);
+        let mut mother = open(world.parts(address, disk.open().unwrap())).unwrap();
+        assert_eq!(note(&mut mother, 1).await, NoteMark::OnDevice);
+        sync(&mut mother).await;
+        assert_eq!(note(&mut mother, 1).await, NoteMark::AtRelay);
+        sync(&mut father).await;
+        let Reply::Notes(notes) = ask(&mut father, Request::Inbox { all: false }).await else { panic!() };
+        assert_eq!(heard_voice(&mut father, notes[0].number).await, spoken);
+    });
+}
+
+#[test]
+fn a_daemon_gets_notes_as_they_come_and_the_sender_sees_all_four_marks() {
+    in_one_runtime(async {
+        let mut world = World::new();
+        let ((mut mother, _), (mut father, _)) = (world.person(), world.person());
+        pair_by_link(&mut mother, &mut father).await;
+        confirm(&mut mother, &mut father).await;
+        let (calls, requests) = mpsc::channel(4);
+        let daemon = tokio::task::spawn_local(async move { father.serve(requests, std::future::pending()).await });
+        let listening = calls.clone();
+        let listener = tokio::task::spawn_local(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let Ok(Reply::Notes(notes)) = call(&listening, Request::Inbox { all: false }).await else { panic!() };
+                if let Some(note) = notes.iter().find(|note| note.mark == NoteMark::Delivered) {
+                    call(&listening, Request::Heard { number: note.number }).await.unwrap();
+                    break;
+                }
+            }
+        });
+        let mut marks = Vec::new();
+        let request = send("Father", voice(10), Wait::Heard);
+        let mut note_marks = |step| {
+            if let Progress::Reached(mark) = step {
+                marks.push(mark);
+            }
+        };
+        let Ok(Reply::Sent(sent)) = mother.execute(request, &mut note_marks).await else { panic!() };
+        assert_eq!(sent.mark, NoteMark::Heard);
+        assert!(marks.is_sorted(), "{marks:?}");
+        listener.await.unwrap();
+        assert!(matches!(call(&calls, Request::Stop).await, Ok(Reply::Stopping)));
+        daemon.await.unwrap().unwrap();
+    });
+}
+
+async fn call(calls: &mpsc::Sender<Call>, request: Request) -> Result<Reply, Failure> {
+    let (reply, answer) = oneshot::channel();
+    let (progress, _) = mpsc::channel(1);
+    calls.send(Call { request, progress, reply }).await.unwrap();
+    answer.await.unwrap()
+}
+
+#[test]
+fn a_note_longer_than_ten_minutes_is_refused_and_nothing_is_sealed() {
+    in_one_runtime(async {
+        let mut world = World::new();
+        let ((mut mother, _), (mut father, _)) = (world.person(), world.person());
+        pair_by_link(&mut mother, &mut father).await;
+        sync(&mut mother).await;
+        let failure = refuse(&mut mother, send("Father", voice(601), Wait::Stored)).await;
+        assert_eq!(failure, Failure::NoteTooLong { got_millis: 601_000, max_millis: 600_000 });
+        let Reply::Notes(notes) = ask(&mut mother, Request::Inbox { all: true }).await else { panic!() };
+        assert!(notes.is_empty());
     });
 }
