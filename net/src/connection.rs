@@ -106,8 +106,8 @@ impl Connection {
         }
     }
 
-    /// Returns a handle that moves this connection to another local address while it is driven; `None` where that cannot
-    /// be done: over TCP, and at a relay.
+    /// Returns a handle that moves this connection to another local address while it is driven; `None` where that
+    /// cannot be done: over TCP, and at a relay.
     pub fn mover(&self) -> Option<ConnectionMover> {
         match &self.link {
             Link::Quic { endpoint, .. } => endpoint.clone().map(ConnectionMover),

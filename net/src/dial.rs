@@ -185,8 +185,8 @@ impl From<NoExporter> for DialError {
 
 /// Connects to the relay at `address` (`host:port`, P2.6) that holds one of `keys`.
 ///
-/// Every address of the name is tried, a quarter of a second apart; the first finished handshake wins and the others are
-/// dropped. Must be called within a tokio runtime.
+/// Every address of the name is tried, a quarter of a second apart; the first finished handshake wins and the others
+/// are dropped. Must be called within a tokio runtime.
 ///
 /// # Errors
 /// [`DialError`]. After several attempts, the one that tells a person most.

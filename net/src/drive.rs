@@ -26,26 +26,26 @@ pub enum DriveEnd {
 
 /// Carries a session machine over a connection until either ends.
 ///
-/// Over QUIC the control lane is the device's first bidirectional stream and each transfer a unidirectional stream of its
-/// own, with quinn's priority from the rank. Over TLS all frames go in order on the one stream, each `Transmit` whole, the
-/// lowest rank first; what arrives comes as
+/// Over QUIC the control lane is the device's first bidirectional stream and each transfer a unidirectional stream of
+/// its own, with quinn's priority from the rank. Over TLS all frames go in order on the one stream, each `Transmit`
+/// whole, the lowest rank first; what arrives comes as
 /// [`Lane::Control`](zajil_proto::session::Lane::Control).
 ///
 /// The machine decides everything else:
-/// - [`Input::Flushed`] tells it what the transport has taken, on all lanes together; that is how it bounds what is on its
-///   way. A lane that the peer stopped counts as flushed.
+/// - [`Input::Flushed`] tells it what the transport has taken, on all lanes together; that is how it bounds what is on
+///   its way. A lane that the peer stopped counts as flushed.
 /// - Nothing is read from the network while an event waits for the program or too much waits to leave
 ///   ([`TRANSMIT_QUEUE_BYTES_MAX`]); what was read before a connection ended is still told.
-/// - Commands are taken also while events wait (up to [`EVENTS_WAITING_MAX`]), so that a program that answers events with
-///   commands cannot lock itself out.
-/// - A machine keeps at most [`TRANSFERS_OPEN_MAX`](zajil_proto::limits::TRANSFERS_OPEN_MAX) transfers open; one more waits
-///   for another to end, with all its bytes.
+/// - Commands are taken also while events wait (up to [`EVENTS_WAITING_MAX`]), so that a program that answers events
+///   with commands cannot lock itself out.
+/// - A machine keeps at most [`TRANSFERS_OPEN_MAX`](zajil_proto::limits::TRANSFERS_OPEN_MAX) transfers open; one more
+///   waits for another to end, with all its bytes.
 /// - [`Session::wake_at`] must lie ahead again after [`Input::Wake`].
 ///
 /// When `commands` is closed, or nobody takes `events` any more, what is queued is sent and the connection closed with
 /// [`Code::OK`]. At the end, however it came, the machine gets [`Input::Disconnected`] once and its last events are
-/// delivered before this returns; the program must go on taking them. While the machine [lingers](Session::lingers), so does
-/// this, and hands it the program's commands until `commands` is closed.
+/// delivered before this returns; the program must go on taking them. While the machine [lingers](Session::lingers), so
+/// does this, and hands it the program's commands until `commands` is closed.
 ///
 /// Dropping the answer before it comes closes the connection at once. There are no tasks behind it.
 pub async fn drive<S: Session>(
@@ -84,7 +84,8 @@ struct Driver<S: Session> {
     clock: Arc<dyn Clock>,
     commands: mpsc::Receiver<S::Command>,
     events: mpsc::Sender<S::Event>,
-    /// Events that the program has not taken. Bounded by what one input brings, and by [`EVENTS_WAITING_MAX`] for commands.
+    /// Events that the program has not taken. Bounded by what one input brings, and by [`EVENTS_WAITING_MAX`] for
+    /// commands.
     waiting: VecDeque<S::Event>,
     closing: Option<Code>,
     /// Whether the program gives no commands any more.
@@ -102,12 +103,13 @@ impl<S: Session> Driver<S> {
             }
             let has_room = lanes.queued() < TRANSMIT_QUEUE_BYTES_MAX;
             let listens = self.waiting.is_empty();
+            let may_command = has_room && self.waiting.len() < EVENTS_WAITING_MAX;
             let wake_at = self.session.wake_at();
             let asleep = wake_at.map(|at| at.since(self.clock.now())).unwrap_or_default();
             let read_first = self.read_first;
             let next = tokio::select! {
                 biased;
-                permit = self.events.reserve(), if !self.waiting.is_empty() => match (permit, self.waiting.pop_front()) {
+                permit = self.events.reserve(), if !listens => match (permit, self.waiting.pop_front()) {
                     (Ok(permit), Some(event)) => {
                         permit.send(event);
                         Next::Told
@@ -115,7 +117,7 @@ impl<S: Session> Driver<S> {
                     _ => Next::ProgramGone,
                 },
                 () = sleep(asleep), if wake_at.is_some() => Next::Input(Input::Wake),
-                command = self.commands.recv(), if has_room && self.waiting.len() < EVENTS_WAITING_MAX => match command {
+                command = self.commands.recv(), if may_command => match command {
                     Some(command) => Next::Input(Input::Command(command)),
                     None => Next::ProgramGone,
                 },
@@ -169,7 +171,8 @@ impl<S: Session> Driver<S> {
         DriveEnd::Closed(code)
     }
 
-    /// Tells the machine that it is over and the program what remains to be said, and hands on commands while it lingers.
+    /// Tells the machine that it is over and the program what remains to be said, and hands on commands while it
+    /// lingers.
     async fn say_last(&mut self) {
         let mut input = Some(Input::Disconnected);
         loop {
@@ -181,10 +184,11 @@ impl<S: Session> Driver<S> {
                     self.waiting.push_back(event);
                 }
             }
+            let has_events = !self.waiting.is_empty();
             let lingers = self.session.lingers() && !self.commands_closed;
             let next = tokio::select! {
                 biased;
-                permit = self.events.reserve(), if !self.waiting.is_empty() => match (permit, self.waiting.pop_front()) {
+                permit = self.events.reserve(), if has_events => match (permit, self.waiting.pop_front()) {
                     (Ok(permit), Some(event)) => {
                         permit.send(event);
                         Next::Told

@@ -1,4 +1,5 @@
-//! Who a relay is: one Ed25519 key, shown in a minimal certificate and pinned by devices. No authority, no names, no dates.
+//! Who a relay is: one Ed25519 key, shown in a minimal certificate and pinned by devices. No authority, no names, no
+//! dates.
 
 use core::fmt;
 use std::sync::Arc;
@@ -72,7 +73,8 @@ impl RelayIdentity {
         self.certified.cert.first().map_or(&[], |certificate| certificate.as_ref())
     }
 
-    /// Returns what a listener shows: TLS 1.3 only, no tickets and no sessions kept (they would be a log of connections).
+    /// Returns what a listener shows: TLS 1.3 only, no tickets and no sessions kept (they would be a log of
+    /// connections).
     pub(crate) fn server_config(&self) -> Result<ServerConfig, IdentityError> {
         let mut config = ServerConfig::builder_with_details(provider(), Arc::new(NoDates))
             .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -121,7 +123,8 @@ impl From<VerifyingKey> for PinnedKeys {
     }
 }
 
-/// Checks that whoever answers holds a pinned key, and remembers it if not: neither quinn nor rustls hands our error back.
+/// Checks that whoever answers holds a pinned key, and remembers it if not: neither quinn nor rustls hands our error
+/// back.
 #[derive(Debug)]
 pub(crate) struct PinVerifier {
     keys: PinnedKeys,

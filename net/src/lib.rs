@@ -1,5 +1,5 @@
-//! The transport that both ends of Zajil share: QUIC, and TLS over TCP where UDP does not pass. It drives `zajil-proto`'s
-//! session machines and takes no decision of the protocol.
+//! The transport that both ends of Zajil share: QUIC, and TLS over TCP where UDP does not pass. It drives
+//! `zajil-proto`'s session machines and takes no decision of the protocol.
 //!
 //! - [`dial`] and [`Listener`] make a [`Connection`], encrypted, to a relay whose key is pinned
 //! - [`drive`] carries a session machine over it until either ends

@@ -54,8 +54,8 @@ pub const TRANSFER_STREAMS_MAX: u32 = 8;
 
 /// Connections one listener holds, handshakes among them: 26 kB each, so about 110 MB.
 pub const CONNECTIONS_MAX: u32 = 4_096;
-/// When less than one part in this many is free, a stranger must show that its address is its own: a QUIC Retry costs it
-/// a round trip, and costs whoever forges addresses everything.
+/// When less than one part in this many is free, a stranger must show that its address is its own: a QUIC Retry costs
+/// it a round trip, and costs whoever forges addresses everything.
 pub const CONNECTIONS_FREE_UNPROVEN_PARTS: usize = 4;
 /// Finished handshakes that wait for the relay to take them.
 pub const CONNECTIONS_READY_MAX: usize = 64;
@@ -69,8 +69,8 @@ pub const INCOMING_BUFFER_BYTES_TOTAL: u64 = 8 << 20;
 pub const RESET_INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// Ports tried when any will do: UDP and TCP must both have the same one free.
 pub const PORT_TRIES_MAX: usize = 16;
-/// Bytes the kernel is asked to hold of datagrams that we have not read or that have not left. Linux gives 212 KB unasked:
-/// a relay that is busy for a moment would lose packets of every device at once.
+/// Bytes the kernel is asked to hold of datagrams that we have not read or that have not left. Linux gives 212 KB
+/// unasked: a relay that is busy for a moment would lose packets of every device at once.
 pub const UDP_BUFFER_BYTES: usize = 2 << 20;
 /// TCP connections the kernel may hold for us to accept.
 pub const TCP_BACKLOG: i32 = 1_024;

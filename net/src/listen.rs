@@ -59,7 +59,7 @@ pub enum ListenError {
 
 /// Takes connections over QUIC and over TLS on TCP, at the same port numbers.
 ///
-/// Handshakes run in tasks of this listener; dropped, it stops them and closes all its QUIC connections.
+/// Handshakes run in tasks of this listener. Dropped, it stops them; connections that were taken go on.
 #[derive(Debug)]
 pub struct Listener {
     ready: mpsc::Receiver<Connection>,
@@ -72,8 +72,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens at every one of `addresses`, over UDP and TCP. IPv4 and IPv6 need one each: an IPv6 address takes IPv6 only.
-    /// Port 0 asks for any port that both have free. Must be called within a tokio runtime.
+    /// Listens at every one of `addresses`, over UDP and TCP. IPv4 and IPv6 need one each: an IPv6 address takes IPv6
+    /// only. Port 0 asks for any port that both have free. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`ListenError`].
@@ -136,8 +136,8 @@ impl Listener {
         max.saturating_sub(self.places.available_permits())
     }
 
-    /// Waits for the next connection whose handshake is over; `None` after [`stop`](Self::stop). Dropping the answer before
-    /// it comes loses no connection.
+    /// Waits for the next connection whose handshake is over; `None` after [`stop`](Self::stop). Dropping the answer
+    /// before it comes loses no connection.
     pub async fn accept(&mut self) -> Option<Connection> {
         self.ready.recv().await
     }
@@ -147,8 +147,8 @@ impl Listener {
         self.stop.send_replace(true);
     }
 
-    /// Stops, waits up to `grace` for every connection to be dropped, and closes what is left. Returns whether all had ended
-    /// by themselves.
+    /// Stops, waits up to `grace` for every connection to be dropped, and closes what is left. Returns whether all had
+    /// ended by themselves.
     pub async fn shut_down(mut self, grace: Duration) -> bool {
         self.stop();
         self.ready.close();

@@ -100,7 +100,8 @@ pub trait Network: Send + Sync + fmt::Debug {
     /// What the operating system says: no network, no route.
     fn route(&self, remote: SocketAddr) -> io::Result<()>;
 
-    /// Looks up `host:port` (P2.6): at most [`ADDRESSES_PER_NAME_MAX`](crate::limits::ADDRESSES_PER_NAME_MAX) addresses,
-    /// in the order in which they should be tried, within [`LOOK_UP_TIMEOUT`](crate::limits::LOOK_UP_TIMEOUT).
+    /// Looks up `host:port` (P2.6): at most [`ADDRESSES_PER_NAME_MAX`](crate::limits::ADDRESSES_PER_NAME_MAX)
+    /// addresses, in the order in which they should be tried, within
+    /// [`LOOK_UP_TIMEOUT`](crate::limits::LOOK_UP_TIMEOUT).
     fn look_up<'a>(&'a self, address: &'a str) -> Pending<'a, io::Result<Vec<SocketAddr>>>;
 }

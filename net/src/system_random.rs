@@ -3,8 +3,8 @@ use zajil_proto::random::Random;
 
 /// The operating system's generator of random bytes, behind proto's argument.
 ///
-/// Ends the process when the system has none to give: a key from a broken source would betray everything it ever seals, and no
-/// caller could do anything better.
+/// Ends the process when the system has none to give: a key from a broken source would betray everything it ever seals,
+/// and no caller could do anything better.
 #[derive(Debug, Clone)]
 pub struct SystemRandom {
     source: ring::rand::SystemRandom,

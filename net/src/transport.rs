@@ -115,8 +115,8 @@ pub(crate) fn relay(
 /// Returns the endpoint settings of a relay.
 pub(crate) fn relay_endpoint(secrets: &EndpointSecrets, rng_seed: Option<[u8; 32]>) -> EndpointConfig {
     let key = hmac::Key::new(hmac::HMAC_SHA256, &secrets.reset_key.0);
-    // quinn drops a packet whose connection id it cannot have made itself, and sends no reset. The key by which it tells
-    // is drawn anew at every start, so the reset key alone would survive a restart in vain.
+    // quinn drops a packet whose connection id it cannot have made itself, and sends no reset. The key by which it
+    // tells is drawn anew at every start, so the reset key alone would survive a restart in vain.
     let tag = hmac::sign(&key, b"zajil connection ids");
     let id_key = tag.as_ref().iter().take(8).fold(0, |id_key: u64, byte| (id_key << 8) | u64::from(*byte));
     let mut config = EndpointConfig::new(Arc::new(key));
@@ -162,8 +162,8 @@ fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
-/// Time for address tokens: the wall clock as it was at the start, then the monotonic one. So a token survives a restart,
-/// and a jump of the wall clock spoils none.
+/// Time for address tokens: the wall clock as it was at the start, then the monotonic one. So a token survives a
+/// restart, and a jump of the wall clock spoils none.
 #[derive(Debug)]
 struct TokenTime {
     clock: Arc<dyn Clock>,

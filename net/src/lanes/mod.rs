@@ -112,7 +112,8 @@ impl Lanes {
         }
     }
 
-    /// Ends every lane and waits until the peer has all that was written, however long that takes. Queues must be empty.
+    /// Ends every lane and waits until the peer has all that was written, however long that takes. Queues must be
+    /// empty.
     pub(crate) async fn settle(&mut self) {
         match self {
             Self::Quic(lanes) => lanes.settle().await,

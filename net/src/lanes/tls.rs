@@ -12,8 +12,8 @@ use crate::lanes::{Gone, Loss, Step};
 use crate::limits::READ_BYTES_MAX;
 use crate::seams::ByteStream;
 
-/// Lanes in turn on one ordered stream: outgoing frames by rank, and within a rank as they came. What arrives is all one
-/// lane: the frames themselves say which transfer they are of.
+/// Lanes in turn on one ordered stream: outgoing frames by rank, and within a rank as they came. What arrives is all
+/// one lane: the frames themselves say which transfer they are of.
 pub(crate) struct TlsLanes {
     stream: Box<TlsStream<Box<dyn ByteStream>>>,
     waiting: Waiting,
@@ -107,7 +107,8 @@ impl TlsLanes {
         if self.stream.shutdown().await.is_err() {
             return;
         }
-        // Closing a socket with unread bytes makes the kernel take back what it has sent: read until the peer is done too.
+        // Closing a socket with unread bytes makes the kernel take back what it has sent: read until the peer is done
+        // too.
         let mut room = [0; READ_BYTES_MAX];
         while self.stream.read(&mut room).await.is_ok_and(|count| count > 0) {}
     }

@@ -1,7 +1,7 @@
 //! A network without an operating system, for the simulated world: tests only.
 //!
-//! Everything happens in the runtime that polls it, in tokio's time, with no thread and no task of its own: it works in one
-//! paused current-thread runtime, where time jumps ahead whenever nobody has anything to do.
+//! Everything happens in the runtime that polls it, in tokio's time, with no thread and no task of its own: it works in
+//! one paused current-thread runtime, where time jumps ahead whenever nobody has anything to do.
 
 mod datagram;
 mod stream;
