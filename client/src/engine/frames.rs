@@ -2,6 +2,7 @@
 
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{MailboxId, ParcelId};
+use zajil_proto::keys::Secret;
 use zajil_proto::limits::CONTROL_UNACKNOWLEDGED_MAX;
 use zajil_proto::parcel::Class;
 use zajil_proto::random;
@@ -208,7 +209,7 @@ impl Device {
                     self.take_receipt(batch, key, &receipt)?;
                 }
             }
-            Content::PairingAnswer(nonce) => self.take_answer(key, &nonce),
+            Content::PairingAnswer(nonce) => self.take_answer(batch, key, &nonce),
             Content::SlotGrant(grant) => {
                 if let Some(contact) = self.contacts.get_mut(&key) {
                     let same = contact.granted.as_ref().is_some_and(|granted| granted.grant.slot() == grant.slot());
@@ -285,13 +286,15 @@ impl Device {
         Ok(())
     }
 
-    fn take_answer(&mut self, key: u32, nonce: &zajil_proto::keys::Secret) {
+    fn take_answer(&mut self, batch: &mut Batch, key: u32, nonce: &Secret) {
         let Some(contact) = self.contacts.get_mut(&key) else { return };
         if let Stage::Replied { replier, .. } = &contact.stage
             && let Ok(digits) = replier.accept_answer(nonce)
         {
             contact.digits = Some(digits.to_string());
             contact.stage = Stage::Paired;
+            // The reply has done its work: it must not be offered again to a relay that has forgotten it.
+            self.delete_cargo(batch, key, &Cargo::Reply);
         }
     }
 }

@@ -426,11 +426,13 @@ impl Meeting {
     fn refused(&mut self, device: &mut Device, id: &ParcelId, code: Code) -> Result<(), Failure> {
         let Some(outgoing) = device.outgoing.get_mut(id) else { return Ok(()) };
         outgoing.waits = Some(reason(code));
-        if outgoing.cargo != Cargo::Reply {
+        let key = outgoing.contact;
+        let is_first_reply = outgoing.cargo == Cargo::Reply
+            && matches!(device.contacts.get(&key).map(|c| &c.stage), Some(Stage::Replied { stored: false, .. }));
+        if !is_first_reply {
             return Ok(());
         }
         // The reply mailbox takes one parcel, and goes with the invitation: somebody else was first, or it is too late.
-        let key = outgoing.contact;
         let failure = match code {
             Code::MAILBOX_FULL => Failure::LinkUsed,
             Code::OVER | Code::NOT_HERE => Failure::LinkExpired,

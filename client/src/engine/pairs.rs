@@ -154,15 +154,7 @@ impl Device {
             contact.digits = Some(accepted.digits.to_string());
             contact.news = Some(now);
             contact.stage = Stage::Paired;
-            let invitations: Vec<ParcelId> = self
-                .outgoing
-                .iter()
-                .filter(|(_, outgoing)| outgoing.contact == key && outgoing.cargo == Cargo::Invitation)
-                .map(|(id, _)| *id)
-                .collect();
-            for invitation in invitations {
-                self.delete_outgoing(&mut batch, &invitation);
-            }
+            self.delete_cargo(&mut batch, key, &Cargo::Invitation);
             for content in accepted.contents {
                 self.take_content(&mut batch, key, content, now)?;
             }

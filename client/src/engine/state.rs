@@ -203,6 +203,15 @@ impl Device {
         batch.delete(Kind::Outgoing, &id.0).delete(Kind::OutgoingBody, &id.0);
     }
 
+    /// Lets go of a contact's outgoing parcels that carry `cargo`; durable with `batch`.
+    pub(crate) fn delete_cargo(&mut self, batch: &mut Batch, contact: u32, cargo: &Cargo) {
+        let carrying = |(_, outgoing): &(&ParcelId, &Outgoing)| outgoing.contact == contact && outgoing.cargo == *cargo;
+        let gone: Vec<ParcelId> = self.outgoing.iter().filter(carrying).map(|(id, _)| *id).collect();
+        for id in gone {
+            self.delete_outgoing(batch, &id);
+        }
+    }
+
     /// Lets an incoming parcel go; durable with `batch`.
     pub(crate) fn delete_incoming(&mut self, batch: &mut Batch, id: &ParcelId) -> Result<(), Failure> {
         self.incoming.remove(id);
