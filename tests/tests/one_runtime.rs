@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zajil_client::engine::api::{
-    Failure, NoteMark, Pairing, Progress, Receipts, Reply, Request, SeenPrecision, SeenView, Trouble, Voice, Wait, WordState,
+    Failure, NoteMark, Pairing, Progress, Receipts, Reply, Request, SeenPrecision, SeenView, Trouble, Voice, Wait, WaitReason, WordState,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -467,5 +467,27 @@ fn a_note_longer_than_ten_minutes_is_refused_and_nothing_is_sealed() {
         assert_eq!(failure, Failure::NoteTooLong { got_millis: 601_000, max_millis: 600_000 });
         let Reply::Notes(notes) = ask(&mut mother, Request::Inbox { all: true }).await else { panic!() };
         assert!(notes.is_empty());
+    });
+}
+
+#[test]
+fn what_a_relay_refuses_waits_with_its_reason_and_is_offered_again_in_the_same_meeting() {
+    in_one_runtime(async {
+        let mut world = World::new();
+        let ((mut mother, _), (mut father, _)) = (world.person(), world.person());
+        pair_by_link(&mut mother, &mut father).await;
+        confirm(&mut mother, &mut father).await;
+        world.lose_relays_store().await;
+        let Reply::Sent(sent) = ask(&mut mother, send("Father", voice(4), Wait::Stored)).await else { panic!() };
+        assert_eq!((sent.mark, sent.waits), (NoteMark::OnDevice, Some(WaitReason::NotHere)));
+        let (calls, requests) = mpsc::channel(4);
+        let daemon = tokio::task::spawn_local(async move { mother.serve(requests, std::future::pending()).await });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        sync(&mut father).await;
+        tokio::time::sleep(Duration::from_secs(20 * 60)).await;
+        let Ok(Reply::Note(view)) = call(&calls, Request::Note { number: sent.number }).await else { panic!() };
+        assert_eq!(view.mark, NoteMark::AtRelay);
+        assert!(matches!(call(&calls, Request::Stop).await, Ok(Reply::Stopping)));
+        daemon.await.unwrap().unwrap();
     });
 }

@@ -229,10 +229,7 @@ impl Host {
             self.device.tell_what_is_due(wall)?;
             self.dial_targets();
         }
-        for link in self.links.values_mut() {
-            let commands = link.meeting.plan(&self.device, &self.ask_seen)?;
-            link.say(commands);
-        }
+        self.plan_all()?;
         self.settle();
         Ok(())
     }
@@ -331,8 +328,9 @@ impl Host {
     }
 
     fn plan_all(&mut self) -> Result<(), Failure> {
+        let now = self.clock.now();
         for link in self.links.values_mut() {
-            let commands = link.meeting.plan(&self.device, &self.ask_seen)?;
+            let commands = link.meeting.plan(&self.device, &self.ask_seen, now)?;
             link.say(commands);
         }
         Ok(())

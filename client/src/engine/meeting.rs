@@ -10,7 +10,8 @@ use zajil_proto::parcel::{Class, Travel};
 use zajil_proto::sealing::{HomeRelay, MailboxOwner};
 use zajil_proto::sealing::pairing::PairingSecrets;
 use zajil_proto::session::client::{Arrived, Asked, ClientCommand, ClientEvent, HeldState, Offer, Registering, Room};
-use zajil_proto::time::Minute;
+use zajil_proto::outbox::Retry;
+use zajil_proto::time::{Instant, Minute};
 use zajil_proto::wire::{Code, Precision, Scope, Welcome};
 
 use super::api::{Failure, NoteMark, WaitReason};
@@ -30,6 +31,9 @@ pub(crate) struct Meeting {
     watched: BTreeSet<MailboxId>,
     drained: BTreeSet<MailboxId>,
     offered: BTreeSet<ParcelId>,
+    /// When to offer again what was refused.
+    retries: BTreeMap<ParcelId, Retry>,
+    refusals: Vec<(ParcelId, Code)>,
     words: BTreeSet<(SlotId, u64)>,
     asked: BTreeSet<SlotId>,
     dropping: BTreeSet<[u8; 16]>,
@@ -59,6 +63,8 @@ impl Meeting {
             watched: BTreeSet::new(),
             drained: BTreeSet::new(),
             offered: BTreeSet::new(),
+            retries: BTreeMap::new(),
+            refusals: Vec::new(),
             words: BTreeSet::new(),
             asked: BTreeSet::new(),
             dropping: BTreeSet::new(),
@@ -102,6 +108,7 @@ impl Meeting {
         &mut self,
         device: &Device,
         ask_seen: &BTreeSet<u32>,
+        now: Instant,
     ) -> Result<Vec<ClientCommand>, Failure> {
         let Some(epoch) = self.epoch else { return Ok(Vec::new()) };
         if device.profile.home.key == self.relay.key {
@@ -117,6 +124,7 @@ impl Meeting {
                 self.commands.push(ClientCommand::GetSeen { slot: granted.grant.slot() });
             }
         }
+        self.plan_retries(now);
         self.plan_offers(device, epoch)?;
         Ok(std::mem::take(&mut self.commands))
     }
@@ -193,6 +201,22 @@ impl Meeting {
             }
         }
         Ok(())
+    }
+
+    /// Lets refused parcels be offered again once their pause is over.
+    fn plan_retries(&mut self, now: Instant) {
+        for (id, code) in self.refusals.drain(..) {
+            let retry = self.retries.entry(id).or_insert_with(|| Retry::new(now));
+            *retry = retry.refused(now, code);
+        }
+        let due: Vec<ParcelId> = self.retries.iter().filter(|(_, retry)| retry.is_due(now)).map(|(id, _)| *id).collect();
+        for id in due {
+            // Due again only when it is refused again.
+            if let Some(retry) = self.retries.get_mut(&id) {
+                retry.at = Instant::from_millis(u64::MAX);
+            }
+            self.offered.remove(&id);
+        }
     }
 
     fn plan_offers(&mut self, device: &Device, epoch: Epoch) -> Result<(), Failure> {
@@ -426,6 +450,7 @@ impl Meeting {
     fn refused(&mut self, device: &mut Device, id: &ParcelId, code: Code) -> Result<(), Failure> {
         let Some(outgoing) = device.outgoing.get_mut(id) else { return Ok(()) };
         outgoing.waits = Some(reason(code));
+        self.refusals.push((*id, code));
         let key = outgoing.contact;
         let is_first_reply = outgoing.cargo == Cargo::Reply
             && matches!(device.contacts.get(&key).map(|c| &c.stage), Some(Stage::Replied { stored: false, .. }));
