@@ -56,7 +56,8 @@ impl Batch {
 
     /// Adds bytes at the end of the record's value; a record that was not there begins with them.
     ///
-    /// What stands already is not written again. At most 4 095 appends follow a put; a put of the whole value begins anew.
+    /// What stands already is not written again. At most 4 095 appends follow a put; a put of the whole value begins
+    /// anew.
     pub fn append(&mut self, kind: Kind, key: &[u8], bytes: impl Into<Vec<u8>>) -> &mut Self {
         self.add(kind, key, Operation::Append(Zeroizing::new(bytes.into())))
     }

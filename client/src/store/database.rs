@@ -24,8 +24,9 @@ const FORMAT: i64 = 1;
 const WRAP_BYTES: usize = 4 + WRAPPED_KEY_BYTES;
 /// Wraps in one key page: what fits one overflow page of SQLite.
 const WRAPS_PER_PAGE: u32 = 63;
-/// Where the wraps of a key page begin. SQLite keeps the first 485 bytes of this blob in the b-tree, whose cells it moves
-/// without wiping where they were; the rest lies in an overflow page, which stays where it is and is changed in place.
+/// Where the wraps of a key page begin. SQLite keeps the first 485 bytes of this blob in the b-tree, whose cells it
+/// moves without wiping where they were; the rest lies in an overflow page, which stays where it is and is changed in
+/// place.
 const WRAPS_START: usize = 512;
 /// Length of a key page, bytes.
 const KEY_PAGE_BYTES: usize = WRAPS_START + WRAPS_PER_PAGE as usize * WRAP_BYTES;
@@ -36,8 +37,8 @@ const WAL_FORMAT: [u8; 2] = [2, 2];
 /// Pages that may lie free in the file before a scrub gives them back: 1 MiB. Fewer are soon used again.
 const FREE_PAGES_KEPT: i64 = 256;
 
-// One overflow page holds all but the first 489 bytes of a payload (489 and 4 by the file format of SQLite, its sections 1.6
-// and 1.7; 4 more are the header of the row).
+// One overflow page holds all but the first 489 bytes of a payload (489 and 4 by the file format of SQLite, its
+// sections 1.6 and 1.7; 4 more are the header of the row).
 const _: () = assert!(WRAPS_START >= 489 - 4 && KEY_PAGE_BYTES + 4 - 489 <= PAGE_BYTES - 4);
 
 const SCHEMA: &str = "
@@ -130,7 +131,8 @@ impl Database {
         Ok(Self { connection })
     }
 
-    /// Reads which records there are. Key wraps and rows must agree: a row that a damaged b-tree hides is noticed by its wrap.
+    /// Reads which records there are. Key wraps and rows must agree: a row that a damaged b-tree hides is noticed by
+    /// its wrap.
     pub(super) fn load(&self, ring: &KeyRing) -> Result<Index, StoreError> {
         let failed = |error: rusqlite::Error| StoreError::from_sqlite("reading the records", &error);
         let mut wraps = self.wraps()?;
@@ -187,8 +189,8 @@ impl Database {
         open_body(&key, place, &body)
     }
 
-    /// Gives pages without content back and empties the write-ahead log. Wraps were wiped in place by their commits, so after
-    /// this no file holds the key of a deleted record.
+    /// Gives pages without content back and empties the write-ahead log. Wraps were wiped in place by their commits, so
+    /// after this no file holds the key of a deleted record.
     pub(super) fn scrub(&self) -> Result<(), StoreError> {
         self.try_scrub().map_err(|error| StoreError::from_sqlite("scrubbing the database", &error))
     }
@@ -260,8 +262,8 @@ impl Wrap {
     }
 }
 
-/// Reads where the header says how the file may be written: SQLite opens a file of an unknown way as read-only, which would be told
-/// as a home that cannot be written.
+/// Reads where the header says how the file may be written: SQLite opens a file of an unknown way as read-only, which
+/// would be told as a home that cannot be written.
 fn write_format(paths: &Paths) -> Result<[u8; 2], StoreError> {
     let mut header = Vec::with_capacity(20);
     let file = File::open(&paths.records).and_then(|file| file.take(20).read_to_end(&mut header));
@@ -277,9 +279,10 @@ fn connect(paths: &Paths) -> Result<Connection, rusqlite::Error> {
 
 /// The settings that are not kept in the file.
 fn configure(connection: &Connection) -> Result<(), rusqlite::Error> {
-    // Exclusive: no file of shared memory beside the log. Full: a commit has returned when it is on disk; fullfsync asks the
-    // same of Apple's disks. Fast: wiped where that costs no further write; what must be wiped lies in key pages, which we wipe.
-    // Trusted schema off, defensive on, cells checked: a file that somebody else has written must not harm us.
+    // Exclusive: no file of shared memory beside the log. Full: a commit has returned when it is on disk; fullfsync
+    // asks the same of Apple's disks. Fast: wiped where that costs no further write; what must be wiped lies in key
+    // pages, which we wipe. Trusted schema off, defensive on, cells checked: a file that somebody else has written must
+    // not harm us.
     connection.execute_batch(
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
          PRAGMA checkpoint_fullfsync = ON; PRAGMA secure_delete = FAST; PRAGMA temp_store = MEMORY;

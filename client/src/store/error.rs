@@ -43,9 +43,7 @@ pub enum StoreError {
     #[error("the passphrase is empty; choose four words or ten digits")]
     NoPassphrase,
     /// These parameters of Argon2id are not possible.
-    #[error(
-        "this cost of a passphrase is not possible; memory is 8 KiB for each lane to 1 GiB, passes and lanes are 1 to 64"
-    )]
+    #[error("this cost of a passphrase is not possible: memory 8 KiB a lane to 1 GiB, passes and lanes 1 to 64")]
     Cost,
     /// The key file is not where it was said to be.
     #[error("the key file is not there; without it the store cannot be opened")]

@@ -38,7 +38,15 @@ impl Paths {
 /// The home, ours alone until dropped. The system lets go when the process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct HomeLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for HomeLock {
+    fn drop(&mut self) {
+        // Closing the file would let go too, but not while a program that is just being started still has a copy of it.
+        // Where even this fails, the end of the process lets go.
+        self.file.unlock().ok();
+    }
 }
 
 impl HomeLock {
@@ -49,7 +57,7 @@ impl HomeLock {
         options.write(true).create(true).truncate(false).mode(FILE_MODE);
         let file = options.open(&paths.lock).map_err(|error| StoreError::from_io(doing, &error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Busy),
             Err(TryLockError::Error(error)) => Err(StoreError::from_io(doing, &error)),
         }
@@ -93,7 +101,8 @@ pub(super) fn write_atomically(path: &Path, bytes: &[u8], doing: &'static str) -
     });
     let replaced = written.and_then(|()| fs::rename(&new, path));
     if let Err(error) = replaced {
-        // What was refused half-way must not lie about: it may hold a key. If even that fails, the first error says why.
+        // What was refused half-way must not lie about: it may hold a key. If even that fails, the first error says
+        // why.
         remove_if_there(&new).ok();
         return Err(refused(error));
     }
@@ -116,7 +125,8 @@ pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
 
 /// Reads a file of at most `limit` bytes; a longer one is [`io::ErrorKind::FileTooLarge`].
 pub(super) fn read_at_most(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    // One byte more than allowed tells the longer file; the capacity is reserved so that no copies of a key are left behind.
+    // One byte more than allowed tells the longer file; the capacity is reserved so that no copies of a key are left
+    // behind.
     let room = limit.saturating_add(1);
     let mut bytes = Vec::with_capacity(room);
     File::open(path)?.take(u64::try_from(room).unwrap_or(u64::MAX)).read_to_end(&mut bytes)?;
@@ -124,4 +134,43 @@ pub(super) fn read_at_most(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_is_let_go_even_while_a_starting_program_holds_a_copy_of_the_lock() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let paths = Paths::of(directory.path());
+        let first = HomeLock::take(&paths).unwrap();
+        let copy = first.file.try_clone().unwrap();
+        assert_eq!(HomeLock::take(&paths).err(), Some(StoreError::Busy));
+        drop(first);
+        assert!(HomeLock::take(&paths).is_ok());
+        drop(copy);
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("keys");
+        fs::write(directory.path().join("keys.new"), "left by a power cut").unwrap();
+        for content in ["first", "second, longer", ""] {
+            write_atomically(&path, content.as_bytes(), "testing").unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, FILE_MODE);
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_leaves_no_half_of_the_new_one() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("keys");
+        fs::create_dir(&path).unwrap();
+        assert!(write_atomically(&path, b"secret", "testing").is_err());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
 }

@@ -66,8 +66,8 @@ impl Argon2Cost {
     /// Nothing is derived by effort from a random key.
     const NONE: Self = Self { memory_kib: 0, passes: 0, lanes: 0 };
 
-    /// Takes the memory in KiB (at least 8 for each lane, at most 1 GiB), the passes over it (1 to 64) and the lanes (1 to 64;
-    /// computed one after the other here, though an attacker may compute them at once).
+    /// Takes the memory in KiB (at least 8 for each lane, at most 1 GiB), the passes over it (1 to 64) and the lanes (1
+    /// to 64; computed one after the other here, though an attacker may compute them at once).
     ///
     /// # Errors
     /// [`StoreError::Cost`] outside these bounds.

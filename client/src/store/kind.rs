@@ -4,8 +4,8 @@ use std::fmt;
 
 /// What a record is. Kind and key together name one record.
 ///
-/// The code is sealed into every record; it never changes its meaning and is never used again. New kinds take new codes. Records
-/// of a code that this version does not know are kept, untouched.
+/// The code is sealed into every record; it never changes its meaning and is never used again. New kinds take new
+/// codes. Records of a code that this version does not know are kept, untouched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 #[non_exhaustive]

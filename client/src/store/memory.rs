@@ -18,7 +18,8 @@ pub enum Fault {
     Full,
     /// The power fails before the write: [`StoreError::Closed`], nothing written, the disk must be opened again.
     CutBefore,
-    /// The power fails after the write and before the answer: [`StoreError::Closed`], written, the disk must be opened again.
+    /// The power fails after the write and before the answer: [`StoreError::Closed`], written, the disk must be opened
+    /// again.
     CutAfter,
 }
 
@@ -66,8 +67,8 @@ impl MemoryDisk {
         Ok(MemoryStore { disk: self.clone(), life: disk.life })
     }
 
-    /// Cuts the power: what was committed stays, the open store answers [`StoreError::Closed`] from now on, and the disk can be
-    /// opened again.
+    /// Cuts the power: what was committed stays, the open store answers [`StoreError::Closed`] from now on, and the
+    /// disk can be opened again.
     pub fn crash(&self) {
         self.lock().end_life();
     }

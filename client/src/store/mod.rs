@@ -1,11 +1,12 @@
 //! The device store: everything a device keeps, sealed at rest, changed only by atomic durable commits.
 //!
-//! A *record* has a [`Kind`], a key of at most 64 bytes and a value of at most 4 MiB. The engine changes records in [`Batch`]es;
-//! a commit that returned survives a power cut, one that did not return is there whole or not at all. Nothing else may say that
-//! a thing is durable: [`DeviceStore::commit`] is the only place on a device where a [`Durable`] begins (rules 1 and 3).
+//! A *record* has a [`Kind`], a key of at most 64 bytes and a value of at most 4 MiB. The engine changes records in
+//! [`Batch`]es; a commit that returned survives a power cut, one that did not return is there whole or not at all.
+//! Nothing else may say that a thing is durable: [`DeviceStore::commit`] is the only place on a device where a
+//! [`Durable`] begins (rules 1 and 3).
 //!
-//! Two engines mean the same: [`SqliteStore`] in the files of a home, [`MemoryStore`] for tests and the simulated world. One
-//! conformance suite runs against both (`client/tests/store/conformance.rs`).
+//! Two engines mean the same: [`SqliteStore`] in the files of a home, [`MemoryStore`] for tests and the simulated
+//! world. One conformance suite runs against both (`client/tests/store/conformance.rs`).
 //!
 //! # The files of a home, format 1
 //!
@@ -13,30 +14,37 @@
 //!
 //! - `lock`: empty; the program that has it locked (`flock`) has the home.
 //! - `key`, or wherever the person keeps it: the key file, 32 random bytes. Not there if the store has a passphrase.
-//! - `keys`: `"zajilkey" ‖ version u8 = 1 ‖ method u8 ‖ store id 16 ‖ salt 16 ‖ memory KiB u32 ‖ passes u32 ‖ lanes u32 ‖ eras u16 ‖
-//!   eras × (number u32 ‖ nonce 12 ‖ sealed era key 48) ‖ SHA-256 of all before, first 8`. Method 1 is a key file (memory, passes,
-//!   lanes are 0), 2 a passphrase. The *top key* is `HKDF-SHA256(salt, secret, "zajil store 1 top")`, where the secret is the key
-//!   file, or `Argon2id(passphrase, salt, memory, passes, lanes)`; it seals each era key, context `"zajil store 1 era" ‖ the 54
-//!   bytes up to lanes ‖ number`. Eras rise; records are written in the last. The file is replaced whole (write, fsync, rename,
-//!   fsync of the directory) and is written last when a store is made: without it there is no store.
-//! - `records.db`, with `records.db-wal` while open or after a crash: SQLite, `application_id` "ZAJ1", `user_version` 1.
+//! - `keys`: `"zajilkey" ‖ version u8 = 1 ‖ method u8 ‖ store id 16 ‖ salt 16 ‖ memory KiB u32 ‖ passes u32 ‖ lanes u32
+//!   ‖ eras u16 ‖ eras × (number u32 ‖ nonce 12 ‖ sealed era key 48) ‖ SHA-256 of all before, first 8`. Method 1 is a
+//!   key file (memory, passes, lanes are 0), 2 a passphrase. The *top key* is
+//!   `HKDF-SHA256(salt, secret, "zajil store 1 top")`, where the secret is the key file, or
+//!   `Argon2id(passphrase, salt, memory, passes, lanes)`; it seals each era key, context
+//!   `"zajil store 1 era" ‖ the 54 bytes up to lanes ‖ number`. Eras rise; records are written in the last. The file is
+//!   replaced whole (write, fsync, rename, fsync of the directory) and is written last when a store is made: without it
+//!   there is no store.
+//! - `records.db`, with `records.db-wal` while open or after a crash: SQLite, `application_id` "ZAJ1",
+//!   `user_version` 1.
 //!   - `store`: one row, the store id of `keys`.
-//!   - `record (id, head, body)`: one row for what was put and one for each append since. Each write draws a *record key*;
-//!     `head = seal(record key, 0, kind u8 ‖ part u16 ‖ body length u32 ‖ key length u8 ‖ key, zeros to 64)`,
-//!     `body = seal(record key, 1, value)`, context `"zajil store 1 head"` or `"… body"`, zeros to 20, `‖ era u32 ‖ id u32`.
-//!   - `key_page (id, wraps)`: 63 wraps for the rows `63 × id …`, after 512 zero bytes. A wrap is `era u32 ‖ nonce 12 ‖ sealed record
-//!     key 48`, sealed by the era key, context `"zajil store 1 key"`, zeros to 20, `‖ era ‖ id`; zeros if there is no such row.
+//!   - `record (id, head, body)`: one row for what was put and one for each append since. Each write draws a *record
+//!     key*; `head = seal(record key, 0, kind u8 ‖ part u16 ‖ body length u32 ‖ key length u8 ‖ key, zeros to 64)`,
+//!     `body = seal(record key, 1, value)`, context `"zajil store 1 head"` or `"… body"`, zeros to 20,
+//!     `‖ era u32 ‖ id u32`.
+//!   - `key_page (id, wraps)`: 63 wraps for the rows `63 × id …`, after 512 zero bytes. A wrap is `era u32 ‖ nonce 12 ‖
+//!     sealed record key 48`, sealed by the era key, context `"zajil store 1 key"`, zeros to 20, `‖ era ‖ id`; zeros if
+//!     there is no such row.
 //! - `reserve`: up to 16 MiB of nothing, given up when a full disk refuses a commit that frees more than it takes.
 //!
-//! Deleting destroys keys. SQLite moves the cells of its b-trees, and its `secure_delete` does not wipe every place where they were:
-//! after 37,202 deletions in 3,000 rows we found 2,095 deleted cells with `FAST` and 4 with `ON`. So wrapped record keys lie beyond
-//! the first 489 bytes of a blob, in an overflow page: those stay where they are, and a wrap is overwritten where it stands. What
-//! a page or the log still holds of an old row has no key after a [`scrub`](DeviceStore::scrub). Names of records are nowhere in the
-//! files but in sealed heads: not even keyed hashes of them, which would outlive the record in such copies; the price is that
-//! opening reads every head (not the bodies): 40,000 records took 0.7 s in an unoptimised build.
+//! Deleting destroys keys. SQLite moves the cells of its b-trees, and its `secure_delete` does not wipe every place
+//! where they were: after 37,202 deletions in 3,000 rows we found 2,095 deleted cells with `FAST` and 4 with `ON`. So
+//! wrapped record keys lie beyond the first 489 bytes of a blob, in an overflow page: those stay where they are, and a
+//! wrap is overwritten where it stands. What a page or the log still holds of an old row has no key after a
+//! [`scrub`](DeviceStore::scrub). Names of records are nowhere in the files but in sealed heads: not even keyed hashes
+//! of them, which would outlive the record in such copies; the price is that opening reads every head (not the bodies):
+//! 40,000 records took 0.7 s in an unoptimised build.
 //!
-//! Not promised: that flash memory forgets what a file no longer holds; that sizes and numbers of rows tell nothing; that a
-//! file put back from an older copy is noticed; that a log damaged after a crash keeps the commits behind the damage.
+//! Not promised: that flash memory forgets what a file no longer holds; that sizes and numbers of rows tell nothing;
+//! that a file put back from an older copy is noticed; that a log damaged after a crash keeps the commits behind the
+//! damage.
 
 mod batch;
 mod database;
@@ -67,14 +75,16 @@ pub type Value = Zeroizing<Vec<u8>>;
 
 /// What a device keeps, and how it changes.
 ///
-/// All calls are synchronous and short, but for a commit, which waits for the disk. One program at a time has a store open.
+/// All calls are synchronous and short, but for a commit, which waits for the disk. One program at a time has a store
+/// open.
 pub trait DeviceStore: Send {
-    /// Makes all changes of the batch durable, or none. Changes apply in their order. An empty batch is durable at once.
+    /// Makes all changes of the batch durable, or none. Changes apply in their order. An empty batch is durable at
+    /// once.
     ///
     /// # Errors
-    /// After [`StoreError::TooLarge`] and [`StoreError::Full`] nothing has changed and the store goes on; on a full disk a batch that
-    /// deletes at least as many bytes as it puts still goes through, from space held back. After any other error
-    /// the batch may be on disk or not, whole in either case: drop the store and open it again.
+    /// After [`StoreError::TooLarge`] and [`StoreError::Full`] nothing has changed and the store goes on; on a full
+    /// disk a batch that deletes at least as many bytes as it puts still goes through, from space held back. After any
+    /// other error the batch may be on disk or not, whole in either case: drop the store and open it again.
     fn commit(&mut self, batch: Batch) -> Result<Durable<()>, StoreError>;
 
     /// Reads a value, or `None` if there is no such record.
@@ -101,27 +111,30 @@ pub trait DeviceStore: Send {
     /// [`StoreError::Closed`].
     fn count(&self, kind: Kind) -> Result<usize, StoreError>;
 
-    /// Bytes of keys and values of this kind, before sealing. The files are larger: about 270 bytes a part, and whole pages.
+    /// Bytes of keys and values of this kind, before sealing. The files are larger: about 270 bytes a part, and whole
+    /// pages.
     ///
     /// # Errors
     /// [`StoreError::Closed`].
     fn usage(&self, kind: Kind) -> Result<u64, StoreError>;
 
-    /// Removes from the files what commits have deleted or replaced, so that not even its sealed form is left in them. Costs
-    /// disk writes: call it when idle. Also done when opening and closing. What flash memory keeps of old blocks is not promised.
+    /// Removes from the files what commits have deleted or replaced, so that not even its sealed form is left in them.
+    /// Costs disk writes: call it when idle. Also done when opening and closing. What flash memory keeps of old blocks
+    /// is not promised.
     ///
     /// # Errors
     /// As [`DeviceStore::commit`]; no record changes.
     fn scrub(&mut self) -> Result<(), StoreError>;
 
-    /// Scrubs and closes. Dropping a store closes it too, and cannot say whether that went well; nothing committed is lost.
+    /// Scrubs and closes. Dropping a store closes it too, and cannot say whether that went well; nothing committed is
+    /// lost.
     ///
     /// # Errors
     /// As [`DeviceStore::scrub`].
     fn close(self: Box<Self>) -> Result<(), StoreError>;
 
-    /// Every record of this kind, by rising key. Holds all values in memory: for bodies ask for [`DeviceStore::keys`] and read
-    /// one by one.
+    /// Every record of this kind, by rising key. Holds all values in memory: for bodies ask for [`DeviceStore::keys`]
+    /// and read one by one.
     ///
     /// # Errors
     /// As [`DeviceStore::get`]; the first record that cannot be read ends it.

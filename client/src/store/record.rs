@@ -8,8 +8,8 @@ use super::{Batch, DeviceStore, Kind, StoreError};
 
 /// A type that is kept as a record.
 ///
-/// Stored as `version u8 ‖ postcard`. Postcard has no field names: any change of the type's shape needs a new version, and
-/// [`Record::upgrade`] for those who have the old one on disk.
+/// Stored as `version u8 ‖ postcard`. Postcard has no field names: any change of the type's shape needs a new version,
+/// and [`Record::upgrade`] for those who have the old one on disk.
 pub trait Record: Serialize + DeserializeOwned {
     /// Under which kind it is kept. Several types may share one if their keys tell them apart.
     const KIND: Kind;
@@ -27,8 +27,8 @@ pub trait Records: DeviceStore {
     /// Reads one record, or `None` if it is not there.
     ///
     /// # Errors
-    /// As [`DeviceStore::get`]; [`StoreError::RecordVersion`] for a newer version, [`StoreError::RecordShape`] for bytes that are
-    /// not of the type.
+    /// As [`DeviceStore::get`]; [`StoreError::RecordVersion`] for a newer version, [`StoreError::RecordShape`] for
+    /// bytes that are not of the type.
     fn record<T: Record>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
         self.get(T::KIND, key)?.map(|value| decode(&value)).transpose()
     }
@@ -57,7 +57,8 @@ impl Batch {
     /// Gives the record of this key this value; see [`Batch::put`].
     ///
     /// # Errors
-    /// [`StoreError::RecordShape`] if the type cannot be written by postcard (a sequence of unknown length): a defect of the type.
+    /// [`StoreError::RecordShape`] if the type cannot be written by postcard (a sequence of unknown length): a defect
+    /// of the type.
     pub fn put_record<T: Record>(&mut self, key: &[u8], record: &T) -> Result<&mut Self, StoreError> {
         let value = encode(record)?;
         Ok(self.put_secret(T::KIND, key, value))

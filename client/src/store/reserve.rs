@@ -1,7 +1,8 @@
 //! Disk space held back, so that on a full disk one can still delete.
 //!
-//! A write-ahead log must grow before anything can be removed. On a phone full of pictures that would mean: nothing can be
-//! deleted because nothing was deleted. So a home holds some space, and gives it up for commits that take less than they free.
+//! A write-ahead log must grow before anything can be removed. On a phone full of pictures that would mean: nothing can
+//! be deleted because nothing was deleted. So a home holds some space, and gives it up for commits that take less than
+//! they free.
 
 use std::fs::{File, OpenOptions};
 use std::io;

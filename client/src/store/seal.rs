@@ -13,7 +13,8 @@ pub(super) const TAG_BYTES: usize = 16;
 const NONCE_BYTES: usize = 12;
 /// `nonce 12 ‖ sealed key 32 + 16`.
 pub(super) const WRAPPED_KEY_BYTES: usize = NONCE_BYTES + 32 + TAG_BYTES;
-/// `kind u8 ‖ part u16 ‖ body length u32 ‖ key length u8 ‖ key, zeros up to 64`: one length for all, so that none tells a key.
+/// `kind u8 ‖ part u16 ‖ body length u32 ‖ key length u8 ‖ key, zeros up to 64`: one length for all, so that none tells
+/// a key.
 const HEAD_BYTES: usize = 8 + RECORD_KEY_BYTES_MAX;
 
 /// Number of an era, from 1. Records of one era are wrapped under one era key.
@@ -44,7 +45,8 @@ pub(super) struct SealedRow {
     pub(super) body: Vec<u8>,
 }
 
-/// The three things sealed for a row. Each has its nonce: the record key is drawn anew for every write, and seals each once.
+/// The three things sealed for a row. Each has its nonce: the record key is drawn anew for every write, and seals each
+/// once.
 #[derive(Clone, Copy)]
 enum Purpose {
     Key,
@@ -133,7 +135,8 @@ impl Head {
     }
 }
 
-/// Seals a key under a key, with a nonce by chance: at 2^28 wraps under one key two nonces agree with probability 2^-41.
+/// Seals a key under a key, with a nonce by chance: at 2^28 wraps under one key two nonces agree with probability
+/// 2^-41.
 pub(super) fn wrap(
     under: &Secret,
     context: &[u8],
@@ -165,8 +168,8 @@ fn cipher(key: &Secret) -> Option<LessSafeKey> {
 }
 
 fn seal(key: &Secret, nonce: [u8; NONCE_BYTES], context: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-    // ring refuses only a key of a wrong length, and texts above 256 GB. The capacity is reserved so that no copy of the plain
-    // text is left behind in memory when the vector grows.
+    // ring refuses only a key of a wrong length, and texts above 256 GB. The capacity is reserved so that no copy of
+    // the plain text is left behind in memory when the vector grows.
     let refused = || StoreError::Io { doing: "sealing a record", kind: std::io::ErrorKind::InvalidInput };
     let mut text = Vec::with_capacity(plain.len().saturating_add(TAG_BYTES));
     text.extend_from_slice(plain);

@@ -38,8 +38,8 @@ impl SqliteStore {
     /// Cut off at any point it can be run again. Stretching a passphrase takes a fraction of a second.
     ///
     /// # Errors
-    /// [`StoreError::NotEmpty`], [`StoreError::Busy`], [`StoreError::ReadOnly`], [`StoreError::Full`]; [`StoreError::Corrupt`] if
-    /// there is a key file of another length; [`StoreError::Io`], [`StoreError::Database`].
+    /// [`StoreError::NotEmpty`], [`StoreError::Busy`], [`StoreError::ReadOnly`], [`StoreError::Full`];
+    /// [`StoreError::Corrupt`] if there is a key file of another length; [`StoreError::Io`], [`StoreError::Database`].
     pub fn init(home: &Path, protection: &Protection, mut random: Box<dyn Random + Send>) -> Result<Self, StoreError> {
         let paths = Paths::of(home);
         home::make_directory(home)?;
@@ -58,10 +58,11 @@ impl SqliteStore {
     /// Opens the store of a home. Stretching a passphrase takes a fraction of a second.
     ///
     /// # Errors
-    /// [`StoreError::NotThere`], [`StoreError::Busy`], [`StoreError::ReadOnly`], [`StoreError::Full`]; [`StoreError::WrongKey`],
-    /// [`StoreError::WrongPassphrase`], [`StoreError::NoKeyFile`], [`StoreError::NeedsKeyFile`], [`StoreError::NeedsPassphrase`];
-    /// [`StoreError::NewerVersion`], [`StoreError::Corrupt`]; [`StoreError::Io`], [`StoreError::Database`]. After any of them the
-    /// files are as they were.
+    /// [`StoreError::NotThere`], [`StoreError::Busy`], [`StoreError::ReadOnly`], [`StoreError::Full`];
+    /// [`StoreError::WrongKey`], [`StoreError::WrongPassphrase`], [`StoreError::NoKeyFile`],
+    /// [`StoreError::NeedsKeyFile`], [`StoreError::NeedsPassphrase`]; [`StoreError::NewerVersion`],
+    /// [`StoreError::Corrupt`]; [`StoreError::Io`], [`StoreError::Database`]. After any of them the files are as they
+    /// were.
     pub fn open(home: &Path, unlock: &Unlock, random: Box<dyn Random + Send>) -> Result<Self, StoreError> {
         let paths = Paths::of(home);
         // Before anything is made in a directory that may not be a home at all.
@@ -203,8 +204,8 @@ impl DeviceStore for SqliteStore {
             written = self.write_from_reserve(&changes);
         }
         if let Err(error) = written {
-            // These two are refusals before anything stands. After any other, for one a failed fsync, nobody knows what the
-            // disk holds; asking it again would only be told what memory holds.
+            // These two are refusals before anything stands. After any other, for one a failed fsync, nobody knows what
+            // the disk holds; asking it again would only be told what memory holds.
             self.is_broken = !matches!(error, StoreError::TooLarge { .. } | StoreError::Full);
             return Err(error);
         }

@@ -126,8 +126,8 @@ fn pieces(wrap: &[u8]) -> [[u8; 8]; 2] {
     [wrap[12..20].try_into().unwrap(), wrap[36..44].try_into().unwrap()]
 }
 
-/// Fills a store so that its trees have many pages, then deletes, replaces and appends at random. Gives the wrapped keys that are
-/// alive, and those that were ever seen and should be gone.
+/// Fills a store so that its trees have many pages, then deletes, replaces and appends at random. Gives the wrapped
+/// keys that are alive, and those that were ever seen and should be gone.
 fn lived_in(home: &Home) -> (BTreeSet<Vec<u8>>, BTreeSet<Vec<u8>>) {
     let mut runner = seeded();
     let random = runner.rng();

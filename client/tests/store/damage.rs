@@ -26,8 +26,8 @@ fn filled() -> (Home, Records) {
     (home, records)
 }
 
-/// Whether the damage was told: by refusing to open, or by an error for some record. A store that opens must know every record,
-/// and give each right or with an error; anything else is silence and fails the test.
+/// Whether the damage was told: by refusing to open, or by an error for some record. A store that opens must know every
+/// record, and give each right or with an error; anything else is silence and fails the test.
 fn is_told(home: &Home, records: &Records, what: &str) -> bool {
     let store = match home.open() {
         Ok(store) => store,

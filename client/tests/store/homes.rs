@@ -202,7 +202,8 @@ fn what_prints_of_a_store_and_its_keys_tells_nothing() {
     assert_eq!(shown, "SqliteStore { is_broken: false, .. } Passphrase(..) Passphrase(Passphrase(..))");
 }
 
-/// A home that the first version wrote. Whoever changes the format must still open it, and may never change this fixture.
+/// A home that the first version wrote. Whoever changes the format must still open it, and may never change this
+/// fixture.
 #[test]
 fn a_home_of_format_1_opens_with_everything_in_it() {
     let home = Home::absent();

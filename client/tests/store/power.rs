@@ -14,7 +14,8 @@ const CHILD_HOME: &str = "ZAJIL_TEST_STORE_HOME";
 /// Kills in one run.
 const KILLS: u32 = 12;
 
-/// The changes of commit `number`, the same whenever they are asked for: small and large, new, replaced, appended, deleted.
+/// The changes of commit `number`, the same whenever they are asked for: small and large, new, replaced, appended,
+/// deleted.
 fn batch(number: u32, model: &mut Records) -> Batch {
     let mut batch = Batch::new();
     let mut put = |kind, key: &[u8], value: Vec<u8>| {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tempfile::TempDir;
-use zajil_net::SystemRandom;
 use zajil_client::store::{Batch, DeviceStore, Kind, Protection, SqliteStore, StoreError, Unlock};
+use zajil_net::SystemRandom;
 
 /// Every record, by kind and key.
 pub(crate) type Records = BTreeMap<(Kind, Vec<u8>), Vec<u8>>;
