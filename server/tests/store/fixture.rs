@@ -42,6 +42,11 @@ impl Random for Counting {
     }
 }
 
+/// A length as the wire counts it.
+pub(crate) fn short(length: usize) -> u32 {
+    u32::try_from(length).expect("shorter than 4 GB")
+}
+
 /// 32 bytes that only this kind and number give.
 pub(crate) fn seed(kind: u8, number: u64) -> Secret {
     let mut bytes = [kind; 32];
@@ -131,7 +136,7 @@ impl Parcel {
     }
 
     pub(crate) fn length(&self) -> u32 {
-        u32::try_from(self.body.len()).expect("it fits")
+        short(self.body.len())
     }
 
     /// The bytes from `start` to `end`, with the marks that end after `marks_after` and not after `end`.
@@ -168,7 +173,7 @@ impl Parcel {
     pub(crate) async fn is_whole_in(&self, store: &impl Store) -> Result<bool, StoreError> {
         let (mut body, mut marks) = (Vec::new(), Vec::new());
         while body.len() < self.body.len() {
-            let offset = u32::try_from(body.len()).expect("it fits");
+            let offset = short(body.len());
             let part = store.read(self.id(), offset, 20_000).await?;
             if part.bytes.is_empty() {
                 break;

@@ -8,7 +8,7 @@ use zajil_proto::session::custody::{Extension, Registration};
 use zajil_proto::wire::{Code, Observation, Precision, Word};
 use zajil_relay::store::StoreLimits;
 
-use crate::fixture::Parcel;
+use crate::fixture::{Parcel, short};
 
 const STEP: u64 = 360;
 const DAY: u64 = 1_440;
@@ -122,7 +122,7 @@ impl Model {
             return Ok(if held.closed {
                 Put::Stored
             } else {
-                Put::Open { marked: held.marked() as u32, tail: held.bytes[held.marked()..].to_vec() }
+                Put::Open { marked: short(held.marked()), tail: held.bytes[held.marked()..].to_vec() }
             });
         }
         if self.tombstones.contains_key(&id) {
@@ -162,7 +162,7 @@ impl Model {
     pub(crate) fn extend(&mut self, extension: &Extension, truth: &[u8]) -> Result<(u32, bool), Code> {
         let held = self.parcels.get(&extension.id).ok_or(Code::NOT_HERE)?;
         if held.closed {
-            return Ok((held.bytes.len() as u32, true));
+            return Ok((short(held.bytes.len()), true));
         }
         let (offset, marked) = (extension.offset as usize, held.marked());
         if offset > held.bytes.len() {
@@ -205,7 +205,7 @@ impl Model {
         held.closed = closed;
         let found = self.mailboxes.get_mut(&held.mailbox).filter(|found| closed && !found.over);
         found.into_iter().for_each(|found| found.until = None);
-        Ok((held.bytes.len() as u32, closed))
+        Ok((short(held.bytes.len()), closed))
     }
 
     pub(crate) fn cut(&mut self, id: &ParcelId, to: u32) {

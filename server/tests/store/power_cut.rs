@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use zajil_proto::parcel::Travel;
-use zajil_relay::store::{Opened, SqliteStore, Store, StoreError, StoreLimits};
+use zajil_relay::store::{Opened, Space, SqliteStore, Store, StoreError, StoreLimits};
 
 use crate::fixture::{Counting, Parcel, block_on, mailbox, options, registration};
 use crate::loop_disk::{LoopDisk, disk_or_skip};
@@ -285,6 +285,45 @@ fn a_disk_that_fills_up_refuses_new_work_keeps_every_promise_and_takes_work_agai
         fs::remove_file(&filler).unwrap();
         for number in 10_000..10_100 {
             Parcel::plain(number % MAILBOXES, number, 60_000).store_in(&store).await.unwrap();
+        }
+        assert!(store.check(true).await.unwrap().is_sound());
+    });
+}
+
+#[test]
+fn a_disk_full_to_the_last_byte_stops_the_store_and_loses_nothing_acknowledged() {
+    let Some(disk) = disk_or_skip("disk full to the last byte", 32) else { return };
+    let directory = disk.path().join("store");
+    let blind = || {
+        // It believes in an endless disk, as if something else took the reserve after it had asked.
+        let probe = Box::new(|| Ok(Space { free_bytes: 1 << 50, total_bytes: 1 << 50 }));
+        SqliteStore::open(options(&directory, StoreLimits::default(), Some(probe))).unwrap()
+    };
+    let store = blind();
+    let (stored, refused): (Vec<Parcel>, StoreError) = block_on(async {
+        store.register(registration(0)).await.unwrap();
+        let mut stored = Vec::new();
+        for number in 0.. {
+            let parcel = Parcel::plain(0, number, 60_000);
+            match parcel.store_in(&store).await {
+                Ok(()) => stored.push(parcel),
+                Err(error) => return (stored, error),
+            }
+        }
+        unreachable!("a disk of 32 MB is not endless")
+    });
+    assert!(stored.len() > 100, "the disk was really filled: {}", stored.len());
+    assert_eq!(refused, StoreError::Unavailable, "nothing is acknowledged whose commit failed");
+    let other = Parcel::plain(0, 5_000, 10);
+    assert_eq!(block_on(store.put(other.header.clone(), Travel::default())), Err(StoreError::Unavailable));
+    assert_eq!(block_on(store.close()), Err(StoreError::Full));
+    drop(store);
+
+    // Opening and reading need no space.
+    let store = blind();
+    block_on(async {
+        for parcel in &stored {
+            assert!(parcel.is_whole_in(&store).await.unwrap());
         }
         assert!(store.check(true).await.unwrap().is_sound());
     });

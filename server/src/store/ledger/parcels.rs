@@ -212,29 +212,28 @@ impl<R: Rows> Ledger<R> {
             return Ok(());
         };
         let (held, before) = (parcel.held(), parcel.charge());
-        while let Some(segment) = parcel.segments.last().copied()
+        let mut index = parcel.segments.len();
+        while let Some(at) = index.checked_sub(1)
+            && let Some(segment) = parcel.segments.get(at).copied()
             && segment.end > to
         {
-            let earlier = parcel.segments.iter().rev().nth(1).copied();
+            index = at;
+            let earlier = at.checked_sub(1).and_then(|before| parcel.segments.get(before)).copied();
             let start = earlier.map_or(0, |earlier| earlier.end);
-            let marked_before = earlier.map_or(0, |earlier| earlier.marked);
-            if start >= to && segment.marked == marked_before {
+            if start >= to && segment.marked == earlier.map_or(0, |earlier| earlier.marked) {
                 self.rows.delete(Table::Parcels, segment.row)?;
-                parcel.segments.pop();
+                parcel.segments.remove(at);
                 continue;
             }
             // Part of the row stays: bytes before `to`, or marks over earlier bytes.
-            let ParcelRow::Segment(mut kept) = ParcelRow::decode(&self.rows.record(Table::Parcels, segment.row)?)?
-            else {
-                return Err(StoreError::corrupt("a parcel's bytes are not where they were written"));
-            };
+            let mut kept = segment_row(&mut self.rows, segment.row)?;
             let mut body = self.rows.body(segment.row)?;
-            kept.length = to.saturating_sub(start);
+            kept.start = start.min(to);
+            kept.length = to - kept.start;
             body.truncate(usize::try_from(kept.length).unwrap_or(usize::MAX));
-            let record = ParcelRow::Segment(kept).encode();
-            self.rows.write(Table::Parcels, segment.row, &record, &body)?;
-            if let Some(last) = parcel.segments.last_mut() {
-                last.end = start.max(to);
+            self.rows.write(Table::Parcels, segment.row, &ParcelRow::Segment(kept).encode(), &body)?;
+            if let Some(segment) = parcel.segments.get_mut(at) {
+                segment.end = to;
             }
         }
         let less = before.saturating_sub(parcel.charge());
@@ -359,10 +358,7 @@ impl<R: Rows> Ledger<R> {
                 break;
             }
             if segment.marked > marked && segment.marked > start {
-                let ParcelRow::Segment(kept) = ParcelRow::decode(&self.rows.record(Table::Parcels, segment.row)?)?
-                else {
-                    return Err(StoreError::corrupt("a parcel's marks are not where they were written"));
-                };
+                let kept = segment_row(&mut self.rows, segment.row)?;
                 marks.extend(kept.marks.iter().filter(|mark| mark.end > start && mark.end <= end));
             }
             marked = segment.marked;
@@ -432,5 +428,13 @@ impl<R: Rows> Ledger<R> {
         self.rows.write(Table::Freed, row, &freed.encode(), &[])?;
         self.next_freed_row = row.saturating_add(1);
         Ok(())
+    }
+}
+
+/// Reads a row that must be of a parcel's bytes and marks.
+fn segment_row(rows: &mut impl Rows, row: i64) -> Result<SegmentRow, StoreError> {
+    match ParcelRow::decode(&rows.record(Table::Parcels, row)?)? {
+        ParcelRow::Segment(kept) => Ok(kept),
+        ParcelRow::Begin { .. } => Err(StoreError::corrupt("a parcel's bytes are not where they were written")),
     }
 }

@@ -1,5 +1,6 @@
 //! Rows in SQLite, sealed on the way in and opened on the way out.
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::super::key::Vault;
@@ -110,7 +111,9 @@ impl SealedRows {
             tidy: None,
             log_bytes: 0,
         };
-        rows.configure(sync).map_err(|error| rows.opening_failed(&error))?;
+        // After an error nothing more may be written, not even by closing; a proper end copies the log itself.
+        let kept = rows.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        kept.map(drop).and_then(|()| rows.configure(sync)).map_err(|error| rows.opening_failed(&error))?;
         rows.recognise()?;
         Ok(rows)
     }
@@ -119,8 +122,12 @@ impl SealedRows {
         let set = |pragma: &str, value: &str| self.connection.pragma_update_and_check(None, pragma, value, |_| Ok(()));
         // Exclusive before the first access: then SQLite keeps its log's index in memory, not in a file.
         set("locking_mode", "EXCLUSIVE")?;
-        self.connection.pragma_update(None, "page_size", "2048")?;
-        self.connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        let pages: i64 = self.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        if pages == 0 {
+            // Only for a new file: on an old one even saying it again would write, and an opening must not need space.
+            self.connection.pragma_update(None, "page_size", "2048")?;
+            self.connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
         set("journal_mode", "WAL")?;
         let level = match sync {
             Sync::EveryCommit => "FULL",
