@@ -62,7 +62,7 @@ fn lane(control: bool) -> Lane {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_bytes_make_a_relay_panic(pieces in pieces(), greeted in any::<bool>()) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{MailboxId, ParcelId};
 use zajil_proto::parcel::{Header, Mark, MarkChain, Resumed, Travel};
-use zajil_proto::session::custody::{Extended, Registration, SlotState, StoreReply, StoreRequest, Waiting};
+use zajil_proto::session::custody::{Extended, Extension, Registration, SlotState, StoreReply, StoreRequest, Waiting};
 use zajil_proto::wire::{Code, Observation, Precision, Scope, Word};
 
 #[derive(Default)]
@@ -52,19 +52,7 @@ impl Store {
         match request {
             StoreRequest::Register(registration) => self.register(registration),
             StoreRequest::Put { header, travel } => self.put(header, travel),
-            StoreRequest::Extend(extension) => {
-                let Some(row) = self.parcels.get_mut(&extension.id) else {
-                    return self.gone(extension.id);
-                };
-                if row.body.len() != usize::try_from(extension.offset).unwrap() || row.closed {
-                    return StoreReply::Refused(Code::BAD_OFFSET);
-                }
-                row.body.extend(extension.bytes);
-                row.marks.extend(extension.marks);
-                (row.chain, row.closed) = (extension.chain, extension.closed);
-                let held = u32::try_from(row.body.len()).unwrap();
-                StoreReply::Extended(Durable::after_sync(Extended { id: extension.id, held, closed: row.closed }))
-            }
+            StoreRequest::Extend(extension) => self.extend(extension),
             StoreRequest::Cut { id, to } => {
                 if let Some(row) = self.parcels.get_mut(&id) {
                     row.body.truncate(usize::try_from(to).unwrap());
@@ -88,16 +76,7 @@ impl Store {
                 }
                 StoreReply::Released(Durable::after_sync(gone))
             }
-            StoreRequest::PutWord { word, observation } => {
-                let Some((_, held, observed)) = self.slots.get_mut(&word.slot().0) else {
-                    return StoreReply::Refused(Code::NOT_HERE);
-                };
-                if held.as_ref().is_none_or(|held| word.version > held.version) {
-                    *held = Some(word);
-                    *observed = observation.unwrap_or(*observed);
-                }
-                done()
-            }
+            StoreRequest::PutWord { word, observation } => self.put_word(word, observation),
             StoreRequest::Seen { slot } => StoreReply::Slot(match self.slots.get(&slot.0) {
                 Some((registration, word, observation)) => SlotState {
                     registered: true,
@@ -159,6 +138,31 @@ impl Store {
         });
         let tail = row.body[usize::try_from(row.chain.1).unwrap()..].to_vec();
         StoreReply::Open(Resumed { chain: row.chain, tail, closed: false })
+    }
+
+    fn extend(&mut self, extension: Extension) -> StoreReply {
+        let Some(row) = self.parcels.get_mut(&extension.id) else {
+            return self.gone(extension.id);
+        };
+        if row.body.len() != usize::try_from(extension.offset).unwrap() || row.closed {
+            return StoreReply::Refused(Code::BAD_OFFSET);
+        }
+        row.body.extend(extension.bytes);
+        row.marks.extend(extension.marks);
+        (row.chain, row.closed) = (extension.chain, extension.closed);
+        let held = u32::try_from(row.body.len()).unwrap();
+        StoreReply::Extended(Durable::after_sync(Extended { id: extension.id, held, closed: row.closed }))
+    }
+
+    fn put_word(&mut self, word: Word, observation: Option<Observation>) -> StoreReply {
+        let Some((_, held, observed)) = self.slots.get_mut(&word.slot().0) else {
+            return StoreReply::Refused(Code::NOT_HERE);
+        };
+        if held.as_ref().is_none_or(|held| word.version > held.version) {
+            *held = Some(word);
+            *observed = observation.unwrap_or(*observed);
+        }
+        done()
     }
 
     fn gone(&self, id: ParcelId) -> StoreReply {

@@ -306,3 +306,71 @@ fn a_session_that_says_nothing_ends_after_two_minutes_and_one_that_watches_does_
     world.pass(3_600_000);
     assert_eq!(world.links[watching].relay_closed, None);
 }
+
+#[test]
+fn regression_bytes_that_lost_a_race_with_an_older_session_are_offered_to_the_store_again() {
+    let (mut world, owner) = (World::new(Transport::Tcp), Owner::new(1));
+    world.mailbox(&owner);
+    let sender = world.device();
+    let mut note = owner.open_parcel(7);
+    let id = note.header.id();
+    world.store_is_slow = true;
+    for length in [1_000, 3_000] {
+        // The relay has not noticed that the older link is gone, and holds what came of it.
+        let link = world.connect(sender);
+        note.body = body(7, length);
+        world.command(link, offer(&note, 0));
+        world.run();
+    }
+    world.store_is_slow = false;
+    world.run();
+    // The older session makes its tail durable first; the newer one finds out, and what it has beyond rests once more.
+    world.pass(1_000);
+    world.pass(1_000);
+    assert_eq!(world.devices[sender].durable[&id], 3_000);
+    assert_eq!(world.store.parcels[&id].body, note.body);
+}
+
+#[test]
+fn regression_a_drained_for_a_burst_is_not_taken_for_the_end_of_a_later_watch() {
+    for steps in 0..120 {
+        let (mut world, owner) = (World::seeded(Transport::Tcp, steps), Owner::new(1));
+        let reader = world.reader(&owner, true);
+        let sender = world.device();
+        let link = world.connect(sender);
+        world.command(link, offer(&owner.parcel(1, Class::Text, 700, 700), 0));
+        for _ in 0..steps {
+            world.step();
+        }
+        world.command(reader, owner.watch(false));
+        world.run();
+        assert_eq!(world.links[reader].client_closed, None, "after {steps} steps");
+        assert!(matches!(world.links[reader].events.last(), Some(ClientEvent::Drained { .. })));
+    }
+}
+
+#[test]
+fn regression_what_comes_in_one_piece_is_told_in_the_order_it_came() {
+    // Growth of a note ends one transfer and begins another; both may be in one piece of a byte stream.
+    for seed in 0..60 {
+        let (mut world, owner) = (World::seeded(Transport::Tcp, seed), Owner::new(1));
+        let reader = world.reader(&owner, true);
+        world.portion = 60_000;
+        let sender = world.device();
+        let link = world.connect(sender);
+        let mut note = owner.open_parcel(7);
+        let (whole, id) = (body(7, 24_000), note.header.id());
+        let all_marks = marks(&note.header, 7, &whole, 2_000, true);
+        world.command(link, offer(&note, 0));
+        for (part, mark) in whole.chunks(2_000).zip(&all_marks) {
+            note.body.extend_from_slice(part);
+            note.marks.push(*mark);
+            world.command(link, ClientCommand::Extend { id, bytes: part.to_vec(), marks: vec![*mark] });
+            for _ in 0..world.draw(6) {
+                world.step();
+            }
+        }
+        world.run();
+        assert_kept(&world, world.links[reader].device, &note);
+    }
+}
