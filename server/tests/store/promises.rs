@@ -347,3 +347,28 @@ fn after_a_failed_write_nothing_is_acknowledged_until_the_store_is_opened_again(
         assert_eq!(store.guarantee(), Guarantee::Memory);
     });
 }
+
+/// Found by `conformance` on 2026-11-20: the row with the marks was met again and again.
+#[test]
+fn regression_a_cut_before_a_row_that_only_holds_marks_ends_and_leaves_no_gap() {
+    for mut subject in Subject::both(&StoreLimits::default()) {
+        let parcel = Parcel::new(0, 0, 48, 9_000, 2_500, true);
+        block_on(async {
+            let store = subject.engine();
+            store.register(registration(0)).await.unwrap();
+            store.put(parcel.header.clone(), Travel::default()).await.unwrap();
+            store.extend(parcel.part(0, 3_000, u32::MAX)).await.unwrap();
+            store.extend(parcel.part(3_000, 4_900, 0)).await.unwrap();
+            store.cut(parcel.id(), 2_600).await.unwrap();
+        });
+        subject = subject.reopen();
+        block_on(async {
+            let store = subject.engine();
+            let part = store.read(parcel.id(), 0, 9_000).await.unwrap();
+            assert_eq!((part.bytes.len(), part.marks.len()), (2_600, 1));
+            store.extend(parcel.part(2_600, 9_000, 0)).await.unwrap();
+            assert!(parcel.is_whole_in(store).await.unwrap());
+            assert!(store.check(true).await.unwrap().is_sound());
+        });
+    }
+}
