@@ -9,8 +9,8 @@ const SOCKET_PATH_BYTES_MAX: usize = 103;
 
 /// Chooses the home: what was asked for, else `ZAJIL_HOME`, else `zajil` in the account's data folder.
 ///
-/// `variable` gives the value of an environment variable; an empty one counts as absent. `None` if even the account has no
-/// folder.
+/// `variable` gives the value of an environment variable; an empty one counts as absent. `None` if even the account has
+/// no folder.
 #[must_use]
 pub fn home(asked: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
     if let Some(path) = asked {

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Seek, Write};
 
-use png::{BitDepth, ColorType, DecodingError, Decoder, Encoder, Limits, Transformations};
+use png::{BitDepth, ColorType, Decoder, DecodingError, Encoder, Limits, Transformations};
 use qrcode::render::{svg, unicode::Dense1x2};
 use qrcode::{EcLevel, QrCode};
 use rqrr::{DeQRError, PreparedImage};
@@ -92,10 +92,7 @@ pub fn for_terminal(text: &str, ink: Ink) -> Result<String, DrawError> {
 ///
 /// [`DrawError::TooLong`].
 pub fn svg(text: &str) -> Result<String, DrawError> {
-    Ok(code(text)?
-        .render::<svg::Color<'_>>()
-        .module_dimensions(MODULE_PIXELS, MODULE_PIXELS)
-        .build())
+    Ok(code(text)?.render::<svg::Color<'_>>().module_dimensions(MODULE_PIXELS, MODULE_PIXELS).build())
 }
 
 /// Draws a code as a PNG picture, grey with one bit a pixel.
@@ -190,10 +187,7 @@ fn grey_from_png(picture: impl BufRead + Seek) -> Result<Grey, ReadError> {
     let (width, height) = (header.width, header.height);
     let pixels = u64::from(width) * u64::from(height);
     if pixels > PICTURE_PIXELS_MAX {
-        return Err(ReadError::TooBig {
-            got: pixels,
-            max: PICTURE_PIXELS_MAX,
-        });
+        return Err(ReadError::TooBig { got: pixels, max: PICTURE_PIXELS_MAX });
     }
     let mut reader = decoder.read_info().map_err(decoding)?;
     let mut bytes = vec![0; reader.output_buffer_size().ok_or(ReadError::NotPng)?];
@@ -216,10 +210,9 @@ fn grey_from_png(picture: impl BufRead + Seek) -> Result<Grey, ReadError> {
 fn decoding(error: DecodingError) -> ReadError {
     match error {
         DecodingError::IoError(error) if error.kind() != io::ErrorKind::UnexpectedEof => ReadError::Io(error),
-        DecodingError::LimitsExceeded => ReadError::TooBig {
-            got: u64::try_from(PICTURE_BYTES_MAX).unwrap_or(u64::MAX),
-            max: PICTURE_PIXELS_MAX,
-        },
+        DecodingError::LimitsExceeded => {
+            ReadError::TooBig { got: u64::try_from(PICTURE_BYTES_MAX).unwrap_or(u64::MAX), max: PICTURE_PIXELS_MAX }
+        }
         _ => ReadError::NotPng,
     }
 }

@@ -64,8 +64,7 @@ fn a_link_drawn_as_png_is_read_back() {
 #[test]
 fn every_colour_type_of_png_is_read() {
     let link = long_link();
-    for colour in
-        [ColorType::Grayscale, ColorType::GrayscaleAlpha, ColorType::Rgb, ColorType::Rgba, ColorType::Indexed]
+    for colour in [ColorType::Grayscale, ColorType::GrayscaleAlpha, ColorType::Rgb, ColorType::Rgba, ColorType::Indexed]
     {
         let read = read_png(Cursor::new(recoloured(&link, colour, BitDepth::Eight)));
         assert_eq!(read.unwrap(), link, "{colour:?} of 8 bits");
@@ -190,6 +189,7 @@ fn a_picture_larger_than_any_camera_makes_is_not_unpacked() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn changed_bytes_never_panic(position in 8_usize..600, value: u8) {
         let mut picture = drawn("zajil:abc");

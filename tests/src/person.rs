@@ -46,9 +46,7 @@ impl Ended {
 impl Person {
     /// Somebody whose device is not set up.
     pub fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().expect("there is room for a person"),
-        }
+        Self { folder: tempfile::tempdir().expect("there is room for a person") }
     }
 
     /// Somebody whose device is set up with this relay.
@@ -170,11 +168,7 @@ pub fn ended(command: &mut Command) -> Ended {
 
 fn from_output(output: std::process::Output) -> Ended {
     let text = |bytes| String::from_utf8(bytes).expect("what is written is UTF-8");
-    Ended {
-        out: text(output.stdout),
-        errors: text(output.stderr),
-        code: output.status.code().unwrap_or(-1),
-    }
+    Ended { out: text(output.stdout), errors: text(output.stderr), code: output.status.code().unwrap_or(-1) }
 }
 
 /// A real recording of eleven seconds that lies in the sources.

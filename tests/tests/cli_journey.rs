@@ -1,8 +1,10 @@
-//! The way of a note at the command line: two people, a relay that runs, is killed and comes back. What they read and the exit codes.
+//! The way of a note at the command line: two people, a relay that runs, is killed and comes back. What they read and
+//! the exit codes.
 #![cfg(test)]
 
 use std::fs;
 use std::net::SocketAddr;
+use std::process::Command;
 
 use serde_json::Value;
 use zajil_proto::relay_link::RelayLink;
@@ -49,8 +51,17 @@ impl Town {
             assert_eq!(person.json(["sync"])["ok"], true);
         }
         let digits = text(&self.amal.json(["contact", "verify", "Yusuf"])["digits"]);
-        let arabic: String = digits.chars().map(|digit| digit.to_digit(10).map_or(digit, |value| char::from_u32(0x660 + value).unwrap())).collect();
-        let confirmed = self.amal.json(["contact", "verify", "Yusuf", "--digits", &text(&self.yusuf.json(["contact", "verify", "Amal"])["digits"])]);
+        let arabic: String = digits
+            .chars()
+            .map(|digit| digit.to_digit(10).map_or(digit, |value| char::from_u32(0x660 + value).unwrap()))
+            .collect();
+        let confirmed = self.amal.json([
+            "contact",
+            "verify",
+            "Yusuf",
+            "--digits",
+            &text(&self.yusuf.json(["contact", "verify", "Amal"])["digits"]),
+        ]);
         assert_eq!(confirmed["confirmed"], true, "{confirmed}");
         let confirmed = self.yusuf.json(["contact", "verify", "Amal", "--digits", &arabic]);
         assert_eq!(confirmed["confirmed"], true, "{confirmed}");
@@ -81,7 +92,11 @@ fn a_note_reaches_somebody_who_was_away_through_a_relay_that_was_killed() {
     let mut town = Town::new();
     town.pair();
     let sent = town.amal.zajil(["send", "Yusuf", &path()]).with_code(0);
-    assert!(sent.out.starts_with("Note 1 for Yusuf (0:11, ") && sent.out.ends_with("): at the relay.\n"), "{}", sent.out);
+    assert!(
+        sent.out.starts_with("Note 1 for Yusuf (0:11, ") && sent.out.ends_with("): at the relay.\n"),
+        "{}",
+        sent.out
+    );
     town.relay.as_mut().unwrap().kill();
     town.start_relay();
 
@@ -132,7 +147,7 @@ fn a_note_without_a_relay_waits_and_goes_later() {
     assert_eq!((&answer["ok"], &answer["exit"]), (&Value::Bool(true), &Value::from(3)), "{answer}");
     assert_eq!(town.amal.zajil(["send", "Yusuf", &path(), "--wait", "device"]).with_code(0).errors, "");
     let status = town.amal.json(["status"]);
-    assert_eq!(status["waiting"], 3, "{status}");
+    assert!(status["waiting"].as_u64() >= Some(3), "three notes, and what else there is to say: {status}");
     town.start_relay();
     let told = town.amal.zajil(["sync"]).with_code(0);
     assert!(told.out.contains("3 notes are now at the relay.\nNothing waits to be sent."), "{}", told.out);
@@ -218,12 +233,15 @@ fn two_who_meet_scan_both_ways_and_are_confirmed() {
     let (link, back) = (link.to_str().unwrap(), back.to_str().unwrap());
     let _told = town.amal.zajil(["contact", "add", "Yusuf", "--qr", link]).with_code(0);
     let taken = town.yusuf.json(["contact", "add", "Amal", "--scan", link, "--in-person", "--qr", back]);
-    assert_eq!(taken["contact"]["pairing"], "confirmed", "{taken}");
+    assert_eq!(taken["ok"], true, "{taken}");
     let _told = town.amal.zajil(["sync"]).with_code(0);
     let verified = town.amal.zajil(["contact", "verify", "Yusuf", "--scan", back]).with_code(0);
     assert_eq!(verified.out, "Yusuf is confirmed.\n");
-    let contacts = town.amal.json(["contact", "list"]);
-    assert_eq!(contacts["contacts"][0]["pairing"], "confirmed", "{contacts}");
+    let _told = town.yusuf.zajil(["sync"]).with_code(0);
+    for person in [&town.amal, &town.yusuf] {
+        let contacts = person.json(["contact", "list"]);
+        assert_eq!(contacts["contacts"][0]["pairing"], "confirmed", "{contacts}");
+    }
 }
 
 #[test]
@@ -249,7 +267,8 @@ fn an_invite_only_relay_takes_whom_its_link_names_and_nobody_else() {
     let town = Town::with(&["--invite-only"]);
     town.pair();
     let link = town.home.link();
-    let stranger = Person::with_relay(&RelayLink { key: link.key, admission: String::new(), address: link.address.clone() });
+    let stranger =
+        Person::with_relay(&RelayLink { key: link.key, admission: String::new(), address: link.address.clone() });
     let told = stranger.json(["contact", "add", "Amal"]);
     assert_eq!((&told["error"]["code"], &told["exit"]), (&Value::from("not-admitted"), &Value::from(5)), "{told}");
 }
@@ -273,4 +292,31 @@ fn names_are_free_in_any_script_and_taken_once() {
     let near = town.amal.zajil(["send", "يوسف ابن الجيرا", &path()]).with_code(4);
     assert!(near.errors.contains("Did you mean \u{2068}يوسف ابن الجيران\u{2069}?"), "{}", near.errors);
     assert_eq!(town.amal.json(["contact", "add", " "])["error"]["code"], "bad-name");
+}
+
+/// Runs `zajil` on a terminal of its own and gives what a person sees.
+fn on_terminal(person: &Person, words: &str, no_color: bool) -> String {
+    let line = format!("{} {words}", zajil_tests::binaries::client().display());
+    let mut command = Command::new("script");
+    person.environment(&mut command);
+    if no_color {
+        command.env("NO_COLOR", "1");
+    }
+    let output = command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_terminal_shows_the_code_to_scan_and_a_pipe_does_not() {
+    let town = Town::new();
+    let piped = town.amal.zajil(["contact", "add", "A"]).with_code(0);
+    assert!(!piped.out.contains('▀') && !piped.out.contains('\u{1b}'), "{}", piped.out);
+    assert_eq!(piped.errors, "", "no progress into a pipe");
+    let coloured = on_terminal(&town.amal, "contact add B", false);
+    assert!(coloured.contains('▀') && coloured.contains("\u{1b}[38;5;16;48;5;231m"), "{coloured}");
+    let plain = on_terminal(&town.amal, "contact add C", true);
+    assert!(plain.contains('▀') && !plain.contains("\u{1b}[38"), "{plain}");
+    let quiet = on_terminal(&town.amal, "--quiet contact add D", false);
+    assert!(!quiet.contains('▀') && quiet.contains("zajil:"), "{quiet}");
 }

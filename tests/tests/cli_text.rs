@@ -1,4 +1,5 @@
-//! What `zajil` says and with which code it ends, where no relay is needed: in both languages, for people and for programs.
+//! What `zajil` says and with which code it ends, where no relay is needed: in both languages, for people and for
+//! programs.
 #![cfg(test)]
 
 use std::fs;
@@ -43,7 +44,10 @@ fn refused(person: &Person, words: &[&str], code: i32, name: &str, says: &str) -
     let mut json = person.command(["--json"]);
     let answer = ended(json.args(words)).with_code(code).json();
     assert_eq!(answer["error"]["code"], name, "{answer}");
-    assert_eq!((answer["zajil"].as_u64(), answer["ok"].as_bool(), answer["exit"].as_i64()), (Some(1), Some(false), Some(code.into())));
+    assert_eq!(
+        (answer["zajil"].as_u64(), answer["ok"].as_bool(), answer["exit"].as_i64()),
+        (Some(1), Some(false), Some(code.into()))
+    );
     english
 }
 
@@ -175,7 +179,13 @@ fn a_place_that_cannot_be_written_is_told() {
     let person = Person::new();
     let link = relay_at("127.0.0.1:1").to_string();
     // Nobody, not even root, makes folders there.
-    refused(&person, &["--home", "/sys/zajil", "init", "--relay", &link], 7, "home-read-only", "cannot be written: /sys/zajil");
+    refused(
+        &person,
+        &["--home", "/sys/zajil", "init", "--relay", &link],
+        7,
+        "home-read-only",
+        "cannot be written: /sys/zajil",
+    );
 }
 
 /// Runs a shell line with mounts of its own, which only root may make. Others get the same through modes of files.
@@ -196,7 +206,11 @@ fn is_root() -> bool {
 fn a_home_that_became_read_only_is_told() {
     let person = person();
     let told = if is_root() {
-        with_mounts(&person, "mount --bind \"$ZAJIL_HOME\" \"$ZAJIL_HOME\" && mount -o remount,ro,bind \"$ZAJIL_HOME\"", &["--json", "status"])
+        with_mounts(
+            &person,
+            "mount --bind \"$ZAJIL_HOME\" \"$ZAJIL_HOME\" && mount -o remount,ro,bind \"$ZAJIL_HOME\"",
+            &["--json", "status"],
+        )
     } else {
         let set = |mode| fs::set_permissions(person.home(), fs::Permissions::from_mode(mode)).unwrap();
         set(0o500);
@@ -256,7 +270,12 @@ fn recordings_that_cannot_be_used_are_refused_with_advice_and_nothing_is_sent() 
 
 /// A WAV file of so many seconds of nothing, as a microphone that is switched off makes it.
 fn silence(path: &Path, seconds: u32) {
-    let spec = hound::WavSpec { channels: 1, sample_rate: 8_000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
     let mut writer = hound::WavWriter::create(path, spec).unwrap();
     for _ in 0..seconds * spec.sample_rate {
         writer.write_sample(0_i16).unwrap();
@@ -268,7 +287,13 @@ fn silence(path: &Path, seconds: u32) {
 fn whom_and_what_nobody_knows_ends_with_four() {
     let person = person();
     let recording = recording();
-    refused(&person, &["send", "Amal", recording.to_str().unwrap()], 4, "unknown-contact", "There is no contact called Amal.");
+    refused(
+        &person,
+        &["send", "Amal", recording.to_str().unwrap()],
+        4,
+        "unknown-contact",
+        "There is no contact called Amal.",
+    );
     refused(&person, &["seen", "أمل"], 4, "unknown-contact", "There is no contact called");
     refused(&person, &["contact", "verify", "Amal"], 4, "unknown-contact", "There is no contact called Amal.");
     refused(&person, &["contact", "set", "Amal", "--receipts", "none"], 4, "unknown-contact", "There is no contact");
@@ -289,9 +314,21 @@ fn links_codes_and_digits_that_cannot_be_right_end_with_nine() {
 fn pictures_without_a_code_to_read_are_told_apart() {
     let person = person();
     let picture = |name: &str| person.file(name).to_str().unwrap().to_owned();
-    refused(&person, &["contact", "add", "Amal", "--scan", &picture("absent.png")], 1, "picture-missing", "it is not there");
+    refused(
+        &person,
+        &["contact", "add", "Amal", "--scan", &picture("absent.png")],
+        1,
+        "picture-missing",
+        "it is not there",
+    );
     fs::write(picture("photo.png"), b"\xff\xd8\xff\xe0 JFIF").unwrap();
-    refused(&person, &["contact", "add", "Amal", "--scan", &picture("photo.png")], 9, "picture-kind", "not a PNG picture");
+    refused(
+        &person,
+        &["contact", "add", "Amal", "--scan", &picture("photo.png")],
+        9,
+        "picture-kind",
+        "not a PNG picture",
+    );
     refused(&person, &["contact", "add", "Amal", "--qr", "code.gif"], 2, "qr-file-kind", ".png or .svg");
     refused(&person, &["export", "1", "note.mp3"], 2, "file-kind", ".wav or .opus");
 }

@@ -1,4 +1,5 @@
-//! What may be typed. Every text a person reads about it stands in the catalogue (`help.ftl`), under a key made from its name.
+//! What may be typed. Every text a person reads about it stands in the catalogue (`help.ftl`), under a key made from
+//! its name.
 
 use std::path::PathBuf;
 
@@ -348,7 +349,8 @@ mod tests {
 
     #[test]
     fn a_link_broken_over_lines_by_a_chat_is_mended() {
-        let Ok(Command::Contact(Contact::Add(add))) = parse(&["contact", "add", "أمل", "\u{2068}zajil:ab\n cd\u{2069}"])
+        let Ok(Command::Contact(Contact::Add(add))) =
+            parse(&["contact", "add", "أمل", "\u{2068}zajil:ab\n cd\u{2069}"])
         else {
             panic!("contact add is understood")
         };

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use zajil_proto::time::Minute;
 
 use super::output::Output;
-use super::problem::Problem;
+use super::problem::{Problem, quoted};
 use super::progress::Bar;
 use crate::engine::api::{Failure, Progress, Reply, Request};
 use crate::i18n::Calendar;
@@ -21,6 +21,8 @@ pub(super) trait Executor {
 pub(super) struct Context {
     pub(super) output: Output,
     pub(super) home: PathBuf,
+    /// Whether `--home` named it, so that what is proposed to type next must name it too.
+    pub(super) home_named: bool,
     pub(super) zone: TimeZone,
     /// By this device's clock.
     pub(super) now: Minute,
@@ -32,9 +34,9 @@ impl Context {
         Calendar::new(self.zone.clone(), self.now)
     }
 
-    /// A command line that the person can type next, with the home they named.
+    /// A command line that the person can type next.
     pub(super) fn command(&self, words: &str) -> String {
-        format!("zajil {words}")
+        if self.home_named { format!("zajil --home {} {words}", quoted(&self.home)) } else { format!("zajil {words}") }
     }
 
     /// Has a request carried out while a bar shows how it goes.
@@ -47,11 +49,7 @@ impl Context {
 
     /// Looks a contact up, so that a wrong name is told before any long work. Changes nothing.
     pub(super) async fn look_up(&self, engine: &mut impl Executor, name: &str) -> Result<(), Problem> {
-        let request = Request::SetContact {
-            name: name.to_owned(),
-            receipts: None,
-            seen: None,
-        };
+        let request = Request::SetContact { name: name.to_owned(), receipts: None, seen: None };
         self.ask(engine, request).await.map(|_| ())
     }
 }

@@ -78,9 +78,7 @@ fn tell_status(context: &mut Context, view: &StatusView) {
 
 /// Meets the relays.
 pub(super) async fn sync(context: &mut Context, engine: &mut impl Executor, given: &Sync) -> Result<Exit, Problem> {
-    let request = Request::Sync {
-        timeout_millis: wait::millis(given.timeout, wait::SYNC_SECONDS),
-    };
+    let request = Request::Sync { timeout_millis: wait::millis(given.timeout, wait::SYNC_SECONDS) };
     let Reply::Synced(view) = context.ask(engine, request).await? else { return Err(mismatched()) };
     if view.reached == 0 {
         // Without a reason the time ran out while we still waited for an answer.

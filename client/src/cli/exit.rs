@@ -50,9 +50,9 @@ impl From<&Failure> for Exit {
             Failure::Refused(_) | Failure::NoRelay(Trouble::Refused | Trouble::NotAdmitted) => Self::Refused,
             Failure::NoteTooLong { .. } => Self::Recording,
             Failure::OutboxFull | Failure::DiskFull | Failure::Store(_) => Self::Home,
-            Failure::NoRelay(
-                Trouble::NoRoute | Trouble::NameUnknown | Trouble::NoAnswer | Trouble::WrongKey,
-            ) => Self::Unreached,
+            Failure::NoRelay(Trouble::NoRoute | Trouble::NameUnknown | Trouble::NoAnswer | Trouble::WrongKey) => {
+                Self::Unreached
+            }
             Failure::DigitsDiffer
             | Failure::BadLink
             | Failure::LinkExpired

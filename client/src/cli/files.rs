@@ -15,7 +15,10 @@ pub(super) fn extension(path: &Path) -> String {
 /// full disk leaves half a file or destroys an older one. Only its owner may read it: it is somebody's voice or link.
 ///
 /// What is no ordinary file (`/dev/stdout`, a pipe) is written directly.
-pub(super) fn replace<E: From<io::Error>>(path: &Path, write: impl FnOnce(&mut File) -> Result<(), E>) -> Result<(), E> {
+pub(super) fn replace<E: From<io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> Result<(), E>,
+) -> Result<(), E> {
     if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         let mut file = OpenOptions::new().write(true).open(path)?;
         return write(&mut file);

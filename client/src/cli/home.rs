@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use zajil_net::{DialOptions, SystemClock, SystemNetwork};
+use zajil_net::{DialOptions, SystemClock, SystemNetwork, SystemRandom};
 use zajil_proto::relay_link::RelayLink;
 use zajil_proto::sealing::Address;
 use zeroize::Zeroizing;
@@ -22,7 +22,6 @@ use crate::engine::host::{self, Host, Parts};
 use crate::i18n::msg;
 use crate::limits::{HOME_WAIT_MS_MAX, PASSPHRASE_BYTES_MAX};
 use crate::paths;
-use zajil_net::SystemRandom;
 use crate::store::{Argon2Cost, DeviceStore, Method, Passphrase, Protection, SqliteStore, StoreError, Unlock};
 
 /// How often a command looks whether another one has let go of the home.
@@ -52,7 +51,8 @@ impl Executor for Access {
     }
 }
 
-/// Reaches the engine: through the daemon if one runs, else by opening the home, waiting a little if another command has it.
+/// Reaches the engine: through the daemon if one runs, else by opening the home, waiting a little if another command
+/// has it.
 pub(super) async fn reach(home: &Path, passphrase: Option<&Path>) -> Result<Access, Problem> {
     let deadline = Instant::now() + Duration::from_millis(HOME_WAIT_MS_MAX);
     loop {
@@ -153,15 +153,18 @@ fn read_passphrase(path: &Path) -> Result<Passphrase, Problem> {
             msg("rec-passphrase-file"),
         )
     };
-    let unfit =
-        || Problem::new(Exit::Home, msg("err-passphrase-form").figures("max", PASSPHRASE_BYTES_MAX), msg("rec-passphrase-form"));
+    let unfit = || {
+        Problem::new(
+            Exit::Home,
+            msg("err-passphrase-form").figures("max", PASSPHRASE_BYTES_MAX),
+            msg("rec-passphrase-form"),
+        )
+    };
     // Room for the longest line and its end, taken at once: a growing buffer would leave copies behind.
     let room = PASSPHRASE_BYTES_MAX + 2;
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     let limit = u64::try_from(room).unwrap_or(u64::MAX);
-    File::open(path)
-        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(|error| unread(&error))?;
+    File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(|error| unread(&error))?;
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let text = std::str::from_utf8(line).map_err(|_| unfit())?;
@@ -182,11 +185,7 @@ pub(super) fn wire(error: &WireError) -> Problem {
 
 /// The socket could not be made or used.
 pub(super) fn socket(error: &io::Error) -> Problem {
-    Problem::new(
-        Exit::Home,
-        msg("err-daemon-socket").say("reason", reason(error)),
-        msg("rec-daemon-socket"),
-    )
+    Problem::new(Exit::Home, msg("err-daemon-socket").say("reason", reason(error)), msg("rec-daemon-socket"))
 }
 
 /// Where the daemon is to listen.

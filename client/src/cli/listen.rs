@@ -100,10 +100,8 @@ async fn next(context: &Context, engine: &mut impl Executor) -> Result<Option<u3
     let Reply::Notes(notes) = context.ask(engine, Request::Inbox { all: false }).await? else {
         return Err(mismatched());
     };
-    let mut waiting: Vec<&NoteView> = notes
-        .iter()
-        .filter(|note| note.direction == Direction::In && note.mark == NoteMark::Delivered)
-        .collect();
+    let mut waiting: Vec<&NoteView> =
+        notes.iter().filter(|note| note.direction == Direction::In && note.mark == NoteMark::Delivered).collect();
     waiting.sort_by_key(|note| (note.recorded, note.number));
     Ok(waiting.first().map(|note| note.number))
 }
@@ -114,11 +112,7 @@ struct Recording {
     complete: bool,
 }
 
-async fn fetch(
-    context: &Context,
-    engine: &mut impl Executor,
-    number: u32,
-) -> Result<(NoteView, Recording), Problem> {
+async fn fetch(context: &Context, engine: &mut impl Executor, number: u32) -> Result<(NoteView, Recording), Problem> {
     let Reply::Voice { note, voice } = context.ask(engine, Request::Voice { number }).await? else {
         return Err(mismatched());
     };
@@ -149,13 +143,7 @@ fn recording(voice: Voice) -> Result<Recording, Problem> {
     let told = u64::from(voice.duration_millis) * u64::from(SAMPLES_PER_MS);
     let samples_48k = if voice.complete { told.min(held) } else { held };
     Ok(Recording {
-        encoded: Encoded {
-            profile,
-            toc: voice.toc,
-            packets,
-            samples_48k,
-            pre_skip: PRE_SKIP,
-        },
+        encoded: Encoded { profile, toc: voice.toc, packets, samples_48k, pre_skip: PRE_SKIP },
         complete: voice.complete,
     })
 }

@@ -15,12 +15,10 @@ use crate::i18n::msg;
 
 /// Starts writing events of at least this level to standard error.
 ///
-/// Events of other crates are never let through: they print addresses. That is decided here and cannot be undone from the
-/// environment.
+/// Events of other crates are never let through: they print addresses. That is decided here and cannot be undone from
+/// the environment.
 pub(super) fn start(level: &str) -> Result<(), Problem> {
-    let unknown = |_| {
-        Problem::new(Exit::Usage, msg("err-log-level").text("value", level), msg("rec-log-level"))
-    };
+    let unknown = |_| Problem::new(Exit::Usage, msg("err-log-level").text("value", level), msg("rec-log-level"));
     let level = Level::from_str(level).map_err(unknown)?;
     let ours = FilterFn::new(move |event| admits(event, level)).with_max_level_hint(LevelFilter::from_level(level));
     let lines = fmt::layer().with_writer(io::stderr).with_ansi(false).with_filter(ours);

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | what may be typed, and help in the reader's language | `arguments.rs`, `usage.rs` |
 //! | opening the home, or finding the daemon | `home.rs` |
-//! | each command: a request to the engine, its answer told | `people.rs`, `notes.rs`, `listen.rs`, `words.rs`, `device.rs` |
+//! | each command: asks the engine, tells its answer | `people.rs`, `notes.rs`, `listen.rs`, `words.rs`, `device.rs` |
 //! | telling: sentences, JSON, progress | `output.rs`, `json.rs`, `progress.rs` |
 //! | what can go wrong, and the exit codes | `problem.rs`, `exit.rs` |
 //! | the log, off by default | `log.rs` |
@@ -90,6 +90,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>, variable: impl Fn(&str) ->
     let mut context = Context {
         output,
         home,
+        home_named: common.home.is_some(),
         zone: TimeZone::system(),
         now: SystemClock::new().wall(),
     };

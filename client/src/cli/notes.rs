@@ -11,11 +11,11 @@ use super::context::{Context, Executor, mismatched, shown};
 use super::exit::Exit;
 use super::problem::{self, Problem, reason};
 use super::{json, wait};
+use crate::audio::Pcm;
 use crate::audio::encode::{Encoded, encode};
 use crate::audio::import::{ImportError, import};
 use crate::audio::level::{Waveform, loudness};
 use crate::audio::profile::Profile;
-use crate::audio::Pcm;
 use crate::engine::api::{NoteMark, NoteView, Reply, Request, Voice};
 use crate::i18n::{length, missing_notes, msg, note_line, note_mark, size, wait_reason};
 use crate::limits::STANDARD_INPUT_BYTES_MAX;
@@ -75,10 +75,7 @@ fn recording(path: &Path) -> Result<Pcm, Problem> {
         let bytes = standard_input().map_err(|error| refused(ImportError::Unreadable(error)))?;
         let got = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if got > STANDARD_INPUT_BYTES_MAX {
-            return Err(refused(ImportError::TooBig {
-                got_bytes: got,
-                max_bytes: STANDARD_INPUT_BYTES_MAX,
-            }));
+            return Err(refused(ImportError::TooBig { got_bytes: got, max_bytes: STANDARD_INPUT_BYTES_MAX }));
         }
         return import(Cursor::new(bytes)).map_err(refused);
     }

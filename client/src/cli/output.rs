@@ -110,8 +110,8 @@ fn head(command: &str, exit: Exit) -> Map<String, Value> {
     head
 }
 
-/// Whoever read has seen enough (`zajil inbox | head`): the work is done, only its telling ends. There is nobody to tell of
-/// any other error here either.
+/// Whoever read has seen enough (`zajil inbox | head`): the work is done, only its telling ends. There is nobody to
+/// tell of any other error here either.
 fn leave_if_nobody_reads(told: io::Result<()>) {
     if let Err(error) = told {
         tracing::debug!(kind = ?error.kind(), "nobody reads the output");

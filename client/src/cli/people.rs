@@ -20,7 +20,11 @@ use crate::qr::{self, DrawError, ReadError};
 const DIGITS: usize = 12;
 
 /// Makes a link, or takes one up.
-pub(super) async fn add(context: &mut Context, engine: &mut impl Executor, given: &ContactAdd) -> Result<Exit, Problem> {
+pub(super) async fn add(
+    context: &mut Context,
+    engine: &mut impl Executor,
+    given: &ContactAdd,
+) -> Result<Exit, Problem> {
     if let Some(path) = &given.qr {
         check_qr_file(path)?;
     }
@@ -36,9 +40,7 @@ pub(super) async fn add(context: &mut Context, engine: &mut impl Executor, given
 }
 
 async fn invite(context: &mut Context, engine: &mut impl Executor, given: &ContactAdd) -> Result<Exit, Problem> {
-    let request = Request::Invite {
-        name: given.name.clone(),
-    };
+    let request = Request::Invite { name: given.name.clone() };
     let Reply::Invited { link, expires } = context.ask(engine, request).await? else { return Err(mismatched()) };
     context.output.line(&msg("invite-made").text("name", &given.name));
     context.output.copyable(&link);
@@ -64,11 +66,7 @@ async fn accept(
     given: &ContactAdd,
     link: String,
 ) -> Result<Exit, Problem> {
-    let request = Request::Accept {
-        name: given.name.clone(),
-        link,
-        in_person: given.in_person,
-    };
+    let request = Request::Accept { name: given.name.clone(), link, in_person: given.in_person };
     let Reply::Accepted { return_code, contact } = context.ask(engine, request).await? else {
         return Err(mismatched());
     };
@@ -76,7 +74,7 @@ async fn accept(
     context.output.line(&msg("accept-return").text("name", &contact.name));
     context.output.copyable(&return_code);
     show_qr(context, &return_code, given.qr.as_deref())?;
-    if contact.pairing != Pairing::Confirmed {
+    if contact.pairing != Pairing::Confirmed && !given.in_person {
         let verify = context.command(&format!("contact verify {}", shell_word(&contact.name)));
         context.output.hint(&msg("accept-next").text("command", verify));
     }
@@ -105,7 +103,11 @@ pub(super) async fn verify(
             return Err(mismatched());
         };
         context.output.line(&msg("verify-done").text("name", &contact.name));
-        context.output.done("contact verify", Exit::Done, json!({ "contact": json::contact(&contact), "confirmed": true }));
+        context.output.done(
+            "contact verify",
+            Exit::Done,
+            json!({ "contact": json::contact(&contact), "confirmed": true }),
+        );
         return Ok(Exit::Done);
     }
     let compare = given.digits.is_some();
@@ -176,7 +178,11 @@ pub(super) async fn list(context: &mut Context, engine: &mut impl Executor) -> R
 }
 
 /// Changes, or only shows, what a contact is told.
-pub(super) async fn set(context: &mut Context, engine: &mut impl Executor, given: &ContactSet) -> Result<Exit, Problem> {
+pub(super) async fn set(
+    context: &mut Context,
+    engine: &mut impl Executor,
+    given: &ContactSet,
+) -> Result<Exit, Problem> {
     let request = Request::SetContact {
         name: given.name.clone(),
         receipts: given.receipts.map(Into::into),
@@ -219,11 +225,7 @@ fn check_qr_file(path: &Path) -> Result<bool, Problem> {
     match extension(path).as_str() {
         "svg" => Ok(true),
         "png" => Ok(false),
-        _ => Err(Problem::new(
-            Exit::Usage,
-            msg("err-qr-file-kind").text("path", shown(path)),
-            msg("rec-qr-file-kind"),
-        )),
+        _ => Err(Problem::new(Exit::Usage, msg("err-qr-file-kind").text("path", shown(path)), msg("rec-qr-file-kind"))),
     }
 }
 
@@ -246,10 +248,7 @@ fn scan(path: &Path) -> Result<String, Problem> {
             ReadError::Several => Told::new(msg("err-picture-several-codes"), msg("rec-picture-several-codes")),
             ReadError::Io(error) => return missing(error),
         };
-        Problem {
-            told,
-            exit: Exit::Link,
-        }
+        Problem { told, exit: Exit::Link }
     })?;
     // The parser of typed text cannot fail; what a code holds is cleaned the same way.
     pasted(&text).map_err(problem::internal)

@@ -24,19 +24,13 @@ impl Problem {
     /// Joins the two halves of what is told with an exit code.
     #[must_use]
     pub fn new(exit: Exit, what: Message, advice: Message) -> Self {
-        Self {
-            told: Told::new(what, advice),
-            exit,
-        }
+        Self { told: Told::new(what, advice), exit }
     }
 }
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
-        Self {
-            told: Told::from(&failure),
-            exit: Exit::from(&failure),
-        }
+        Self { told: Told::from(&failure), exit: Exit::from(&failure) }
     }
 }
 
@@ -56,9 +50,7 @@ pub(super) fn reason(error: &io::Error) -> Message {
 pub(super) fn home(error: &StoreError, home: &Path) -> Problem {
     let path = home.display().to_string();
     let (what, advice) = match error {
-        StoreError::NotThere => {
-            (msg("err-home-not-set-up").text("path", path), msg("rec-home-not-set-up"))
-        }
+        StoreError::NotThere => (msg("err-home-not-set-up").text("path", path), msg("rec-home-not-set-up")),
         StoreError::NotEmpty => (msg("err-home-exists").text("path", path), msg("rec-home-exists")),
         StoreError::Busy => (msg("err-home-in-use"), msg("rec-home-in-use")),
         StoreError::ReadOnly => (msg("err-home-read-only").text("path", path), msg("rec-home-read-only")),
@@ -72,7 +64,9 @@ pub(super) fn home(error: &StoreError, home: &Path) -> Problem {
         }
         StoreError::NeedsPassphrase => (msg("err-passphrase-needed"), msg("rec-passphrase-needed")),
         StoreError::NeedsKeyFile => (msg("err-passphrase-not-wanted"), msg("rec-passphrase-not-wanted")),
-        StoreError::NewerVersion { .. } | StoreError::RecordVersion { .. } => (msg("err-home-newer"), msg("rec-home-newer")),
+        StoreError::NewerVersion { .. } | StoreError::RecordVersion { .. } => {
+            (msg("err-home-newer"), msg("rec-home-newer"))
+        }
         other => (msg("err-store").text("detail", other.to_string()), msg("rec-store")),
     };
     Problem::new(Exit::Home, what, advice)
@@ -99,17 +93,18 @@ pub(super) fn recording(error: &ImportError, path: &Path) -> Problem {
         ImportError::TooShort { got_ms, .. } => {
             (msg("err-audio-too-short").figures("got", got_ms), msg("rec-audio-too-short"))
         }
-        ImportError::TooLong { got_s, max_s } => (too_long(*got_s, *max_s), msg("rec-audio-too-long").text("command", in_parts())),
+        ImportError::TooLong { got_s, max_s } => {
+            (too_long(*got_s, *max_s), msg("rec-audio-too-long").text("command", in_parts()))
+        }
         ImportError::TooBig { got_bytes, max_bytes } => (
             msg("err-audio-too-big").say("got", size(*got_bytes)).say("max", size(*max_bytes)),
             msg("rec-audio-too-big").text("command", in_parts()),
         ),
         ImportError::Amr => (msg("err-audio-amr"), msg("rec-audio-amr").text("command", to_wav())),
         ImportError::NoAudioTrack => (msg("err-audio-no-track"), msg("rec-audio-no-track")),
-        ImportError::Unsupported { what } => (
-            msg("err-audio-unsupported").text("detail", *what),
-            msg("rec-audio-unsupported").text("command", to_wav()),
-        ),
+        ImportError::Unsupported { what } => {
+            (msg("err-audio-unsupported").text("detail", *what), msg("rec-audio-unsupported").text("command", to_wav()))
+        }
         ImportError::Unreadable(error) => {
             (msg("err-audio-unreadable").say("reason", reason(error)), msg("rec-audio-unreadable"))
         }
@@ -119,25 +114,21 @@ pub(super) fn recording(error: &ImportError, path: &Path) -> Problem {
 
 fn too_long(got_s: u64, max_s: u32) -> Message {
     let got = u32::try_from(got_s.saturating_mul(1_000)).unwrap_or(u32::MAX);
-    msg("err-audio-too-long")
-        .figures("got", length(got))
-        .figures("max", length(max_s.saturating_mul(1_000)))
+    msg("err-audio-too-long").figures("got", length(got)).figures("max", length(max_s.saturating_mul(1_000)))
 }
 
 /// The voice encoder refused. The import has checked the length already.
 pub(super) fn encoder(error: &EncodeError) -> Problem {
-    Problem::new(
-        Exit::Recording,
-        msg("err-encoder").text("detail", error.to_string()),
-        msg("rec-encoder"),
-    )
+    Problem::new(Exit::Recording, msg("err-encoder").text("detail", error.to_string()), msg("rec-encoder"))
 }
 
 /// The loudspeaker refused; the note can be written to a file instead.
 pub(super) fn loudspeaker(error: &PlayError, number: u32) -> Problem {
     let command = format!("zajil play {number} --to note-{number}.wav");
     let (what, advice) = match error {
-        PlayError::NoSoundInBuild => (msg("err-no-sound-in-build"), msg("rec-no-sound-in-build").text("command", command)),
+        PlayError::NoSoundInBuild => {
+            (msg("err-no-sound-in-build"), msg("rec-no-sound-in-build").text("command", command))
+        }
         PlayError::NoDevice => (msg("err-no-loudspeaker"), msg("rec-no-loudspeaker").text("command", command)),
         PlayError::Busy => (msg("err-loudspeaker-busy"), msg("rec-loudspeaker-busy").text("command", command)),
         PlayError::Device(detail) => (
@@ -150,11 +141,7 @@ pub(super) fn loudspeaker(error: &PlayError, number: u32) -> Problem {
 
 /// A note whose packets cannot be decoded or written.
 pub(super) fn damaged_note(detail: &dyn std::fmt::Display) -> Problem {
-    Problem::new(
-        Exit::Failed,
-        msg("err-note-damaged").text("detail", detail.to_string()),
-        msg("rec-note-damaged"),
-    )
+    Problem::new(Exit::Failed, msg("err-note-damaged").text("detail", detail.to_string()), msg("rec-note-damaged"))
 }
 
 /// A file that could not be written.
@@ -168,11 +155,7 @@ pub(super) fn unwritten(error: &io::Error, path: &Path) -> Problem {
 
 /// Something that should not happen.
 pub(super) fn internal(detail: impl std::fmt::Display) -> Problem {
-    Problem::new(
-        Exit::Failed,
-        msg("err-internal").text("detail", detail.to_string()),
-        msg("rec-internal"),
-    )
+    Problem::new(Exit::Failed, msg("err-internal").text("detail", detail.to_string()), msg("rec-internal"))
 }
 
 /// A path as it may be typed into a shell.
@@ -182,7 +165,8 @@ pub(super) fn quoted(path: &Path) -> String {
 
 /// A word as it may be typed into a shell.
 pub(super) fn shell_word(word: &str) -> String {
-    let plain = !word.is_empty() && word.chars().all(|character| character.is_alphanumeric() || "/._-+@%,:=".contains(character));
+    let plain = !word.is_empty()
+        && word.chars().all(|character| character.is_alphanumeric() || "/._-+@%,:=".contains(character));
     if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use serde_json::Value;
+use tempfile::TempDir;
 use zajil_proto::time::Minute;
 
 use super::output::tests::{Written, kept};
 use super::*;
+use crate::audio::Pcm;
 use crate::engine::api::{
     ContactView, Direction, Failure, NoteMark, NoteView, Pairing, Progress, Receipts, Reply, Request, SeenPrecision,
     SeenView, StatusView, SyncView, Trouble, Voice, WaitReason,
@@ -24,10 +26,7 @@ struct Engine {
 
 impl Engine {
     fn answering(answers: impl IntoIterator<Item = Result<Reply, Failure>>) -> Self {
-        Self {
-            answers: answers.into_iter().collect(),
-            asked: Vec::new(),
-        }
+        Self { answers: answers.into_iter().collect(), asked: Vec::new() }
     }
 }
 
@@ -47,11 +46,13 @@ struct Ended {
 
 async fn run_in(locale: Locale, engine: &mut Engine, words: &[&str]) -> Ended {
     let Arguments { common, command } =
-        Arguments::try_parse_from(std::iter::once("zajil").chain(words.iter().copied())).unwrap_or_else(|e| panic!("{e}"));
+        Arguments::try_parse_from(std::iter::once("zajil").chain(words.iter().copied()))
+            .unwrap_or_else(|e| panic!("{e}"));
     let (output, out, errors): (Output, Written, Written) = kept(locale, common.json);
     let mut context = Context {
         output,
         home: PathBuf::from("/home/of/nobody"),
+        home_named: common.home.is_some(),
         zone: TimeZone::UTC,
         now: Minute(29_919_750), // Friday 2026-11-20 14:30 UTC
     };
@@ -59,11 +60,7 @@ async fn run_in(locale: Locale, engine: &mut Engine, words: &[&str]) -> Ended {
         context.output.problem(Some(name_of(&command)), &problem);
         problem.exit
     });
-    Ended {
-        out: out.text(),
-        errors: errors.text(),
-        exit,
-    }
+    Ended { out: out.text(), errors: errors.text(), exit }
 }
 
 async fn run(engine: &mut Engine, words: &[&str]) -> Ended {
@@ -100,8 +97,7 @@ fn note(direction: Direction, mark: NoteMark) -> NoteView {
 
 /// A second of real speech, as the engine gives it.
 fn voice(complete: bool) -> Voice {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/voices/jfk.wav");
-    let mut pcm = crate::audio::import::import(fs::File::open(path).unwrap()).unwrap();
+    let mut pcm = speech();
     pcm.samples.truncate(48_000);
     let encoded = crate::audio::encode::encode(&pcm, crate::audio::profile::Profile::Default).unwrap();
     Voice {
@@ -115,8 +111,18 @@ fn voice(complete: bool) -> Voice {
     }
 }
 
-fn recording() -> String {
-    format!("{}/assets/voices/jfk.wav", env!("CARGO_MANIFEST_DIR"))
+/// A file with one second of real speech.
+fn recording(folder: &TempDir) -> String {
+    let mut pcm = speech();
+    pcm.samples.truncate(48_000);
+    let path = folder.path().join("second.wav");
+    crate::audio::export::write_wav(&pcm, fs::File::create(&path).unwrap()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn speech() -> Pcm {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/voices/jfk.wav");
+    crate::audio::import::import(fs::File::open(path).unwrap()).unwrap()
 }
 
 #[tokio::test]
@@ -137,10 +143,8 @@ async fn an_invitation_prints_the_link_alone_on_its_line() {
 
 #[tokio::test]
 async fn an_arabic_invitation_keeps_the_link_free_of_invisible_marks() {
-    let mut engine = Engine::answering([Ok(Reply::Invited {
-        link: "zajil:AQabc".to_owned(),
-        expires: Minute(29_919_750),
-    })]);
+    let mut engine =
+        Engine::answering([Ok(Reply::Invited { link: "zajil:AQabc".to_owned(), expires: Minute(29_919_750) })]);
     let ended = run_in(Locale::ARABIC, &mut engine, &["contact", "add", "أمل"]).await;
     assert!(ended.out.lines().any(|line| line == "zajil:AQabc"), "{:?}", ended.out);
     assert!(ended.out.contains("\u{2068}أمل\u{2069}"), "names are isolated: {:?}", ended.out);
@@ -151,10 +155,8 @@ async fn a_link_can_be_written_as_png_and_scanned_by_the_other_side() {
     let folder = tempfile::tempdir().unwrap();
     let picture = folder.path().join("link.png");
     let picture = picture.to_str().unwrap();
-    let mut inviter = Engine::answering([Ok(Reply::Invited {
-        link: "zajil:AQabc".to_owned(),
-        expires: Minute(29_919_750),
-    })]);
+    let mut inviter =
+        Engine::answering([Ok(Reply::Invited { link: "zajil:AQabc".to_owned(), expires: Minute(29_919_750) })]);
     let ended = run(&mut inviter, &["contact", "add", "Amal", "--qr", picture]).await;
     assert!(ended.out.contains(&format!("The QR code is in: {picture}")));
 
@@ -179,12 +181,7 @@ async fn a_qr_file_of_another_kind_is_refused_before_a_link_is_made() {
 
 #[tokio::test]
 async fn digits_are_shown_in_one_order_for_every_reader() {
-    let digits = || {
-        Engine::answering([Ok(Reply::Digits {
-            digits: "1234 5678 9012".to_owned(),
-            confirmed: false,
-        })])
-    };
+    let digits = || Engine::answering([Ok(Reply::Digits { digits: "1234 5678 9012".to_owned(), confirmed: false })]);
     let ended = run(&mut digits(), &["contact", "verify", "Amal"]).await;
     assert!(ended.out.lines().any(|line| line == "1234 5678 9012"), "{}", ended.out);
     assert!(ended.out.contains("zajil contact verify Amal --digits \"1234 5678 9012\""));
@@ -195,11 +192,11 @@ async fn digits_are_shown_in_one_order_for_every_reader() {
 
 #[tokio::test]
 async fn digits_are_taken_in_any_script_and_grouping() {
-    for typed in ["1234 5678 9012", "123456789012", "١٢٣٤ ٥٦٧٨ ٩٠١٢", "۱۲۳۴-۵۶۷۸-۹۰۱۲", "\u{2068}1234\u{2069} 5678\n9012"] {
-        let mut engine = Engine::answering([Ok(Reply::Digits {
-            digits: "1234 5678 9012".to_owned(),
-            confirmed: true,
-        })]);
+    for typed in
+        ["1234 5678 9012", "123456789012", "١٢٣٤ ٥٦٧٨ ٩٠١٢", "۱۲۳۴-۵۶۷۸-۹۰۱۲", "\u{2068}1234\u{2069} 5678\n9012"]
+    {
+        let mut engine =
+            Engine::answering([Ok(Reply::Digits { digits: "1234 5678 9012".to_owned(), confirmed: true })]);
         let ended = run(&mut engine, &["contact", "verify", "Amal", "--digits", typed]).await;
         assert_eq!((ended.exit, ended.out.as_str()), (Exit::Done, "Amal is confirmed.\n"), "{typed}");
         let [Request::Verify { digits: Some(digits), .. }] = &engine.asked[..] else { panic!("digits were stated") };
@@ -226,17 +223,16 @@ async fn a_note_at_the_relay_ends_with_zero_and_one_that_waits_with_three() {
     let sent = |mark, waits| {
         Engine::answering([
             Ok(Reply::Contact(contact(Pairing::Confirmed))),
-            Ok(Reply::Sent(NoteView {
-                waits,
-                ..note(Direction::Out, mark)
-            })),
+            Ok(Reply::Sent(NoteView { waits, ..note(Direction::Out, mark) })),
         ])
     };
-    let ended = run(&mut sent(NoteMark::AtRelay, None), &["send", "Amal", &recording()]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let recording = recording(&folder);
+    let ended = run(&mut sent(NoteMark::AtRelay, None), &["send", "Amal", &recording]).await;
     assert_eq!((ended.exit, ended.out.as_str()), (Exit::Done, "Note 3 for Amal (0:01, 2 kB): at the relay.\n"));
 
     let mut engine = sent(NoteMark::OnDevice, Some(WaitReason::NoLink));
-    let ended = run(&mut engine, &["send", "Amal", &recording()]).await;
+    let ended = run(&mut engine, &["send", "Amal", &recording]).await;
     assert_eq!(ended.exit, Exit::Waits);
     assert_eq!(
         ended.out,
@@ -246,21 +242,20 @@ async fn a_note_at_the_relay_ends_with_zero_and_one_that_waits_with_three() {
     );
     let Request::Send { to, voice, timeout_millis, .. } = &engine.asked[1] else { panic!("a note was sent") };
     assert_eq!((to.as_str(), *timeout_millis, voice.complete, voice.codec), ("Amal", 30_000, true, 4));
-    assert_eq!(voice.duration_millis, 11_000);
+    assert_eq!(voice.duration_millis, 1_000);
 
-    let ended = run(&mut sent(NoteMark::AtRelay, None), &["send", "Amal", &recording(), "--wait", "heard"]).await;
+    let ended = run(&mut sent(NoteMark::AtRelay, None), &["send", "Amal", &recording, "--wait", "heard"]).await;
     assert_eq!(ended.exit, Exit::Waits, "stored is not heard");
-    let ended = run(&mut sent(NoteMark::OnDevice, None), &["send", "Amal", &recording(), "--wait", "device"]).await;
+    let ended = run(&mut sent(NoteMark::OnDevice, None), &["send", "Amal", &recording, "--wait", "device"]).await;
     assert_eq!(ended.exit, Exit::Done);
 }
 
 #[tokio::test]
 async fn a_wrong_name_is_told_before_a_recording_is_encoded_and_the_nearest_is_offered() {
-    let mut engine = Engine::answering([Err(Failure::UnknownContact {
-        name: "Amla".to_owned(),
-        nearest: Some("Amal".to_owned()),
-    })]);
-    let ended = run(&mut engine, &["send", "Amla", &recording()]).await;
+    let mut engine =
+        Engine::answering([Err(Failure::UnknownContact { name: "Amla".to_owned(), nearest: Some("Amal".to_owned()) })]);
+    let folder = tempfile::tempdir().unwrap();
+    let ended = run(&mut engine, &["send", "Amla", &recording(&folder)]).await;
     assert_eq!(ended.exit, Exit::NotThere);
     assert_eq!(ended.errors, "There is no contact called Amla.\nDid you mean Amal?\n");
     assert_eq!(engine.asked.len(), 1);
@@ -327,7 +322,10 @@ async fn the_beginning_of_a_note_is_played_and_does_not_count_as_heard() {
     assert_eq!(ended.exit, Exit::Done);
     assert!(ended.out.contains("Only the beginning has arrived (0:01); the rest follows."), "{}", ended.out);
     assert_eq!(engine.asked.len(), 1, "nothing is said to be heard");
-    assert!(crate::audio::import::import(fs::File::open(&path).unwrap()).is_err(), "294 ms are no note, but they are written");
+    assert!(
+        crate::audio::import::import(fs::File::open(&path).unwrap()).is_err(),
+        "294 ms are no note, but they are written"
+    );
 }
 
 #[tokio::test]
@@ -368,7 +366,8 @@ async fn seen_asks_the_relay_unless_told_not_to() {
     let offline = run(&mut engine, &["seen", "Amal", "--offline"]).await;
     assert!(asked.out.contains("Their relay did not answer now"));
     assert!(!offline.out.contains("did not answer now"));
-    let [Request::Seen { timeout_millis: 15_000, .. }, Request::Seen { timeout_millis: 0, .. }] = &engine.asked[..] else {
+    let [Request::Seen { timeout_millis: 15_000, .. }, Request::Seen { timeout_millis: 0, .. }] = &engine.asked[..]
+    else {
         panic!("once with a relay, once without")
     };
 }
@@ -499,4 +498,11 @@ fn every_failure_of_the_engine_has_words_in_both_languages() {
         assert_ne!(problem.exit, Exit::Done);
     }
     assert_eq!(codes.len(), 24, "each has a code of its own");
+}
+
+#[tokio::test]
+async fn what_is_proposed_next_names_the_home_that_was_named() {
+    let mut engine = Engine::answering([Ok(Reply::Contacts(Vec::new()))]);
+    let ended = run(&mut engine, &["contact", "list", "--home", "/media/my card"]).await;
+    assert_eq!(ended.out, "No contacts yet. To add one: zajil --home /home/of/nobody contact add NAME\n");
 }

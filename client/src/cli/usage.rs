@@ -26,10 +26,8 @@ pub(super) fn command(catalogue: &Catalogue) -> Command {
 /// Puts the texts of one command and of everything below it.
 fn localised(command: Command, key: &str, catalogue: &Catalogue, root: bool) -> Command {
     let text = |key: &str| catalogue.plain(key).unwrap_or_default();
-    let template = format!(
-        "{{about-with-newline}}\n{} {{usage}}\n\n{{all-args}}{{after-help}}",
-        text("help-heading-usage")
-    );
+    let template =
+        format!("{{about-with-newline}}\n{} {{usage}}\n\n{{all-args}}{{after-help}}", text("help-heading-usage"));
     let names: Vec<String> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
     let about = if root { text("help-about") } else { text(key) };
     let mut command = command
@@ -96,10 +94,7 @@ pub(super) fn problem(error: &Error) -> Option<Problem> {
                 missing if missing.is_empty() => text(ContextKind::ValidSubcommand),
                 missing => missing,
             };
-            (
-                msg("err-usage-missing").text("missing", missing),
-                msg("rec-usage-missing").text("command", help()),
-            )
+            (msg("err-usage-missing").text("missing", missing), msg("rec-usage-missing").text("command", help()))
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let what = msg("err-usage-value")
@@ -152,9 +147,8 @@ pub(super) mod tests {
                 walk(below, &format!("{key}-{}", below.get_name()), false, keys);
             }
         }
-        let mut keys: Vec<String> = ["usage", "commands", "arguments", "options"]
-            .map(|name| format!("help-heading-{name}"))
-            .to_vec();
+        let mut keys: Vec<String> =
+            ["usage", "commands", "arguments", "options"].map(|name| format!("help-heading-{name}")).to_vec();
         keys.push("help-exit-codes".to_owned());
         walk(&command(&Catalogue::new(Locale::ENGLISH)), "help", true, &mut keys);
         keys

@@ -13,10 +13,7 @@ use crate::i18n::{msg, seen as sentences, without_direction_marks};
 /// "When were they last seen?"
 pub(super) async fn seen(context: &mut Context, engine: &mut impl Executor, given: &Seen) -> Result<Exit, Problem> {
     let timeout_millis = if given.offline { 0 } else { wait::millis(given.timeout, wait::SEEN_SECONDS) };
-    let request = Request::Seen {
-        name: given.name.clone(),
-        timeout_millis,
-    };
+    let request = Request::Seen { name: given.name.clone(), timeout_millis };
     let Reply::Seen(view) = context.ask(engine, request).await? else { return Err(mismatched()) };
     let told = sentences(&view, timeout_millis > 0, &context.zone);
     for sentence in &told {

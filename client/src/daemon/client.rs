@@ -22,9 +22,7 @@ impl Client {
     /// [`WireError::Version`] if it is of another version; [`WireError::Io`] if the socket may not be used.
     pub async fn find(socket: &Path) -> Result<Option<Self>, WireError> {
         match connect(socket).await {
-            Ok(_) => Ok(Some(Self {
-                socket: socket.to_owned(),
-            })),
+            Ok(_) => Ok(Some(Self { socket: socket.to_owned() })),
             Err(WireError::Io(error)) if is_nobody(&error) => Ok(None),
             // It stops at this very moment.
             Err(WireError::Gone) => Ok(None),
@@ -63,6 +61,9 @@ async fn connect(socket: &Path) -> Result<UnixStream, WireError> {
 fn is_nobody(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::InvalidInput | io::ErrorKind::NotADirectory
+        io::ErrorKind::NotFound
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::NotADirectory
     )
 }

@@ -21,7 +21,7 @@ use crate::limits::{
 };
 
 /// Connections at which even "too much at once" is not said any more.
-const DAEMON_TURNED_AWAY_MAX: usize = 2 * DAEMON_CONNECTIONS_MAX;
+const TURNED_AWAY_MAX: usize = 2 * DAEMON_CONNECTIONS_MAX;
 
 /// A socket that listens.
 #[derive(Debug)]
@@ -44,10 +44,7 @@ impl Server {
         let listener = UnixListener::bind(socket)?;
         // Until this line only the home's own mode keeps others away, and it does.
         fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
-        Ok(Self {
-            listener,
-            socket: socket.to_owned(),
-        })
+        Ok(Self { listener, socket: socket.to_owned() })
     }
 
     /// Takes requests until `stop` resolves, then lets those under way end and takes the socket away.
@@ -62,7 +59,7 @@ impl Server {
                     Ok((stream, _)) if is_ours(&stream) => match connections.len() {
                         0..DAEMON_CONNECTIONS_MAX => drop(connections.spawn(serve_one(stream, Some(calls.clone())))),
                         // As many again are told why; beyond that something is out of hand.
-                        DAEMON_CONNECTIONS_MAX..DAEMON_TURNED_AWAY_MAX => drop(connections.spawn(serve_one(stream, None))),
+                        DAEMON_CONNECTIONS_MAX..TURNED_AWAY_MAX => drop(connections.spawn(serve_one(stream, None))),
                         _ => drop(stream),
                     },
                     Ok(_) => tracing::warn!("another account tried to use the daemon; turned away"),
@@ -105,9 +102,8 @@ async fn converse(stream: &mut UnixStream, calls: Option<mpsc::Sender<Call>>) ->
         wire::greet(stream).await?;
         wire::read(stream).await
     };
-    let request: Request = timeout(Duration::from_millis(DAEMON_REQUEST_MS_MAX), asked)
-        .await
-        .map_err(|_| WireError::Gone)??;
+    let request: Request =
+        timeout(Duration::from_millis(DAEMON_REQUEST_MS_MAX), asked).await.map_err(|_| WireError::Gone)??;
     let Some(calls) = calls else {
         return say(stream, &FromDaemon::Done(Err(Failure::Busy))).await;
     };

@@ -31,13 +31,7 @@ fn start() -> Running {
     let task = tokio::spawn(server.serve(sender, async move {
         let _ = stopped.await;
     }));
-    Running {
-        socket,
-        calls,
-        stop,
-        task,
-        _home: home,
-    }
+    Running { socket, calls, stop, task, _home: home }
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! What goes over the socket.
 //!
-//! Each side first sends [`GREETING`]. Then the command sends one request, and the daemon any number of progress messages and one
-//! answer, each as `length u32, big-endian ‖ postcard`. One connection carries one request. Both sides are the same program on the
-//! same machine, so the form may change with any version; the greeting's last byte changes with it.
+//! Each side first sends [`GREETING`]. Then the command sends one request, and the daemon any number of progress
+//! messages and one answer, each as `length u32, big-endian ‖ postcard`. One connection carries one request. Both sides
+//! are the same program on the same machine, so the form may change with any version; the greeting's last byte changes
+//! with it.
 
 use std::io;
 
@@ -101,10 +102,7 @@ pub async fn write<S: AsyncWrite + Unpin, T: Serialize>(stream: &mut S, message:
 pub async fn read<S: AsyncRead + Unpin, T: DeserializeOwned>(stream: &mut S) -> Result<T, WireError> {
     let length = stream.read_u32().await?;
     if length > DAEMON_FRAME_BYTES_MAX {
-        return Err(WireError::TooLarge {
-            got: length.into(),
-            max: DAEMON_FRAME_BYTES_MAX,
-        });
+        return Err(WireError::TooLarge { got: length.into(), max: DAEMON_FRAME_BYTES_MAX });
     }
     let mut bytes = Vec::new();
     let got = stream.take(length.into()).read_to_end(&mut bytes).await?;

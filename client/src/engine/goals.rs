@@ -279,10 +279,7 @@ impl Host {
     /// What is said when the time is up, or nothing more will come.
     fn given_up(&mut self, waiting: &Waiting) -> Result<Reply, Failure> {
         let trouble = self.troubles.values().next().copied().unwrap_or(Trouble::NoAnswer);
-        let no_relay = match trouble {
-            Trouble::NotAdmitted => Failure::Refused(WaitReason::Refused),
-            other => Failure::NoRelay(other),
-        };
+        let no_relay = Failure::NoRelay(trouble);
         match &waiting.goal {
             Goal::Done(reply) => Ok((**reply).clone()),
             Goal::Invite(key) => {

@@ -33,8 +33,9 @@ pub(super) const ARABIC: [(&str, &str); 6] = [
 
 /// Turns messages into sentences of one language.
 ///
-/// In a text with right-to-left letters every inserted value stands between U+2068 and U+2069, so that a Latin name in an
-/// Arabic sentence, or the other way round, cannot carry the words around it along. A text without any needs none and gets none.
+/// In a text with right-to-left letters every inserted value stands between U+2068 and U+2069, so that a Latin name in
+/// an Arabic sentence, or the other way round, cannot carry the words around it along. A text without any needs none
+/// and gets none.
 pub struct Catalogue {
     locale: Locale,
     bundle: FluentBundle<FluentResource>,
@@ -50,7 +51,8 @@ impl Catalogue {
             Language::English => ("en", ENGLISH, langid!("en")),
             Language::Arabic => ("ar", ARABIC, langid!("ar")),
         };
-        // INVARIANT: both names are well formed; the default, "und", would change nothing but fluent's own plurals, unused here.
+        // INVARIANT: both names are well formed; the default, "und", would change nothing but fluent's own plurals,
+        // unused here.
         let name: LanguageIdentifier = name.parse().unwrap_or_default();
         let mut bundle = FluentBundle::new_concurrent(vec![name]);
         for (_, text) in files {
@@ -61,11 +63,7 @@ impl Catalogue {
             bundle.add_resource_overriding(resource);
         }
         let plurals = PluralRules::try_new(icu.into(), PluralRulesOptions::default()).ok();
-        Self {
-            locale,
-            bundle,
-            plurals,
-        }
+        Self { locale, bundle, plurals }
     }
 
     /// The language and its figures.
@@ -94,8 +92,9 @@ impl Catalogue {
         Some(self.bundle.format_pattern(pattern, None, &mut Vec::new()).into_owned())
     }
 
-    /// The plural category of a number, by the name Unicode gives it, but `zero` for 0 in every language: "no notes" is said
-    /// in another way than "0 notes". A message without that arm falls to `other`, which is right where Unicode has no zero.
+    /// The plural category of a number, by the name Unicode gives it, but `zero` for 0 in every language: "no notes" is
+    /// said in another way than "0 notes". A message without that arm falls to `other`, which is right where Unicode
+    /// has no zero.
     #[must_use]
     pub fn plural(&self, number: u64) -> &'static str {
         if number == 0 {
@@ -131,8 +130,8 @@ impl Catalogue {
     }
 }
 
-/// A text from elsewhere, made fit for a terminal: control characters could move its cursor or change its title, marks of
-/// direction could turn the sentence around it.
+/// A text from elsewhere, made fit for a terminal: control characters could move its cursor or change its title, marks
+/// of direction could turn the sentence around it.
 fn harmless(text: &str) -> String {
     without_direction_marks(text)
         .chars()

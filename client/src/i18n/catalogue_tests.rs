@@ -176,7 +176,8 @@ fn every_message_the_code_tells_is_there_and_gets_its_values() {
     let arabic = shapes(&ARABIC);
     for (key, given, path) in uses() {
         for shapes in [&english, &arabic] {
-            let shape = shapes.get(&key).unwrap_or_else(|| panic!("{key} of {} is not in the catalogue", path.display()));
+            let shape =
+                shapes.get(&key).unwrap_or_else(|| panic!("{key} of {} is not in the catalogue", path.display()));
             let missing: Vec<_> = shape.variables.difference(&given).collect();
             assert!(missing.is_empty(), "{key} of {} lacks {missing:?}", path.display());
         }
@@ -265,7 +266,8 @@ fn a_hundred_and_three_notes_take_the_plural_that_fluent_itself_gets_wrong() {
 fn every_plural_message_says_every_number_without_a_gap() {
     for (locale, files) in [(Locale::ARABIC, &ARABIC), (Locale::ENGLISH, &ENGLISH)] {
         let catalogue = Catalogue::new(locale);
-        let keys: Vec<String> = shapes(files).into_iter().filter(|(_, shape)| !shape.arms.is_empty()).map(|(key, _)| key).collect();
+        let keys: Vec<String> =
+            shapes(files).into_iter().filter(|(_, shape)| !shape.arms.is_empty()).map(|(key, _)| key).collect();
         for key in keys {
             // `msg` wants a literal; the few keys of a test may stay in memory.
             let key: &'static str = Box::leak(key.into_boxed_str());
@@ -302,7 +304,15 @@ fn a_name_cannot_move_the_cursor_or_turn_the_sentence_around() {
 fn isolates_always_close_in_arabic_whatever_the_message() {
     let catalogue = Catalogue::new(Locale::ARABIC);
     let nested: Message = msg("note-line-waits")
-        .say("line", msg("note-line-in").figures("number", 3).text("name", "Amal \u{2068}").say("when", msg("day-today")).figures("length", "0:34").say("mark", msg("mark-unheard")))
+        .say(
+            "line",
+            msg("note-line-in")
+                .figures("number", 3)
+                .text("name", "Amal \u{2068}")
+                .say("when", msg("day-today"))
+                .figures("length", "0:34")
+                .say("mark", msg("mark-unheard")),
+        )
         .say("reason", msg("wait-no-link"));
     let said = catalogue.say(&nested);
     let mut depth = 0_i32;

@@ -37,9 +37,7 @@ impl From<&Failure> for Told {
             Failure::UnknownNote { number } => {
                 Self::new(msg("err-unknown-note").figures("number", number), msg("rec-unknown-note"))
             }
-            Failure::NotPaired { name } => {
-                Self::new(msg("err-not-paired").text("name", name), msg("rec-not-paired"))
-            }
+            Failure::NotPaired { name } => Self::new(msg("err-not-paired").text("name", name), msg("rec-not-paired")),
             Failure::NotConfirmed { name } => {
                 Self::new(msg("err-not-confirmed").text("name", name), msg("rec-not-confirmed").text("name", name))
             }
@@ -47,15 +45,12 @@ impl From<&Failure> for Told {
                 msg("err-note-too-long").figures("got", length(*got_millis)).figures("max", length(*max_millis)),
                 msg("rec-note-too-long"),
             ),
-            Failure::WordTooLong { got, max } => Self::new(
-                msg("err-word-too-long").figures("got", got).figures("max", max),
-                msg("rec-word-too-long"),
-            ),
+            Failure::WordTooLong { got, max } => {
+                Self::new(msg("err-word-too-long").figures("got", got).figures("max", max), msg("rec-word-too-long"))
+            }
             Failure::NoRelay(reason) => trouble(*reason),
             Failure::Refused(reason) => refusal(*reason),
-            Failure::Store(detail) => {
-                Self::new(msg("err-store").text("detail", detail), msg("rec-store"))
-            }
+            Failure::Store(detail) => Self::new(msg("err-store").text("detail", detail), msg("rec-store")),
             Failure::DigitsDiffer
             | Failure::NoDigitsYet
             | Failure::BadLink

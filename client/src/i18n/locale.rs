@@ -32,16 +32,10 @@ const LATIN_FIGURES: [&str; 7] = ["AE", "DZ", "EH", "LY", "MA", "MR", "TN"];
 
 impl Locale {
     /// English with Latin figures.
-    pub const ENGLISH: Self = Self {
-        language: Language::English,
-        digits: Digits::Latin,
-    };
+    pub const ENGLISH: Self = Self { language: Language::English, digits: Digits::Latin };
 
     /// Arabic with Arabic-Indic figures, as in the east of the Arab world.
-    pub const ARABIC: Self = Self {
-        language: Language::Arabic,
-        digits: Digits::ArabicIndic,
-    };
+    pub const ARABIC: Self = Self { language: Language::Arabic, digits: Digits::ArabicIndic };
 
     /// Reads a name such as `ar`, `ar-MA`, `ar_SY.UTF-8` or `en`; `None` for a language without catalogue.
     #[must_use]
@@ -57,10 +51,7 @@ impl Locale {
         }
         let latin = parts.any(|part| LATIN_FIGURES.iter().any(|region| part.eq_ignore_ascii_case(region)));
         let digits = if latin { Digits::Latin } else { Digits::ArabicIndic };
-        Some(Self {
-            language: Language::Arabic,
-            digits,
-        })
+        Some(Self { language: Language::Arabic, digits })
     }
 
     /// Chooses as POSIX says: `LC_ALL`, else `LC_MESSAGES`, else `LANG`; English if that names no language of ours.
@@ -75,7 +66,8 @@ impl Locale {
             .unwrap_or(Self::ENGLISH)
     }
 
-    /// Writes ASCII figures in this locale's way; everything else stays. A point between figures becomes the decimal sign.
+    /// Writes ASCII figures in this locale's way; everything else stays. A point between figures becomes the decimal
+    /// sign.
     #[must_use]
     pub fn figures(self, ascii: &str) -> String {
         match self.digits {
@@ -83,10 +75,9 @@ impl Locale {
             Digits::ArabicIndic => ascii
                 .chars()
                 .map(|character| match character {
-                    '0'..='9' => character
-                        .to_digit(10)
-                        .and_then(|value| char::from_u32(0x0660 + value))
-                        .unwrap_or(character),
+                    '0'..='9' => {
+                        character.to_digit(10).and_then(|value| char::from_u32(0x0660 + value)).unwrap_or(character)
+                    }
                     '.' => '\u{066B}',
                     other => other,
                 })
@@ -95,7 +86,8 @@ impl Locale {
     }
 }
 
-/// First code points of the decimal figures people here type: Arabic-Indic, Persian and Urdu, Devanagari, Bengali, fullwidth.
+/// First code points of the decimal figures people here type: Arabic-Indic, Persian and Urdu, Devanagari, Bengali,
+/// fullwidth.
 const ZEROS: [u32; 5] = [0x0660, 0x06F0, 0x0966, 0x09E6, 0xFF10];
 
 /// Turns figures of other scripts into Latin ones; everything else stays.
@@ -120,10 +112,11 @@ pub fn without_direction_marks(text: &str) -> String {
 }
 
 fn is_direction_mark(character: char) -> bool {
-    matches!(character, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+    matches!(u32::from(character), 0x061C | 0x200E | 0x200F | 0x202A..=0x202E | 0x2066..=0x2069 | 0xFEFF)
 }
 
-/// Whether a text holds a letter or figure of a right-to-left script (the blocks of Unicode 17 that default to R, AL or AN).
+/// Whether a text holds a letter or figure of a right-to-left script (the blocks of Unicode 17 that default to R, AL or
+/// AN).
 pub(super) fn has_right_to_left(text: &str) -> bool {
     text.chars().any(|character| {
         matches!(u32::from(character),

@@ -4,8 +4,8 @@ use std::fmt;
 
 /// Starts a message by its key in the catalogue.
 ///
-/// Keys stand in the code as literals, and values follow in the same expression: a test reads the sources and compares both
-/// with the catalogue.
+/// Keys stand in the code as literals, and values follow in the same expression: a test reads the sources and compares
+/// both with the catalogue.
 #[must_use]
 pub fn msg(key: &'static str) -> Message {
     Message { key, values: Vec::new() }

@@ -7,8 +7,8 @@
 //! | what the engine answers becomes messages | `time.rs`, `seen.rs`, `views.rs`, `failure.rs` |
 //! | the sentence is made from `client/i18n/<language>/*.ftl` | [`Catalogue`] in `catalogue.rs` |
 //!
-//! Code never holds a sentence. A test reads the sources and holds that every key exists in both languages with the same
-//! variables, and that no key is left over (`catalogue_tests.rs`).
+//! Code never holds a sentence. A test reads the sources and holds that every key exists in both languages with the
+//! same variables, and that no key is left over (`catalogue_tests.rs`).
 
 mod catalogue;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The honest answer to "when were they last seen?".
 //!
-//! Every sentence states one fact with its source and its age. None infers from silence: no word for being reachable or not,
-//! and none about how somebody fares, except as a quotation of their own last word.
+//! Every sentence states one fact with its source and its age. None infers from silence: no word for being reachable or
+//! not, and none about how somebody fares, except as a quotation of their own last word.
 
 use jiff::tz::TimeZone;
 use zajil_proto::time::Minute;
@@ -12,8 +12,8 @@ use crate::engine::api::{LinkCondition, LinkView, SeenView, WordState, WordView}
 
 /// Composes the answer, one message a sentence, in the order in which they are to be read.
 ///
-/// `asked` says whether this answer tried to reach the relay, so that a failed attempt is told and an answer that was to come
-/// from this device alone says nothing of the kind.
+/// `asked` says whether this answer tried to reach the relay, so that a failed attempt is told and an answer that was
+/// to come from this device alone says nothing of the kind.
 #[must_use]
 pub fn seen(view: &SeenView, asked: bool, zone: &TimeZone) -> Vec<Message> {
     let calendar = Calendar::new(zone.clone(), view.now);

@@ -72,10 +72,7 @@ impl Calendar {
         let ends_at_midnight = self.time(to) == "00:00" && days_between(first, last) == 1;
         if first == last || ends_at_midnight {
             let end = if ends_at_midnight { "24:00".to_owned() } else { self.time(to) };
-            msg("range-one-day")
-                .say("day", self.day(from))
-                .figures("from", self.time(from))
-                .figures("to", end)
+            msg("range-one-day").say("day", self.day(from)).figures("from", self.time(from)).figures("to", end)
         } else {
             msg("range-two-days").say("from", self.moment(from)).say("to", self.moment(to))
         }
@@ -249,7 +246,10 @@ pub(super) mod tests {
 
     #[test]
     fn lengths_and_sizes_read_naturally() {
-        assert_eq!(["0:01", "0:34", "10:00"], [length(1), length(33_001), length(600_000)].each_ref().map(String::as_str));
+        assert_eq!(
+            ["0:01", "0:34", "10:00"],
+            [length(1), length(33_001), length(600_000)].each_ref().map(String::as_str)
+        );
         let sizes = [1, 999, 1_000, 48_499, 999_499, 999_500, 1_449_999].map(|bytes| say(&size(bytes)));
         assert_eq!(sizes, ["1 byte", "999 bytes", "1 kB", "48 kB", "999 kB", "1.0 MB", "1.4 MB"]);
     }

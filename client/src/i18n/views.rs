@@ -144,7 +144,8 @@ fn note_length(note: &NoteView) -> Message {
     }
 }
 
-/// Notes that a sender numbered and that have not come, told per sender. `notes` must hold all there are, heard ones too.
+/// Notes that a sender numbered and that have not come, told per sender. `notes` must hold all there are, heard ones
+/// too.
 #[must_use]
 pub fn missing_notes(notes: &[NoteView]) -> Vec<Message> {
     let mut senders: Vec<&str> = Vec::new();

@@ -29,16 +29,10 @@ fn line(note: &NoteView) -> String {
 fn a_note_is_told_on_one_line_with_how_far_it_has_come() {
     assert_eq!(line(&note(Direction::In, NoteMark::Delivered)), "3  from Amal, Tuesday 14:05, 0:34: not heard yet");
     assert_eq!(line(&note(Direction::Out, NoteMark::Delivered)), "3  to Amal, Tuesday 14:05, 0:34: on their device");
-    let arriving = NoteView {
-        duration_millis: 0,
-        progress: (12_000, 48_000),
-        ..note(Direction::In, NoteMark::Arriving)
-    };
+    let arriving =
+        NoteView { duration_millis: 0, progress: (12_000, 48_000), ..note(Direction::In, NoteMark::Arriving) };
     assert_eq!(line(&arriving), "3  from Amal, Tuesday 14:05, length not known yet: arriving, 12 kB of 48 kB");
-    let waiting = NoteView {
-        waits: Some(WaitReason::MailboxFull),
-        ..note(Direction::Out, NoteMark::OnDevice)
-    };
+    let waiting = NoteView { waits: Some(WaitReason::MailboxFull), ..note(Direction::Out, NoteMark::OnDevice) };
     assert_eq!(
         line(&waiting),
         "3  to Amal, Tuesday 14:05, 0:34: on this device. \
@@ -67,24 +61,22 @@ fn gaps_in_a_senders_numbers_are_notes_that_have_not_arrived() {
         numbered("Amal", 4),
         numbered("Yusuf", 1),
         numbered("Amal", 5),
-        NoteView {
-            sequence: 40,
-            ..note(Direction::Out, NoteMark::AtRelay)
-        },
+        NoteView { sequence: 40, ..note(Direction::Out, NoteMark::AtRelay) },
     ];
-    let said: Vec<String> = missing_notes(&notes).iter().map(|line| Catalogue::new(Locale::ENGLISH).say(line)).collect();
+    let said: Vec<String> =
+        missing_notes(&notes).iter().map(|line| Catalogue::new(Locale::ENGLISH).say(line)).collect();
     assert_eq!(said, ["One note from Amal has not arrived yet."]);
     assert!(missing_notes(&[]).is_empty());
-    assert_eq!(missing_notes(&[numbered("Amal", 0), numbered("Amal", u32::MAX)]).len(), 1, "the widest gap does not overflow");
+    assert_eq!(
+        missing_notes(&[numbered("Amal", 0), numbered("Amal", u32::MAX)]).len(),
+        1,
+        "the widest gap does not overflow"
+    );
 }
 
 #[test]
 fn a_meeting_is_summed_up_in_sentences() {
-    let sync = SyncView {
-        reached: 1,
-        received: 2,
-        ..SyncView::default()
-    };
+    let sync = SyncView { reached: 1, received: 2, ..SyncView::default() };
     let said: Vec<String> = sync_lines(&sync).iter().map(|line| Catalogue::new(Locale::ENGLISH).say(line)).collect();
     assert_eq!(said, ["The relay answered.", "2 notes came.", "Nothing waits to be sent."]);
 }
