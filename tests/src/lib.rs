@@ -6,9 +6,14 @@
     reason = "this package is nothing but tests: what cannot go on shall fail loudly"
 )]
 
+pub mod addresses;
 pub mod binaries;
 pub mod chance;
 pub mod device;
+pub mod failing_sends;
+pub mod needles;
 pub mod parcels;
 pub mod person;
 pub mod relay_process;
+pub mod sessions;
+pub mod skipped;

@@ -115,6 +115,11 @@ impl RunningRelay {
     /// Asks it with SIGTERM to stop, and waits for that.
     pub fn stop(&mut self) -> ExitStatus {
         self.ask_to_stop();
+        self.wait()
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("the relay ends")
     }
 
