@@ -3,25 +3,31 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::ids::ParcelId;
-use crate::limits::{EARLY_BYTES_MAX, LANES_MAX, TRANSFERS_REMEMBERED_MAX};
+use crate::limits::{LANES_MAX, TRANSFERS_REMEMBERED_MAX};
 use crate::session::{Lane, Output, Rank};
 use crate::wire::{Code, Frame, FrameBuffer};
 
 /// The peer's lanes. Those of transfers wait until the peer's first words came on the control lane, whose packet may be late.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lanes {
     buffers: BTreeMap<Lane, FrameBuffer>,
+    early_bytes_max: usize,
     early_bytes: usize,
     early_ends: Vec<Lane>,
     greeted: bool,
 }
 
 impl Lanes {
+    /// Starts with no lanes; takes at most `early_bytes_max` on those of transfers before the peer's first words.
+    pub(super) const fn new(early_bytes_max: usize) -> Self {
+        Self { buffers: BTreeMap::new(), early_bytes_max, early_bytes: 0, early_ends: Vec::new(), greeted: false }
+    }
+
     /// Takes bytes as they arrived.
     pub(super) fn push(&mut self, lane: Lane, bytes: &[u8]) -> Result<(), Code> {
         if !self.greeted && lane != Lane::Control {
             self.early_bytes = self.early_bytes.saturating_add(bytes.len());
-            if self.early_bytes > EARLY_BYTES_MAX {
+            if self.early_bytes > self.early_bytes_max {
                 return Err(Code::UNEXPECTED);
             }
         }

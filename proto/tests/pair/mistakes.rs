@@ -531,3 +531,26 @@ fn a_device_believes_no_word_that_its_owner_did_not_sign() {
     assert_eq!(hears(&owner, told(&word(&other))).1, Some(Code::BAD_SIGNATURE));
     assert_eq!(hears(&other, told(&word(&other))).1, Some(Code::BAD_SIGNATURE), "a slot whose keys are not known here");
 }
+
+#[test]
+fn what_overtakes_the_first_words_waits_for_them_and_not_without_bound() {
+    let owner = Owner::new(1);
+    let parcel = owner.parcel(1, Class::Voice, 500, 500);
+    let mut relay = Relay::new(&owner);
+    let now = Instant::from_millis(5);
+    let frames = [put(0, &parcel), bytes_at(0, 0, &parcel.body), Frame::Mark { transfer: 0, mark: parcel.marks[0] }];
+    let bytes = frames.iter().flat_map(Frame::encode).collect();
+    relay.machine.handle_input(now, Input::Received { lane: Lane::Transfer(6), bytes });
+    relay.machine.handle_input(now, Input::Ended { lane: Lane::Transfer(6) });
+    assert!(relay.machine.poll_output().is_none());
+    relay.hear(&hello(1, 1));
+    assert!(relay.store.parcels[&parcel.header.id()].closed);
+
+    let mut relay = Relay::new(&owner);
+    for _ in 0..5 {
+        let bytes = vec![0; 60_000];
+        relay.machine.handle_input(now, Input::Received { lane: Lane::Transfer(6), bytes });
+    }
+    relay.bytes(Vec::new());
+    relay.assert_ended(Code::UNEXPECTED, "transfers without first words");
+}

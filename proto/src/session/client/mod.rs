@@ -19,7 +19,7 @@ use uploads::Uploads;
 
 use crate::durable::Durable;
 use crate::ids::{MailboxId, ParcelId};
-use crate::limits::UNFLUSHED_BYTES_MAX;
+use crate::limits::{EARLY_DOWNLOAD_BYTES_MAX, UNFLUSHED_BYTES_MAX};
 use crate::session::lanes::{Lanes, Port};
 use crate::session::{Input, Lane, Output, Session};
 use crate::time::Instant;
@@ -51,7 +51,7 @@ impl ClientSession {
             exporter,
             is_open: true,
             finishing: false,
-            lanes: Lanes::default(),
+            lanes: Lanes::new(EARLY_DOWNLOAD_BYTES_MAX),
             port,
             requests: Requests::default(),
             uploads: Uploads::default(),

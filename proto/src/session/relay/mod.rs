@@ -21,7 +21,7 @@ use downloads::Downloads;
 use uploads::Uploads;
 
 use crate::ids::{MailboxId, RelayHash};
-use crate::limits::{IDLE_MILLIS, PARCEL_BYTES_MAX};
+use crate::limits::{EARLY_UPLOAD_BYTES_MAX, IDLE_MILLIS, PARCEL_BYTES_MAX};
 use crate::parcel::{Header, HeaderError, Home};
 use crate::session::custody::{StoreReply, StoreRequest};
 use crate::session::lanes::Lanes;
@@ -67,7 +67,7 @@ impl RelaySession {
             exporter,
             wall,
             state: State::Open,
-            lanes: Lanes::default(),
+            lanes: Lanes::new(EARLY_UPLOAD_BYTES_MAX),
             desk: Desk::default(),
             proven: BTreeSet::new(),
             uploads: Uploads::default(),
