@@ -143,6 +143,9 @@ pub const OUTBOX_BYTES_MAX: u64 = 1_000_000_000;
 pub const CONTACTS_MAX: usize = 200;
 /// Longest name of a contact, bytes of UTF-8: 50 Arabic letters, more than fits a line.
 pub const NAME_BYTES_MAX: usize = 100;
+/// Sessions kept from one contact: three a day for the 52 days that one is needed by default, and room. One who sends more than they
+/// use is not listened to.
+pub const SESSIONS_PER_CONTACT_MAX: usize = 256;
 /// Relays met at once. Each costs 30 kB and a socket.
 pub const LINKS_MAX: usize = 32;
 /// Commands waiting for one link's session. What is beyond waits in the engine.

@@ -17,7 +17,7 @@ use zajil_proto::time::{Lifetime, Minute};
 use super::api::{Failure, NoteMark, Receipts};
 use super::model::{Cargo, Control, Granted, KnownSession, Stage};
 use super::state::Device;
-use crate::limits::{LATER_MINUTES_MAX, LATER_MINUTES_MIN};
+use crate::limits::{LATER_MINUTES_MAX, LATER_MINUTES_MIN, SESSIONS_PER_CONTACT_MAX};
 use crate::store::Batch;
 
 /// Bytes of contents in one frame of ours: the small one. Only later issues need the large one.
@@ -130,8 +130,14 @@ impl Device {
         for (id, key) in candidates {
             let body = self.incoming_body(&id)?;
             let Some(control) = self.contacts.get(&key).and_then(|contact| contact.control.as_ref()) else { continue };
-            if let Ok((frame, which)) = open_control(&RING, control.outer.accepted(), &id, &body) {
-                frames.push((frame.number, id, key, frame, which));
+            match open_control(&RING, control.outer.accepted(), &id, &body) {
+                Ok((frame, which)) => frames.push((frame.number, id, key, frame, which)),
+                // Both ends have had their keys since the pairing: what they do not open is from somebody else, and goes.
+                Err(_) => {
+                    let mut batch = Batch::new();
+                    self.delete_incoming(&mut batch, &id)?;
+                    released.push(self.commit(batch)?.map(|()| id));
+                }
             }
         }
         frames.sort_by_key(|(number, ..)| *number);
@@ -262,9 +268,41 @@ impl Device {
         if known || !own {
             return Ok(());
         }
+        let used_up: Vec<(u32, u32)> = theirs()
+            .filter(|(_, known)| known.session.tags().next().is_none())
+            .map(|(session, _)| *session)
+            .collect();
+        let many = theirs().count() >= SESSIONS_PER_CONTACT_MAX;
+        if many && used_up.is_empty() {
+            return Ok(());
+        }
+        if many && let Some(oldest) = used_up.first() {
+            self.sessions.remove(oldest);
+            self.delete_session(batch, *oldest);
+        }
         let session = ReceivedSession::from_grant(grant);
         self.sessions.insert((key, number), KnownSession { contact: key, number, session, used: Vec::new() });
         self.put_session(batch, (key, number))
+    }
+
+    /// Erases sessions whose notes can no longer come: ended, their longest lifetime and fifteen days over by both clocks, and
+    /// the mailbox drained after that.
+    pub(crate) fn retire_sessions(&mut self, mailbox: &MailboxId, agreed: Minute) -> Result<(), Failure> {
+        let over: Vec<(u32, u32)> = self
+            .sessions
+            .iter()
+            .filter(|(_, known)| known.session.mailbox == *mailbox && known.session.needed_until() < agreed)
+            .map(|(session, _)| *session)
+            .collect();
+        let mut batch = Batch::new();
+        for session in over {
+            self.sessions.remove(&session);
+            self.delete_session(&mut batch, session);
+        }
+        if !batch.is_empty() {
+            self.commit(batch)?;
+        }
+        Ok(())
     }
 
     fn take_receipt(&mut self, batch: &mut Batch, key: u32, receipt: &Receipt) -> Result<(), Failure> {

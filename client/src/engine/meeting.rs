@@ -38,6 +38,10 @@ pub(crate) struct Meeting {
     asked: BTreeSet<SlotId>,
     dropping: BTreeSet<[u8; 16]>,
     commands: Vec<ClientCommand>,
+    /// What is durable here and may go at the relay, once the mailbox is proven.
+    releases: Vec<(MailboxId, Durable<ParcelId>)>,
+    /// The earlier of this device's clock and the relay's when they met: neither alone ends a lifetime.
+    agreed: Minute,
     /// Pairings that failed, with what to tell.
     pub(crate) failed: BTreeMap<u32, Failure>,
     /// Slots that were answered.
@@ -69,6 +73,8 @@ impl Meeting {
             asked: BTreeSet::new(),
             dropping: BTreeSet::new(),
             commands: Vec::new(),
+            releases: Vec::new(),
+            agreed: Minute(0),
             failed: BTreeMap::new(),
             seen: BTreeSet::new(),
             received: 0,
@@ -126,6 +132,7 @@ impl Meeting {
         }
         self.plan_retries(now);
         self.plan_offers(device, epoch)?;
+        self.plan_releases();
         Ok(std::mem::take(&mut self.commands))
     }
 
@@ -201,6 +208,14 @@ impl Meeting {
             }
         }
         Ok(())
+    }
+
+    fn plan_releases(&mut self) {
+        let mut by_mailbox: BTreeMap<MailboxId, Vec<Durable<ParcelId>>> = BTreeMap::new();
+        for (mailbox, id) in self.releases.drain(..) {
+            by_mailbox.entry(mailbox).or_default().push(id);
+        }
+        self.commands.extend(by_mailbox.into_iter().map(|(mailbox, ids)| ClientCommand::Release { mailbox, ids }));
     }
 
     /// Lets refused parcels be offered again once their pause is over.
@@ -359,7 +374,31 @@ impl Meeting {
         };
         device.save_relay(self.relay.key, relay)?;
         // Both clocks must agree that a lifetime is over: one that jumps ahead delays nothing and loses nothing.
-        device.expire_outgoing(&self.relay.key, Minute(now.0.min(welcome.minute.0)))
+        self.agreed = Minute(now.0.min(welcome.minute.0));
+        device.expire_outgoing(&self.relay.key, self.agreed)?;
+        self.take_up(device, now)
+    }
+
+    /// Takes up what had arrived whole when this device last stopped, and was not acted on any more.
+    fn take_up(&mut self, device: &mut Device, now: Minute) -> Result<(), Failure> {
+        let whole: Vec<ParcelId> =
+            device.incoming.iter().filter(|(_, incoming)| incoming.closed).map(|(id, _)| *id).collect();
+        for id in whole {
+            let Some(incoming) = device.incoming.get(&id) else { continue };
+            let (key, mailbox) = (incoming.contact, incoming.mailbox);
+            let class = incoming.header().map(|header| header.class());
+            let mut batch = Batch::new();
+            device.put_incoming(&mut batch, &id)?;
+            let durable = device.commit(batch)?.map(|()| id);
+            match class {
+                Some(Class::Control) => self.control_arrived(device, durable, mailbox, key, now)?,
+                _ => {
+                    let released = device.take_note(&id, now)?.unwrap_or(durable);
+                    self.release(mailbox, vec![released]);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn answered(&mut self, device: &mut Device, asked: Asked, code: Code) -> Result<(), Failure> {
@@ -486,7 +525,9 @@ impl Meeting {
         device.put_incoming(&mut batch, &arrived.id)?;
         let durable = device.commit(batch)?.map(|()| arrived.id);
         match class {
-            Some(Class::Control) if arrived.closed => self.control_arrived(device, durable, arrived, key, now),
+            Some(Class::Control) if arrived.closed => {
+                self.control_arrived(device, durable, arrived.mailbox, key, now)
+            }
             Some(Class::Text | Class::Voice) => {
                 if let Some(durable) = device.take_note(&arrived.id, now)? {
                     self.received = self.received.saturating_add(1);
@@ -502,32 +543,33 @@ impl Meeting {
         &mut self,
         device: &mut Device,
         durable: Durable<ParcelId>,
-        arrived: &Arrived,
+        mailbox: MailboxId,
         key: u32,
         now: Minute,
     ) -> Result<(), Failure> {
-        let Some(header) = device.incoming.get(&arrived.id).and_then(Incoming::header) else { return Ok(()) };
-        let pairing = device.contacts.get(&key).filter(|contact| contact.own.mailbox() != arrived.mailbox);
+        let id = *durable.get();
+        let Some(header) = device.incoming.get(&id).and_then(Incoming::header) else { return Ok(()) };
+        let pairing = device.contacts.get(&key).filter(|contact| contact.own.mailbox() != mailbox);
         match pairing.map(|contact| &contact.stage) {
             Some(Stage::Fetching { .. }) => {
                 // Not released: the same link, opened again after a lost reply, must still find its invitation.
-                if let Err(failure) = device.answer_invitation(key, &arrived.id, &header, now) {
+                if let Err(failure) = device.answer_invitation(key, &id, &header, now) {
                     self.failed.insert(key, failure);
                     device.forget(key)?;
                 }
                 Ok(())
             }
             Some(Stage::Invited { .. }) => {
-                let released = device.take_reply(key, &arrived.id, &header, now)?;
-                self.release(arrived.mailbox, vec![released]);
+                let released = device.take_reply(key, &id, &header, now)?;
+                self.release(mailbox, vec![released]);
                 device.unlock_notes(now)?;
                 // Frames that came before the reply was taken can be opened now.
                 let own = device.contacts.get(&key).map(|contact| contact.own.mailbox());
                 own.map_or(Ok(()), |own| self.take_frames(device, own, now))
             }
             _ => {
-                self.release(arrived.mailbox, vec![durable]);
-                if self.drained.contains(&arrived.mailbox) { self.take_frames(device, arrived.mailbox, now) } else { Ok(()) }
+                self.release(mailbox, vec![durable]);
+                if self.drained.contains(&mailbox) { self.take_frames(device, mailbox, now) } else { Ok(()) }
             }
         }
     }
@@ -535,6 +577,8 @@ impl Meeting {
     fn mailbox_drained(&mut self, device: &mut Device, mailbox: MailboxId, now: Minute) -> Result<(), Failure> {
         self.drained.insert(mailbox);
         self.take_frames(device, mailbox, now)?;
+        device.retire_sessions(&mailbox, self.agreed)?;
+        device.end_invitation(&mailbox, self.agreed)?;
         let fetching = device.contacts.iter().find_map(|(key, contact)| match &contact.stage {
             Stage::Fetching { link, .. } if PairingSecrets::of(&link.secret).invitation.mailbox() == mailbox => {
                 Some(*key)
@@ -559,7 +603,7 @@ impl Meeting {
     }
 
     fn release(&mut self, mailbox: MailboxId, ids: Vec<Durable<ParcelId>>) {
-        self.commands.push(ClientCommand::Release { mailbox, ids });
+        self.releases.extend(ids.into_iter().map(|id| (mailbox, id)));
     }
 }
 

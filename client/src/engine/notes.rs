@@ -126,12 +126,15 @@ impl Device {
         let Some((session, opened)) = self.open_note(id, &tag, &body, closed) else {
             return self.keep_locked(id, closed, now);
         };
-        let number = match known.or_else(|| self.incoming_note(key, &opened.head.note)) {
+        if known.is_none() && self.has_note(key, &opened.head.note) {
+            // The first stays as it was heard: nobody changes afterwards what they said.
+            return if closed { self.let_go(id, session, &tag).map(Some) } else { Ok(None) };
+        }
+        let number = match known {
             Some(number) => number,
             None => self.take_note_number(),
         };
-        let before = self.notes.get(&number).map(|note| note.mark);
-        let heard = before == Some(NoteMark::Heard);
+        let heard = self.notes.get(&number).is_some_and(|note| note.mark == NoteMark::Heard);
         let note = Note {
             contact: key,
             outgoing: false,
@@ -279,11 +282,23 @@ impl Device {
         self.owe(key, at_once, now);
     }
 
-    fn incoming_note(&self, key: u32, id: &NoteId) -> Option<u32> {
+    /// Returns whether a note of this id has come from this contact.
+    fn has_note(&self, key: u32, id: &NoteId) -> bool {
         self.notes
-            .iter()
-            .find(|(_, note)| !note.outgoing && note.contact == key && note.id == *id && note.mark != NoteMark::Locked)
-            .map(|(number, _)| *number)
+            .values()
+            .any(|note| !note.outgoing && note.contact == key && note.id == *id && note.mark != NoteMark::Locked)
+    }
+
+    /// Lets a parcel and its key go without keeping what is in it.
+    fn let_go(&mut self, id: &ParcelId, session: (u32, u32), tag: &NoteTag) -> Result<Durable<ParcelId>, Failure> {
+        let mut batch = Batch::new();
+        if let Some(known) = self.sessions.get_mut(&session) {
+            known.session.erase(tag);
+            known.used.push(*tag);
+        }
+        self.put_session(&mut batch, session)?;
+        self.delete_incoming(&mut batch, id)?;
+        Ok(self.commit(batch)?.map(|()| *id))
     }
 
     fn is_replay(&self, key: u32, tag: &NoteTag) -> bool {

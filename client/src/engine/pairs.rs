@@ -1,10 +1,10 @@
 //! From a link to a contact (P6): what each side keeps at each step.
 
 use zajil_proto::durable::Durable;
-use zajil_proto::ids::ParcelId;
+use zajil_proto::ids::{MailboxId, ParcelId};
 use zajil_proto::parcel::Header;
 use zajil_proto::sealing::pairing::{
-    Pair, PairingError, accept_reply, invite, open_invitation, reply,
+    Pair, PairingError, PairingSecrets, accept_reply, invite, open_invitation, reply,
 };
 use zajil_proto::sealing::contents::Content;
 use zajil_proto::sealing::{Homes, Link, MailboxOwner, NoteSession, RING, ReturnCode};
@@ -165,6 +165,27 @@ impl Device {
         Ok(self.commit(batch)?.map(|()| *id))
     }
 
+    /// Ends an invitation that nobody answered in its seven days, once its *reply* mailbox was found empty after them.
+    pub(crate) fn end_invitation(&mut self, mailbox: &MailboxId, agreed: Minute) -> Result<(), Failure> {
+        let over = self.contacts.iter().find_map(|(key, contact)| match &contact.stage {
+            Stage::Invited { inviter, .. } if inviter.link.is_expired(agreed) => {
+                let secret = &inviter.link.secret;
+                (PairingSecrets::of(secret).reply.mailbox() == *mailbox).then(|| (*key, secret.clone()))
+            }
+            _ => None,
+        });
+        let Some((key, secret)) = over else { return Ok(()) };
+        let mut batch = Batch::new();
+        self.delete_cargo(&mut batch, key, &Cargo::Invitation);
+        if let Some(contact) = self.contacts.get_mut(&key) {
+            contact.stage = Stage::Over;
+            contact.retired = Some(secret);
+        }
+        self.put_contact(&mut batch, key)?;
+        self.commit(batch)?;
+        Ok(())
+    }
+
     /// Takes the code that the replier's screen shows: whoever stands there is the one whose reply counts.
     pub(crate) fn take_return(&mut self, key: u32, text: &str) -> Result<(), Failure> {
         let code = ReturnCode::parse(text).map_err(|_| Failure::BadLink)?;
@@ -192,14 +213,18 @@ impl Device {
         Ok(digits)
     }
 
-    fn free_name(&self, name: &str) -> Result<String, Failure> {
+    fn free_name(&mut self, name: &str) -> Result<String, Failure> {
         let name = name.trim();
         let bad = name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control);
         if bad || self.contacts.len() >= CONTACTS_MAX {
             return Err(if bad { Failure::BadName } else { Failure::Busy });
         }
-        if self.contacts.values().any(|contact| contact.name == name) {
-            return Err(Failure::NameTaken { name: name.to_owned() });
+        let taken = self.contacts.iter().find(|(_, contact)| contact.name == name);
+        match taken.map(|(key, contact)| (*key, matches!(contact.stage, Stage::Over) && contact.retired.is_none())) {
+            None => {}
+            // A link that nobody answered in time leaves its name free.
+            Some((key, true)) => self.forget(key)?,
+            Some((_, false)) => return Err(Failure::NameTaken { name: name.to_owned() }),
         }
         Ok(name.to_owned())
     }

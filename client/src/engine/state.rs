@@ -137,6 +137,10 @@ impl Device {
         Ok(())
     }
 
+    pub(crate) fn delete_session(&self, batch: &mut Batch, key: (u32, u32)) {
+        batch.delete(Kind::ReceivedSession, &session_key(key.0, key.1));
+    }
+
     pub(crate) fn put_outgoing(&self, batch: &mut Batch, id: &ParcelId) -> Result<(), Failure> {
         if let Some(outgoing) = self.outgoing.get(id) {
             batch.put_record(&id.0, outgoing)?;
