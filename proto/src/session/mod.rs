@@ -8,6 +8,8 @@ pub mod custody;
 mod lanes;
 pub mod relay;
 
+use core::fmt;
+
 use crate::time::Instant;
 use crate::wire::Code;
 
@@ -38,7 +40,6 @@ impl Rank {
 }
 
 /// What happened to a session.
-#[derive(Debug)]
 pub enum Input<C> {
     /// Bytes arrived on a lane.
     Received {
@@ -66,7 +67,6 @@ pub enum Input<C> {
 }
 
 /// What a session wants done.
-#[derive(Debug)]
 pub enum Output<E> {
     /// Send bytes on a lane.
     Transmit {
@@ -87,6 +87,33 @@ pub enum Output<E> {
         /// Why; the `Close` frame was transmitted already where one is due.
         code: Code,
     },
+}
+
+impl<C: fmt::Debug> fmt::Debug for Input<C> {
+    /// Bytes of people's things never print.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Received { lane, bytes } => write!(f, "Received({lane:?}, {} bytes)", bytes.len()),
+            Self::Ended { lane } => write!(f, "Ended({lane:?})"),
+            Self::Flushed { bytes } => write!(f, "Flushed({bytes})"),
+            Self::Wake => f.write_str("Wake"),
+            Self::Command(command) => f.debug_tuple("Command").field(command).finish(),
+            Self::Disconnected => f.write_str("Disconnected"),
+        }
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for Output<E> {
+    /// Bytes of people's things never print.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transmit { lane, rank, bytes, end } => {
+                write!(f, "Transmit({lane:?}, {rank:?}, {} bytes, end: {end})", bytes.len())
+            }
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+            Self::Close { code } => f.debug_tuple("Close").field(code).finish(),
+        }
+    }
 }
 
 /// A session machine.

@@ -98,9 +98,6 @@ impl Scene {
         if old.connected && old.client_closed.is_none() && old.relay_closed.is_none() {
             return link;
         }
-        if old.client_closed == Some(Code::BAD_OFFSET) || old.relay_closed == Some(Code::BAD_OFFSET) {
-            self.world.devices[device].durable.clear();
-        }
         self.world.cut(link);
         let new = self.world.connect(device);
         if of_sender {
@@ -195,7 +192,7 @@ impl Scene {
                 match event {
                     ClientEvent::Stored { id } => self.stored.push(id),
                     ClientEvent::Closed { code, .. } => {
-                        let honest = [Code::OK, Code::DRAINING, Code::INTERNAL, Code::IDLE, Code::BAD_OFFSET];
+                        let honest = [Code::OK, Code::DRAINING, Code::INTERNAL, Code::IDLE];
                         assert!(honest.contains(&code), "two honest ends part with {code:?}");
                     }
                     _ => {}

@@ -6,6 +6,7 @@ use crate::ids::{MailboxId, ParcelId};
 use crate::limits::{HELD_ENTRIES_MAX, IDS_PER_FRAME_MAX, PARTIALS_HELD_MAX};
 use crate::parcel::{Assembly, AssemblyError, Header, HeaderError, Mark};
 use crate::session::Lane;
+use crate::session::client::order::{Begun, Order};
 use crate::session::client::{Arrived, ClientEvent, HeldState};
 use crate::session::lanes::{Ended, Port};
 use crate::wire::{Code, Frame, Held, ParcelStart};
@@ -17,8 +18,7 @@ pub(super) struct Arrivals {
     transfers: BTreeMap<u64, Transfer>,
     ended: Ended,
     partials: BTreeMap<ParcelId, Partial>,
-    /// `Parcel` frames seen so far.
-    seen: u64,
+    order: Order,
     /// Counts what arrives, to know which partial parcel has rested longest.
     touches: u64,
 }
@@ -97,14 +97,32 @@ impl Arrivals {
             HeaderError::Decode(_) => Code::MALFORMED,
             HeaderError::Signature => Code::BAD_SIGNATURE,
         })?;
-        let (id, mailbox, transfer) = (header.id(), start.mailbox, start.transfer);
-        let Some(watch) = self.watches.get_mut(&mailbox).filter(|_| header.mailbox() == mailbox) else {
-            return Err(Code::BAD_ID);
-        };
-        if self.transfers.contains_key(&transfer) || self.ended.parcel(transfer).is_some() {
+        let (mailbox, transfer) = (start.mailbox, start.transfer);
+        if !self.watches.contains_key(&mailbox) || header.mailbox() != mailbox {
             return Err(Code::BAD_ID);
         }
-        self.seen = self.seen.saturating_add(1);
+        self.order.begin(transfer)?;
+        let begun = Begun { transfer, lane, mailbox, offset: start.offset, header, travel: start.travel };
+        let transfers = &self.transfers;
+        if self.order.must_wait(&begun, |id| is_open(transfers, id)) {
+            self.order.wait(begun);
+            return Ok(());
+        }
+        self.take_up(port, begun)
+    }
+
+    /// Takes up the next transfer that had to wait; returns its lane, which may be read on.
+    pub(super) fn take_up_next(&mut self, port: &mut Port<ClientEvent>) -> Option<Result<Lane, Code>> {
+        let transfers = &self.transfers;
+        let begun = self.order.ready(|id| is_open(transfers, id))?;
+        let lane = begun.lane;
+        Some(self.take_up(port, begun).map(|()| lane))
+    }
+
+    fn take_up(&mut self, port: &mut Port<ClientEvent>, begun: Begun) -> Result<(), Code> {
+        let Begun { transfer, lane, mailbox, offset, header, travel } = begun;
+        let id = header.id();
+        let watch = self.watches.entry(mailbox).or_default();
         if watch.gone || watch.whole.contains(&id) || watch.set_aside.contains(&id) {
             self.ended.add(transfer, id);
             return Ok(());
@@ -117,13 +135,13 @@ impl Arrivals {
             }
         };
         let from = partial.assembly.held();
-        if start.offset > from || partial.mailbox != mailbox {
+        if offset > from || partial.mailbox != mailbox {
             return Err(Code::BAD_OFFSET);
         }
         partial.touched = self.touches;
         // What came before in the same input stands before `from`.
         partial.tell(port);
-        // One transfer at a time brings a parcel; over one lane of bytes its end cannot be seen.
+        // One transfer at a time brings a parcel; over one lane of bytes the end of the one before cannot be seen.
         self.transfers.retain(|old, other| {
             let is_other = other.id != id;
             if !is_other {
@@ -133,7 +151,6 @@ impl Arrivals {
         });
         self.transfers.insert(transfer, Transfer { lane, mailbox, id });
         let header = Box::new(header);
-        let travel = start.travel;
         port.event(ClientEvent::Arriving { mailbox, header, travel, from });
         self.set_longest_rested_aside();
         Ok(())
@@ -189,6 +206,26 @@ impl Arrivals {
         self.settle(port);
     }
 
+    /// Returns whether a lane is not to be read for now: its transfer waits for earlier ones.
+    pub(super) fn holds(&self, lane: Lane) -> bool {
+        self.order.holds(lane)
+    }
+
+    /// Bytes came on a lane that is not read for now.
+    pub(super) const fn hold(&mut self, bytes: usize) -> Result<(), Code> {
+        self.order.hold(bytes)
+    }
+
+    /// A lane that is not read for now has ended behind its last bytes.
+    pub(super) fn hold_end(&mut self, lane: Lane) {
+        self.order.end(lane);
+    }
+
+    /// Returns whether a lane ended while it was not read; says so once.
+    pub(super) fn has_ended(&mut self, lane: Lane) -> bool {
+        self.order.has_ended(lane)
+    }
+
     /// A lane is over: so are its transfers.
     pub(super) fn lane_ended(&mut self, lane: Lane) {
         let over: Vec<u64> =
@@ -236,12 +273,13 @@ impl Arrivals {
 
     /// Says `Drained` once what the relay had sent before it has arrived: lanes overtake each other.
     fn settle(&mut self, port: &mut Port<ClientEvent>) {
-        let (seen, transfers) = (self.seen, &self.transfers);
+        let (begun, transfers) = (self.order.count(), &self.transfers);
         // A watch that has ended stays known: a `Drained` for an earlier burst may have been taken for the last one.
         for (mailbox, watch) in &mut self.watches {
-            let arriving = transfers.values().any(|t| t.mailbox == *mailbox && t.lane != Lane::Control);
+            let open = transfers.values().any(|t| t.mailbox == *mailbox && t.lane != Lane::Control);
+            let arriving = open || self.order.holds_of(*mailbox);
             let before = watch.drained.len();
-            watch.drained.retain(|wanted| *wanted > seen || arriving);
+            watch.drained.retain(|wanted| *wanted > begun || arriving);
             let done = before - watch.drained.len();
             for _ in 0..done {
                 watch.asked = watch.asked.saturating_sub(1);
@@ -278,6 +316,11 @@ impl Arrivals {
             watch.set_aside.insert(id);
         }
     }
+}
+
+/// Returns whether a transfer of the parcel is open on a lane of its own.
+fn is_open(transfers: &BTreeMap<u64, Transfer>, id: ParcelId) -> bool {
+    transfers.values().any(|transfer| transfer.id == id && transfer.lane != Lane::Control)
 }
 
 impl Watch {

@@ -6,6 +6,7 @@
 
 mod api;
 mod arrivals;
+mod order;
 mod requests;
 mod uploads;
 
@@ -60,15 +61,32 @@ impl ClientSession {
     }
 
     fn received(&mut self, lane: Lane, bytes: &[u8]) {
-        if let Err(code) = self.lanes.push(lane, bytes) {
+        let held = if self.arrivals.holds(lane) { self.arrivals.hold(bytes.len()) } else { Ok(()) };
+        if let Err(code) = held.and_then(|()| self.lanes.push(lane, bytes)) {
             self.fail(code);
         }
         self.read(lane);
+        self.read_on();
         self.arrivals.tell(&mut self.port);
     }
 
+    /// Reads lanes whose transfers no longer wait for earlier ones.
+    fn read_on(&mut self) {
+        while let Some(taken_up) = self.arrivals.take_up_next(&mut self.port).filter(|_| self.is_open) {
+            match taken_up {
+                Ok(lane) => {
+                    self.read(lane);
+                    if !self.arrivals.holds(lane) && self.arrivals.has_ended(lane) {
+                        self.ended(lane);
+                    }
+                }
+                Err(code) => self.fail(code),
+            }
+        }
+    }
+
     fn read(&mut self, lane: Lane) {
-        while self.is_open {
+        while self.is_open && !self.arrivals.holds(lane) {
             let result = match self.lanes.next(lane) {
                 Ok(Some(frame)) => self.frame(lane, frame),
                 Ok(None) => return,
@@ -176,6 +194,10 @@ impl ClientSession {
     }
 
     fn ended(&mut self, lane: Lane) {
+        if self.arrivals.holds(lane) {
+            self.arrivals.hold_end(lane);
+            return;
+        }
         if !self.lanes.end(lane) {
             return;
         }
@@ -183,6 +205,7 @@ impl ClientSession {
             self.close(Code::OK, true);
         } else {
             self.arrivals.lane_ended(lane);
+            self.read_on();
             self.arrivals.tell(&mut self.port);
         }
     }
