@@ -16,6 +16,7 @@ mod memory;
 mod space;
 mod sqlite;
 
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
@@ -175,12 +176,19 @@ pub enum Opened {
 }
 
 /// Bytes of a body with their marks.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Part {
     /// The bytes; fewer than asked for at the end of what is held.
     pub bytes: Vec<u8>,
     /// The marks, rising.
     pub marks: Vec<Mark>,
+}
+
+impl fmt::Debug for Part {
+    /// What people said never prints, sealed or not.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Part({} bytes, {} marks)", self.bytes.len(), self.marks.len())
+    }
 }
 
 /// What a sweep let go.
@@ -268,7 +276,7 @@ pub struct ExportPage {
 }
 
 /// One thing a store keeps, as another store would be given it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Exported {
     /// A mailbox; valid hours are what is left of them.
     Mailbox(Registration),
@@ -292,6 +300,17 @@ pub enum Exported {
         /// Its marks, rising.
         marks: Vec<Mark>,
     },
+}
+
+impl fmt::Debug for Exported {
+    /// What people have never prints.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mailbox(_) => "Mailbox(..)",
+            Self::Slot { .. } => "Slot(..)",
+            Self::Parcel { .. } => "Parcel(..)",
+        })
+    }
 }
 
 /// Does what a session's machine asks for.

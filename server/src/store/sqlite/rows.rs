@@ -28,6 +28,9 @@ const SCHEMA: &str = "
     CREATE TABLE freed(r INTEGER PRIMARY KEY, s BLOB NOT NULL);
 ";
 
+/// Prepared statements that are kept: all there are, about thirty.
+const STATEMENTS_KEPT: usize = 64;
+
 /// A number for each table and for bodies, sealed with every row. Part of the format.
 const BODY_SEAL: u8 = 6;
 
@@ -119,6 +122,7 @@ impl SealedRows {
     }
 
     fn configure(&self, sync: Sync) -> rusqlite::Result<()> {
+        self.connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         let set = |pragma: &str, value: &str| self.connection.pragma_update_and_check(None, pragma, value, |_| Ok(()));
         // Exclusive before the first access: then SQLite keeps its log's index in memory, not in a file.
         set("locking_mode", "EXCLUSIVE")?;
