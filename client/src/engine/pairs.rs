@@ -19,7 +19,15 @@ use crate::store::{Batch, Kind};
 
 impl Device {
     /// Makes an invitation for `name` and keeps it. Its parcel and mailboxes go to the home at the next meeting.
+    ///
+    /// For a name that is invited already it is the same invitation: its link can be shown again.
     pub(crate) fn invite(&mut self, name: &str, now: Minute) -> Result<u32, Failure> {
+        let invited = self.contacts.iter().find(|(_, contact)| {
+            contact.name == name.trim() && matches!(contact.stage, Stage::Invited { .. })
+        });
+        if let Some((key, _)) = invited {
+            return Ok(*key);
+        }
         let name = self.free_name(name)?;
         let homes = Homes::one(self.profile.home.clone());
         let invited =

@@ -36,7 +36,8 @@ struct Disk {
     /// Rises whenever a store is opened, closed or cut off: a store of an older life is closed.
     life: u64,
     is_open: bool,
-    fault: Option<Fault>,
+    /// Commits that still go well, and what happens to the one after them.
+    fault: Option<(u64, Fault)>,
     commits: u64,
 }
 
@@ -75,7 +76,12 @@ impl MemoryDisk {
 
     /// Lets the next commit that changes anything fail in this way, once.
     pub fn fail_next_commit(&self, fault: Fault) {
-        self.lock().fault = Some(fault);
+        self.fail_commit_after(0, fault);
+    }
+
+    /// Lets `commits` more commits that change anything go well and the next one fail in this way, once.
+    pub fn fail_commit_after(&self, commits: u64, fault: Fault) {
+        self.lock().fault = Some((commits, fault));
     }
 
     /// How many commits with changes were written since the disk was made.
@@ -96,6 +102,18 @@ impl fmt::Debug for MemoryDisk {
 }
 
 impl Disk {
+    /// Returns what is to go wrong with this commit.
+    fn next_fault(&mut self) -> Option<Fault> {
+        let (before, fault) = self.fault.take()?;
+        match before.checked_sub(1) {
+            None => Some(fault),
+            Some(left) => {
+                self.fault = Some((left, fault));
+                None
+            }
+        }
+    }
+
     fn end_life(&mut self) {
         self.is_open = false;
         self.life = self.life.wrapping_add(1);
@@ -154,7 +172,7 @@ impl DeviceStore for MemoryStore {
             return Ok(Durable::after_sync(()));
         }
         let changed = apply(&disk.records, changes)?;
-        let fault = disk.fault.take();
+        let fault = disk.next_fault();
         match fault {
             Some(Fault::Full) => return Err(StoreError::Full),
             Some(Fault::CutBefore) => {
