@@ -42,13 +42,12 @@ where
     fn handle_input(&mut self, now: Instant, input: Input<S::Command>) {
         note(&self.notebook, &input);
         self.session.handle_input(now, input);
-        note(&self.notebook, &self.session);
     }
 
     fn poll_output(&mut self) -> Option<Output<S::Event>> {
-        let output = self.session.poll_output();
-        note(&self.notebook, &output);
-        output
+        let output = self.session.poll_output()?;
+        note(&self.notebook, &(&output, &self.session));
+        Some(output)
     }
 
     fn wake_at(&self) -> Option<Instant> {

@@ -18,19 +18,21 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use zajil_net::{EndpointSecrets, RelayIdentity, SystemClock, SystemRandom, Transports};
 use zajil_proto::durable::Durable;
+use zajil_proto::ids::RelayHash;
 use zajil_proto::keys::{Signature, SigningKey, VerifyingKey};
 use zajil_proto::limits::PARCEL_BYTES_MAX;
-use zajil_proto::parcel::{Mark, Travel};
+use zajil_proto::parcel::{Assembly, Mark, Resumed, SealedParcel, Travel};
 use zajil_proto::random::Random;
 use zajil_proto::relay_link::RelayLink;
 use zajil_proto::session::client::{Asked, ClientCommand, ClientEvent, ClientSession, ClientSettings, Registering};
-use zajil_proto::session::relay::{Admission, RelaySettings};
-use zajil_proto::time::Lifetime;
-use zajil_proto::wire::{Code, Frame, Prove, PutStart, SEALED_WORD_BYTES, Scope, Word};
+use zajil_proto::session::custody::{Extension, Registration, SlotState, StoreReply, StoreRequest, Waiting};
+use zajil_proto::session::relay::{Admission, RelayCommand, RelayEvent, RelaySettings};
+use zajil_proto::time::{Lifetime, Minute};
+use zajil_proto::wire::{Code, Frame, Observation, Precision, Prove, PutStart, SEALED_WORD_BYTES, Scope, Word};
 use zajil_relay::config::LogLevel;
 use zajil_relay::logging::{hush_panics, subscriber};
 use zajil_relay::relay::{Parts, Relay};
-use zajil_relay::store::{Engine, SqliteOptions, SqliteStore, Store, StoreKey, StoreLimits};
+use zajil_relay::store::{Engine, Exported, Part, SqliteOptions, SqliteStore, Store, StoreKey, StoreLimits};
 use zajil_tests::addresses::OwnAddress;
 use zajil_tests::device::Device;
 use zajil_tests::failing_sends::{FORBIDDEN, FailingSends};
@@ -466,6 +468,79 @@ async fn a_relay_as_it_is_installed_leaves_nothing_of_its_sessions() {
     }
     assert!(home.log().contains("counted since the start"), "it does log at this level: {}", home.log());
     scene.search("the log", home.log().as_bytes());
+    scene.search("Debug", scene.debug.lock().unwrap().as_bytes());
+}
+
+/// What the relay hands to and fro about a mailbox and a parcel, as whoever debugs it would print it.
+#[test]
+fn values_of_the_relay_show_nothing_of_what_they_hold() {
+    let address = "192.0.2.7:443".parse().unwrap();
+    let mut scene = Scene::new(address, VerifyingKey([9; 32]), "only-for-friends".into());
+    let pair = scene.pair("mailbox");
+    let own = scene.parcel(&pair, 9, Lifetime::DEFAULT);
+    let SealedParcel { header, body, marks } = own.parcel.clone();
+    let (id, mailbox, travel) = (own.id(), pair.mailbox(), Travel::default());
+    let mut assembly = Assembly::new(header.clone());
+    assembly.take(0, &body[..5_000]).unwrap();
+    let Resumed { chain, tail, .. } = assembly.state();
+    scene.needles.bytes("chain", &chain.0);
+    let word = Word::sign(&pair.write, pair.read_tag(), 3, [77; SEALED_WORD_BYTES]);
+    scene.needles.bytes("word", &word.sealed);
+    let registration = Registration {
+        scope: Scope::Mailbox,
+        id: mailbox.0,
+        read_tag: pair.read_tag(),
+        parcels_max: None,
+        bytes_max: None,
+        audience: false,
+        valid_hours: None,
+        precision: Precision::Day,
+        homes: vec![RelayHash([8; 8])],
+    };
+    let extension =
+        Extension { id, mailbox, offset: 0, bytes: body.clone(), marks: marks.clone(), chain, closed: true };
+    let waiting = Waiting { header: header.clone(), travel, held: 10, closed: true };
+    let slot = SlotState {
+        registered: true,
+        precision: Precision::Day,
+        word: Some(word.clone()),
+        observation: Observation::NONE,
+    };
+    let requests = [
+        StoreRequest::Register(registration.clone()),
+        StoreRequest::Put { header: header.clone(), travel },
+        StoreRequest::Extend(extension),
+        StoreRequest::Withdraw { mailbox, id },
+        StoreRequest::List { mailbox },
+        StoreRequest::Release { mailbox, ids: vec![id] },
+        StoreRequest::PutWord { word: word.clone(), observation: None },
+        StoreRequest::Seen { slot: pair.slot() },
+        StoreRequest::Drop { scope: Scope::Mailbox, id: mailbox.0 },
+    ];
+    let replies = [
+        StoreReply::Open(Resumed { chain, tail, closed: false }),
+        StoreReply::Stored(Durable::after_sync(id)),
+        StoreReply::Waiting(vec![waiting]),
+        StoreReply::Bytes { bytes: body.clone(), marks: marks.clone() },
+        StoreReply::Slot(slot),
+    ];
+    for (ticket, request) in (0..).zip(requests) {
+        note(&scene.debug, &RelayEvent::Store { ticket, request });
+    }
+    for (ticket, reply) in (0..).zip(replies) {
+        note(&scene.debug, &RelayCommand::Store { ticket, reply, wall: Minute(29_920_680) });
+    }
+    note(&scene.debug, &(RelayEvent::WatchStarted { mailbox }, RelayCommand::Arrived { mailbox }, assembly));
+    note(&scene.debug, &Part { bytes: body.clone(), marks: marks.clone() });
+    let kept = [
+        Exported::Mailbox(registration.clone()),
+        Exported::Slot { registration, word: Some(word), observation: Observation::NONE },
+        Exported::Parcel { header, travel, body, marks },
+    ];
+    note(&scene.debug, &kept);
+    let link = RelayLink { key: scene.key, admission: scene.admission.clone(), address: address.to_string() };
+    scene.needles.text("address", "192.0.2.7");
+    note(&scene.debug, &(link, Admission::Code(scene.admission.clone())));
     scene.search("Debug", scene.debug.lock().unwrap().as_bytes());
 }
 
