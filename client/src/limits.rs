@@ -127,10 +127,7 @@ pub const DAEMON_DRAIN_MS_MAX: u64 = 3_000;
 pub const HOME_WAIT_MS_MAX: u64 = 5_000;
 
 const _: () = {
-    assert!(
-        NOTE_SECONDS_MAX as u64 * 1_000 <= u32::MAX as u64,
-        "durations travel as u32 milliseconds"
-    );
+    assert!(NOTE_SECONDS_MAX as u64 * 1_000 <= u32::MAX as u64, "durations travel as u32 milliseconds");
     assert!(NOTE_MS_MIN < NOTE_SECONDS_MAX * 1_000, "some length must be allowed");
     assert!(OPUS_PACKET_SAMPLES_MAX as u64 * 25 == SAMPLE_RATE as u64 * 3, "120 ms");
 };

@@ -268,10 +268,8 @@ impl Device {
         if known || !own {
             return Ok(());
         }
-        let used_up: Vec<(u32, u32)> = theirs()
-            .filter(|(_, known)| known.session.tags().next().is_none())
-            .map(|(session, _)| *session)
-            .collect();
+        let used_up: Vec<(u32, u32)> =
+            theirs().filter(|(_, known)| known.session.tags().next().is_none()).map(|(session, _)| *session).collect();
         let many = theirs().count() >= SESSIONS_PER_CONTACT_MAX;
         if many && used_up.is_empty() {
             return Ok(());
@@ -310,10 +308,8 @@ impl Device {
             ReceiptState::Delivered => NoteMark::Delivered,
             ReceiptState::Heard => NoteMark::Heard,
         };
-        let found = self
-            .notes
-            .iter_mut()
-            .find(|(_, note)| note.outgoing && note.contact == key && note.id == receipt.note);
+        let found =
+            self.notes.iter_mut().find(|(_, note)| note.outgoing && note.contact == key && note.id == receipt.note);
         let Some((number, note)) = found else { return Ok(()) };
         let (number, parcel) = (*number, note.parcel);
         if note.mark < mark || note.mark == NoteMark::Expired {

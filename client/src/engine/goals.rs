@@ -5,9 +5,7 @@ use zajil_proto::ids::SlotId;
 use zajil_proto::sealing::HomeRelay;
 use zajil_proto::time::{Instant, Lifetime};
 
-use super::api::{
-    Failure, NoteMark, Progress, Receipts, Reply, Request, SyncView, Trouble, Wait, WaitReason,
-};
+use super::api::{Failure, NoteMark, Progress, Receipts, Reply, Request, SyncView, Trouble, Wait, WaitReason};
 use super::host::Host;
 use super::model::{Cargo, Stage};
 use super::state::Device;
@@ -132,7 +130,8 @@ impl Host {
             }
             Request::Seen { name, timeout_millis } => {
                 let key = device.contact_named(name)?;
-                let slot = device.contacts.get(&key).and_then(|c| c.granted.as_ref()).map(|granted| granted.grant.slot());
+                let slot =
+                    device.contacts.get(&key).and_then(|c| c.granted.as_ref()).map(|granted| granted.grant.slot());
                 match slot {
                     Some(slot) if *timeout_millis > 0 => {
                         self.ask_about(key, slot);
@@ -306,13 +305,11 @@ impl Host {
         let for_good = |trouble: &Trouble| matches!(trouble, Trouble::WrongKey | Trouble::NotAdmitted);
         let targets = self.targets();
         let refused = targets.iter().filter(|relay| self.troubles.get(&relay.key).is_some_and(for_good)).count();
-        let unreachable = |relay: &HomeRelay| {
-            !self.links.contains_key(&relay.key) && self.troubles.contains_key(&relay.key)
-        };
+        let unreachable =
+            |relay: &HomeRelay| !self.links.contains_key(&relay.key) && self.troubles.contains_key(&relay.key);
         match waiting.goal {
             Goal::Sync => targets.iter().all(|relay| {
-                unreachable(relay)
-                    || self.links.get(&relay.key).is_some_and(|link| link.meeting.is_idle(&self.device))
+                unreachable(relay) || self.links.get(&relay.key).is_some_and(|link| link.meeting.is_idle(&self.device))
             }),
             _ => refused == targets.len(),
         }
@@ -349,9 +346,9 @@ impl Device {
     }
 
     fn invitation_is_stored(&self, key: u32) -> bool {
-        self.outgoing.values().any(|outgoing| {
-            outgoing.contact == key && outgoing.cargo == Cargo::Invitation && outgoing.stored.is_some()
-        })
+        self.outgoing
+            .values()
+            .any(|outgoing| outgoing.contact == key && outgoing.cargo == Cargo::Invitation && outgoing.stored.is_some())
     }
 
     fn invited(&self, key: u32) -> Result<Reply, Failure> {

@@ -100,7 +100,8 @@ pub fn create(parts: Parts, relay: &RelayLink) -> Result<Host, Failure> {
 /// [`Failure::Store`] if there is none, or it cannot be read.
 pub fn open(parts: Parts) -> Result<Host, Failure> {
     let Parts { clock, network, random, store, dial } = parts;
-    let device = Device::open(store, random)?.ok_or_else(|| Failure::Store("there is no device in this store".into()))?;
+    let device =
+        Device::open(store, random)?.ok_or_else(|| Failure::Store("there is no device in this store".into()))?;
     Ok(Host::new(device, clock, network, dial))
 }
 
@@ -130,11 +131,7 @@ impl Host {
     ///
     /// # Errors
     /// [`Failure`]; what was sealed or received meanwhile is kept.
-    pub async fn execute(
-        &mut self,
-        request: Request,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Reply, Failure> {
+    pub async fn execute(&mut self, request: Request, progress: &mut dyn FnMut(Progress)) -> Result<Reply, Failure> {
         let (progress_out, mut progress_in) = mpsc::channel(PROGRESS_QUEUED_MAX);
         let (reply, mut answer) = oneshot::channel();
         self.begin(Call { request, progress: progress_out, reply });

@@ -63,7 +63,8 @@ impl Device {
         };
         let destination = Destination { to: &peer.writer, lifetime };
         let content = NoteContent::Voice { codec, packets: &packets, tail: &tail };
-        let sealed = seal_note(&RING, &mut self.random, session, pair, destination, &about, content).map_err(internal)?;
+        let sealed =
+            seal_note(&RING, &mut self.random, session, pair, destination, &about, content).map_err(internal)?;
         let home = peer.homes.as_slice().first().cloned().ok_or(Failure::Busy)?;
         let sequence = contact.notes_sent;
         contact.notes_sent = sequence.saturating_add(1);
@@ -181,12 +182,7 @@ impl Device {
     }
 
     /// Keeps a note that cannot be opened: its session may still come. What is whole and durable here need not wait at the relay.
-    fn keep_locked(
-        &mut self,
-        id: &ParcelId,
-        closed: bool,
-        now: Minute,
-    ) -> Result<Option<Durable<ParcelId>>, Failure> {
+    fn keep_locked(&mut self, id: &ParcelId, closed: bool, now: Minute) -> Result<Option<Durable<ParcelId>>, Failure> {
         if !closed {
             return Ok(None);
         }
@@ -358,4 +354,3 @@ fn codec_of(code: u8) -> Option<Codec> {
         .into_iter()
         .find(|codec| codec.code() == code)
 }
-

@@ -3,10 +3,8 @@
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{MailboxId, ParcelId};
 use zajil_proto::parcel::Header;
-use zajil_proto::sealing::pairing::{
-    Pair, PairingError, PairingSecrets, accept_reply, invite, open_invitation, reply,
-};
 use zajil_proto::sealing::contents::Content;
+use zajil_proto::sealing::pairing::{Pair, PairingError, PairingSecrets, accept_reply, invite, open_invitation, reply};
 use zajil_proto::sealing::{Homes, Link, MailboxOwner, NoteSession, RING, ReturnCode};
 use zajil_proto::time::{Lifetime, Minute};
 
@@ -22,16 +20,16 @@ impl Device {
     ///
     /// For a name that is invited already it is the same invitation: its link can be shown again.
     pub(crate) fn invite(&mut self, name: &str, now: Minute) -> Result<u32, Failure> {
-        let invited = self.contacts.iter().find(|(_, contact)| {
-            contact.name == name.trim() && matches!(contact.stage, Stage::Invited { .. })
-        });
+        let invited = self
+            .contacts
+            .iter()
+            .find(|(_, contact)| contact.name == name.trim() && matches!(contact.stage, Stage::Invited { .. }));
         if let Some((key, _)) = invited {
             return Ok(*key);
         }
         let name = self.free_name(name)?;
         let homes = Homes::one(self.profile.home.clone());
-        let invited =
-            invite(&RING, &mut self.random, &mut self.profile.identity, &self.profile.home, &homes, now);
+        let invited = invite(&RING, &mut self.random, &mut self.profile.identity, &self.profile.home, &homes, now);
         let key = self.take_contact_key();
         let own = invited.inviter.mailbox.clone();
         let stage = Stage::Invited { inviter: Box::new(invited.inviter), shown: None };
@@ -320,4 +318,3 @@ fn digit_value(character: char) -> Option<u32> {
     };
     u32::from(character).checked_sub(u32::from(base))
 }
-

@@ -12,9 +12,7 @@ use zajil_proto::sealing::pairing::PairingSecrets;
 use zajil_proto::time::Minute;
 
 use super::api::Failure;
-use super::model::{
-    Cargo, Contact, Incoming, KnownRelay, KnownSession, Note, Outgoing, Profile, Stage, encode_marks,
-};
+use super::model::{Cargo, Contact, Incoming, KnownRelay, KnownSession, Note, Outgoing, Profile, Stage, encode_marks};
 use crate::limits::OUTBOX_BYTES_MAX;
 use crate::store::{Batch, DeviceStore, Kind, Records, StoreError};
 
@@ -275,9 +273,7 @@ impl Device {
         self.contacts.iter().find_map(|(key, contact)| {
             let own = contact.own.mailbox() == *mailbox;
             let pairing = match &contact.stage {
-                Stage::Invited { inviter, .. } => {
-                    PairingSecrets::of(&inviter.link.secret).reply.mailbox() == *mailbox
-                }
+                Stage::Invited { inviter, .. } => PairingSecrets::of(&inviter.link.secret).reply.mailbox() == *mailbox,
                 Stage::Fetching { link, .. } => PairingSecrets::of(&link.secret).invitation.mailbox() == *mailbox,
                 Stage::Replied { .. } | Stage::Paired | Stage::Over => false,
             };

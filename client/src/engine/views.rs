@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use zajil_proto::keys::VerifyingKey;
 use zajil_proto::time::Minute;
 
-use super::api::{
-    ContactView, Direction, Failure, NoteMark, NoteView, RelayView, StatusView, Trouble, WaitReason,
-};
+use super::api::{ContactView, Direction, Failure, NoteMark, NoteView, RelayView, StatusView, Trouble, WaitReason};
 use super::model::{Cargo, Note};
 use super::state::Device;
 use crate::limits::OUTBOX_BYTES_MAX;

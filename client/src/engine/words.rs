@@ -202,9 +202,10 @@ impl Device {
                 text: opened.word.text,
                 written: opened.word.minute,
             }),
-            bucket: granted.and_then(|granted| granted.observed).filter(|(version, ..)| newest == Some(*version)).map(
-                |(_, start_hour, width_hours)| SeenBucket { start_hour, width_hours },
-            ),
+            bucket: granted
+                .and_then(|granted| granted.observed)
+                .filter(|(version, ..)| newest == Some(*version))
+                .map(|(_, start_hour, width_hours)| SeenBucket { start_hour, width_hours }),
             news: contact.news,
             checked: granted.and_then(|granted| granted.checked),
             fresh,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 
 use rusqlite::blob::Blob;
 use rusqlite::config::DbConfig;
@@ -59,14 +60,18 @@ struct Wrap {
 }
 
 impl Database {
-    /// Makes the database of a new store, durable with its name.
+    /// Makes the database of a new store, durable with its name. It takes the name when it is whole.
     pub(super) fn create(paths: &Paths, store: [u8; 16]) -> Result<(), StoreError> {
         let doing = "making the database";
         let refused = |error: io::Error| StoreError::from_io(doing, &error);
         let failed = |error: rusqlite::Error| StoreError::from_sqlite(doing, &error);
+        for left in &paths.unfinished {
+            home::remove_if_there(left).map_err(refused)?;
+        }
+        let [unfinished, ..] = &paths.unfinished;
         // SQLite would make it readable for others; its write-ahead log takes over the mode of this file.
-        home::make_file(&paths.records).map_err(refused)?;
-        let connection = connect(paths).map_err(failed)?;
+        home::make_file(unfinished).map_err(refused)?;
+        let connection = connect(unfinished).map_err(failed)?;
         let layout = format!("PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL;");
         connection.execute_batch(&layout).map_err(failed)?;
         configure(&connection).map_err(failed)?;
@@ -74,31 +79,29 @@ impl Database {
         connection.execute_batch(&format!("BEGIN; {head} {SCHEMA}")).map_err(failed)?;
         connection.execute("INSERT INTO store (id) VALUES (?1)", [store.as_slice()]).map_err(failed)?;
         connection.execute_batch("COMMIT").map_err(failed)?;
-        connection.close().map_err(|(_, error)| failed(error))?;
+        let database = Self { connection };
+        // Closing does not say when the log could not be moved into the file, and the log does not come along.
+        database.scrub()?;
+        database.close()?;
+        std::fs::rename(unfinished, &paths.records).map_err(refused)?;
         home::sync_directory_of(&paths.records).map_err(refused)
     }
 
-    /// Removes what an `init` that was cut off has left; refuses if there is a record in it.
+    /// Removes the database of an `init` that was cut off before its keys were written; refuses if it holds records, or
+    /// anything that cannot be read.
     pub(super) fn remove_leftover(paths: &Paths) -> Result<(), StoreError> {
-        let refused = |error: io::Error| StoreError::from_io("removing what an earlier init left", &error);
-        match std::fs::metadata(&paths.records) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(refused(error)),
-            Ok(file) if file.len() == 0 => {}
-            Ok(_) => {
-                let rows = connect(paths).and_then(|connection| {
-                    connection.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'record'", [], int)?;
-                    connection.query_row("SELECT count(*) FROM record", [], int)
-                });
-                if rows != Ok(0) {
-                    return Err(StoreError::NotEmpty);
-                }
-            }
+        if !paths.records.try_exists().unwrap_or(true) {
+            return Ok(());
         }
-        for path in [&paths.records, &paths.log] {
-            home::remove_if_there(path).map_err(refused)?;
+        let rows = connect(&paths.records).and_then(|connection| {
+            connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
+            connection.query_row("SELECT count(*) FROM record", [], int)
+        });
+        if rows != Ok(0) {
+            return Err(StoreError::NotEmpty);
         }
-        Ok(())
+        let removed = home::remove_if_there(&paths.records);
+        removed.map_err(|error| StoreError::from_io("removing what an earlier init left", &error))
     }
 
     /// Opens the database of this store.
@@ -110,7 +113,7 @@ impl Database {
         if write_format(paths)? != WAL_FORMAT {
             return Err(StoreError::Corrupt { what: "the header of its database" });
         }
-        let connection = connect(paths).map_err(failed)?;
+        let connection = connect(&paths.records).map_err(failed)?;
         connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE").map_err(failed)?;
         if pragma(&connection, "application_id").map_err(failed)? != APPLICATION {
             return Err(StoreError::Corrupt { what: "its database is not one of Zajil" });
@@ -271,10 +274,10 @@ fn write_format(paths: &Paths) -> Result<[u8; 2], StoreError> {
     Ok(header.last_chunk().copied().unwrap_or_default())
 }
 
-fn connect(paths: &Paths) -> Result<Connection, rusqlite::Error> {
+fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
     // One thread at a time has the store (`&mut`), so SQLite needs no lock of its own; the file is never made here.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(&paths.records, flags)
+    Connection::open_with_flags(path, flags)
 }
 
 /// The settings that are not kept in the file.

@@ -19,7 +19,8 @@ pub(super) struct Paths {
     pub(super) lock: PathBuf,
     pub(super) keys: PathBuf,
     pub(super) records: PathBuf,
-    pub(super) log: PathBuf,
+    /// A database that is being made, with what SQLite puts beside it.
+    pub(super) unfinished: [PathBuf; 3],
     pub(super) reserve: PathBuf,
 }
 
@@ -29,7 +30,7 @@ impl Paths {
             lock: home.join("lock"),
             keys: home.join("keys"),
             records: home.join("records.db"),
-            log: home.join("records.db-wal"),
+            unfinished: ["", "-wal", "-journal"].map(|end| home.join(format!("records.db.new{end}"))),
             reserve: home.join("reserve"),
         }
     }

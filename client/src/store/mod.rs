@@ -21,7 +21,7 @@
 //!   `Argon2id(passphrase, salt, memory, passes, lanes)`; it seals each era key, context
 //!   `"zajil store 1 era" ‖ the 54 bytes up to lanes ‖ number`. Eras rise; records are written in the last. The file is
 //!   replaced whole (write, fsync, rename, fsync of the directory) and is written last when a store is made: without it
-//!   there is no store.
+//!   there is no store. What ends in `.new`, or follows that, is unfinished and may be removed.
 //! - `records.db`, with `records.db-wal` while open or after a crash: SQLite, `application_id` "ZAJ1",
 //!   `user_version` 1.
 //!   - `store`: one row, the store id of `keys`.

@@ -161,18 +161,31 @@ fn without_a_reserve_a_full_disk_refuses_to_delete() {
 }
 
 #[test]
-fn a_full_disk_refuses_a_new_home_which_can_be_made_later() {
-    let Some(disk) = SmallDisk::mount("a_full_disk_refuses_a_new_home_which_can_be_made_later") else {
+fn a_disk_that_fills_up_at_any_stage_of_init_refuses_it_and_init_can_be_run_again() {
+    let Some(disk) = SmallDisk::mount("a_disk_that_fills_up_at_any_stage_of_init") else {
         return;
     };
-    let ballast = disk.root().join("ballast");
-    let mut file = fs::File::create(&ballast).unwrap();
-    while file.write_all(&[1; 4_096]).is_ok() {}
-    drop(file);
-    assert_eq!(init_at(&disk.home()).err(), Some(StoreError::Full));
-    fs::remove_file(ballast).unwrap();
-    drop(init_at(&disk.home()).unwrap());
-    drop(open_at(&disk.home()).unwrap());
+    let mut ballast = fs::File::create(disk.root().join("ballast")).unwrap();
+    while ballast.write_all(&[1; 1_024]).is_ok() {}
+    ballast.sync_all().ok();
+    let mut length = ballast.metadata().unwrap().len();
+    let mut refusals = 0;
+    // A little more room each time, so that one stage after the other is reached.
+    let mut store = loop {
+        match init_at(&disk.home()) {
+            Ok(store) => break store,
+            Err(error) => assert_eq!(error, StoreError::Full, "after {refusals} refusals"),
+        }
+        refusals += 1;
+        length -= 1_024;
+        ballast.set_len(length).unwrap();
+        ballast.sync_all().unwrap();
+    };
+    assert!(refusals > 20, "{refusals}");
+    ballast.set_len(0).unwrap();
+    put(&mut *store, Kind::Note, b"id", b"there is room now");
+    drop(store);
+    assert_eq!(read_all(&*open_at(&disk.home()).unwrap()).unwrap().len(), 1);
 }
 
 #[test]

@@ -91,22 +91,36 @@ fn init_refuses_a_database_with_records_whose_keys_are_gone() {
 
 #[test]
 fn an_init_that_was_cut_off_can_be_run_again() {
-    for left in [["key"].as_slice(), &["key", "records.db"], &["key", "records.db", "keys.new"]] {
+    for left in [
+        ["key"].as_slice(),
+        &["key", "records.db.new"],
+        &["key", "records.db.new", "records.db.new-wal", "records.db.new-journal"],
+        &["key", "records.db"],
+        &["key", "records.db", "keys.new"],
+    ] {
         let home = Home::fresh();
-        fs::rename(home.file("keys"), home.file("keys.new")).unwrap();
-        for path in home.files().into_keys() {
-            if !left.iter().any(|name| home.file(name) == path) {
-                fs::remove_file(path).unwrap();
-            }
+        for path in home.files().into_keys().filter(|path| !left.iter().any(|name| home.file(name) == *path)) {
+            fs::remove_file(path).unwrap();
+        }
+        for unfinished in left.iter().filter(|name| name.contains(".new")) {
+            fs::write(home.file(unfinished), "half of it").unwrap();
         }
         drop(home.init().unwrap());
-        drop(home.open().unwrap());
-        assert!(!home.file("keys.new").exists());
+        assert!(read_all(&*home.open().unwrap()).unwrap().is_empty());
+        let names: Vec<_> = home.files().into_keys().collect();
+        assert_eq!(names, ["key", "keys", "lock", "records.db"].map(|name| home.file(name)), "{left:?}");
     }
+}
+
+#[test]
+fn init_refuses_a_database_that_it_cannot_read() {
     let home = Home::absent();
     fs::create_dir(home.path()).unwrap();
-    fs::write(home.file("records.db"), "").unwrap();
-    drop(home.init().unwrap());
+    for content in ["", "no database at all"] {
+        fs::write(home.file("records.db"), content).unwrap();
+        assert_eq!(home.init().err(), Some(StoreError::NotEmpty));
+        assert_eq!(fs::read_to_string(home.file("records.db")).unwrap(), content);
+    }
 }
 
 #[test]
