@@ -286,12 +286,19 @@ fn a_relay_with_another_key_is_told_nothing() {
 #[test]
 fn names_are_free_in_any_script_and_taken_once() {
     let town = Town::new();
-    let _told = town.amal.zajil(["contact", "add", "يوسف ابن الجيران"]).with_code(0);
-    let again = town.amal.json(["contact", "add", "يوسف ابن الجيران"]);
-    assert_eq!((&again["error"]["code"], &again["exit"]), (&Value::from("name-taken"), &Value::from(1)), "{again}");
+    town.pair();
+    let name = "يوسف ابن الجيران";
+    let link = text(&town.amal.json(["contact", "add", name])["link"]);
+    let again = text(&town.amal.json(["contact", "add", name])["link"]);
+    assert_eq!(link, again, "asked again for somebody who has not answered, it is the same link");
+    let taken = town.amal.json(["contact", "add", "Yusuf"]);
+    assert_eq!((&taken["error"]["code"], &taken["exit"]), (&Value::from("name-taken"), &Value::from(1)), "{taken}");
     let near = town.amal.zajil(["send", "يوسف ابن الجيرا", &path()]).with_code(4);
     assert!(near.errors.contains("Did you mean \u{2068}يوسف ابن الجيران\u{2069}?"), "{}", near.errors);
-    assert_eq!(town.amal.json(["contact", "add", " "])["error"]["code"], "bad-name");
+    for bad in [" ", "a\nb", &"ن".repeat(51)] {
+        let told = town.amal.json(["contact", "add", bad]);
+        assert_eq!((&told["error"]["code"], &told["exit"]), (&Value::from("bad-name"), &Value::from(2)), "{told}");
+    }
 }
 
 /// Runs `zajil` on a terminal of its own and gives what a person sees.

@@ -305,7 +305,7 @@ fn whom_and_what_nobody_knows_ends_with_four() {
 #[test]
 fn links_codes_and_digits_that_cannot_be_right_end_with_nine() {
     let person = person();
-    refused(&person, &["contact", "add", "Amal", "zajil:AQ"], 9, "bad-link", "The link cannot be read.");
+    refused(&person, &["contact", "add", "Amal", "zajil:AQ"], 9, "bad-link", "The link or code cannot be read.");
     refused(&person, &["contact", "verify", "Amal", "--digits", "12"], 9, "digits-form", "not twelve digits");
     assert_eq!(person.json(["contact", "list"])["contacts"], serde_json::json!([]), "a wrong link makes no contact");
 }

@@ -20,9 +20,28 @@ use zajil_tests::relay_process::{RelayHome, RunningRelay};
 
 /// Every sound file of `client/tests/fixtures/audio/` that must be taken.
 const TAKEN: [&str; 22] = [
-    "4k-alac.m4a", "6k.flac", "8bit.aiff", "aac.3gp", "aac.m4a", "adts.aac", "alac.caf", "fragmented.mp4", "ima.wav",
-    "lame.mp3", "ms.wav", "mulaw.wav", "no-xing.mp3", "opus.mp4", "opus.ogg", "opus.webm", "opusenc.opus",
-    "streamed.flac", "streamed.webm", "unmarked-end.ogg", "video.mp4", "vorbis.ogg",
+    "4k-alac.m4a",
+    "6k.flac",
+    "8bit.aiff",
+    "aac.3gp",
+    "aac.m4a",
+    "adts.aac",
+    "alac.caf",
+    "fragmented.mp4",
+    "ima.wav",
+    "lame.mp3",
+    "ms.wav",
+    "mulaw.wav",
+    "no-xing.mp3",
+    "opus.mp4",
+    "opus.ogg",
+    "opus.webm",
+    "opusenc.opus",
+    "streamed.flac",
+    "streamed.webm",
+    "unmarked-end.ogg",
+    "video.mp4",
+    "vorbis.ogg",
 ];
 
 fn fixtures() -> PathBuf {
@@ -58,7 +77,12 @@ fn speech(seconds: usize) -> Pcm {
 }
 
 fn write_wav(path: &Path, pcm: &Pcm) {
-    let spec = hound::WavSpec { channels: 1, sample_rate: 48_000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 48_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
     let mut writer = hound::WavWriter::create(path, spec).unwrap();
     for sample in &pcm.samples {
         #[expect(clippy::cast_possible_truncation, reason = "clamped to the range of 16 bits")]

@@ -5,18 +5,19 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use zajil_client::engine::api::{
-    Failure, NoteMark, NoteView, Pairing, Progress, Receipts, Reply, Request, SeenPrecision, SeenView, Trouble, Voice, Wait, WaitReason, WordState,
-};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use zajil_client::engine::api::{
+    Failure, NoteMark, NoteView, Pairing, Progress, Receipts, Reply, Request, SeenPrecision, SeenView, Trouble, Voice,
+    Wait, WaitReason, WordState,
+};
 use zajil_client::engine::host::{Call, Host, Parts, create, open};
 use zajil_client::store::{Fault, MemoryDisk, MemoryStore};
 use zajil_net::memory::{LinkState, MemoryWorld, SimulatedClock};
 use zajil_net::{DialOptions, EndpointSecrets, RelayIdentity, SystemRandom};
 use zajil_proto::keys::SigningKey;
-use zajil_proto::relay_link::RelayLink;
 use zajil_proto::limits::PARCEL_BYTES_MAX;
+use zajil_proto::relay_link::RelayLink;
 use zajil_proto::session::relay::{Admission, RelaySettings};
 use zajil_proto::time::{Lifetime, Minute};
 use zajil_relay::relay::{Parts as RelayParts, Relay};
@@ -220,7 +221,9 @@ fn a_link_opens_once() {
     in_one_runtime(async {
         let mut world = World::new();
         let (mut mother, mut father, mut stranger) = (world.person().0, world.person().0, world.person().0);
-        let Reply::Invited { link, .. } = ask(&mut mother, Request::Invite { name: "F".into() }).await else { panic!() };
+        let Reply::Invited { link, .. } = ask(&mut mother, Request::Invite { name: "F".into() }).await else {
+            panic!()
+        };
         let accept = Request::Accept { name: "M".into(), link, in_person: false };
         ask(&mut father, accept.clone()).await;
         assert_eq!(refuse(&mut stranger, accept.clone()).await, Failure::LinkUsed);
@@ -236,7 +239,9 @@ fn a_link_is_over_after_seven_days_and_so_is_one_mistyped_or_ones_own() {
     in_one_runtime(async {
         let mut world = World::new();
         let ((mut mother, _), (mut father, _)) = (world.person(), world.person());
-        let Reply::Invited { link, .. } = ask(&mut mother, Request::Invite { name: "F".into() }).await else { panic!() };
+        let Reply::Invited { link, .. } = ask(&mut mother, Request::Invite { name: "F".into() }).await else {
+            panic!()
+        };
         let accept = |link: &str| Request::Accept { name: "M".into(), link: link.into(), in_person: false };
         assert_eq!(refuse(&mut mother, accept(&link)).await, Failure::OwnLink);
         assert_eq!(refuse(&mut father, accept(&link[..link.len() - 3])).await, Failure::BadLink);
@@ -250,7 +255,9 @@ fn met_in_person_both_are_confirmed_at_once() {
     in_one_runtime(async {
         let mut world = World::new();
         let ((mut mother, _), (mut father, _)) = (world.person(), world.person());
-        let Reply::Invited { link, .. } = ask(&mut mother, Request::Invite { name: "F".into() }).await else { panic!() };
+        let Reply::Invited { link, .. } = ask(&mut mother, Request::Invite { name: "F".into() }).await else {
+            panic!()
+        };
         let accept = Request::Accept { name: "M".into(), link, in_person: true };
         let Reply::Accepted { return_code, .. } = ask(&mut father, accept).await else { panic!() };
         let returned = Request::TakeReturn { name: "F".into(), code: return_code };
@@ -530,7 +537,8 @@ impl Stubborn {
     }
 
     async fn notes(&mut self, all: bool) -> Vec<NoteView> {
-        let Ok(Reply::Notes(notes)) = self.host.as_mut().unwrap().execute(Request::Inbox { all }, &mut |_| {}).await else {
+        let Ok(Reply::Notes(notes)) = self.host.as_mut().unwrap().execute(Request::Inbox { all }, &mut |_| {}).await
+        else {
             panic!()
         };
         notes
@@ -540,7 +548,9 @@ impl Stubborn {
 /// Two people pair, one sends, the other hears, and the marks come back, whatever one cut does.
 async fn whole_story(world: &World, mother: &mut Stubborn, father: &mut Stubborn) {
     let sync = || Request::Sync { timeout_millis: 20_000 };
-    let Ok(Reply::Invited { link, .. }) = mother.ask(world, Request::Invite { name: "Father".into() }).await else { panic!() };
+    let Ok(Reply::Invited { link, .. }) = mother.ask(world, Request::Invite { name: "Father".into() }).await else {
+        panic!()
+    };
     let accept = Request::Accept { name: "Mother".into(), link, in_person: false };
     let accepted = father.ask(world, accept).await;
     assert!(matches!(accepted, Ok(Reply::Accepted { .. })), "{accepted:?}");
@@ -565,7 +575,9 @@ async fn whole_story(world: &World, mother: &mut Stubborn, father: &mut Stubborn
     let notes = father.notes(true).await;
     assert_eq!(notes.len(), 1, "one note was sent: {notes:?}");
     assert_eq!(notes[0].mark, NoteMark::Delivered);
-    let Ok(Reply::Voice { voice, .. }) = father.ask(world, Request::Voice { number: notes[0].number }).await else { panic!() };
+    let Ok(Reply::Voice { voice, .. }) = father.ask(world, Request::Voice { number: notes[0].number }).await else {
+        panic!()
+    };
     assert_eq!(voice, spoken);
     father.ask(world, Request::Heard { number: notes[0].number }).await.unwrap();
     for _ in 0..2 {

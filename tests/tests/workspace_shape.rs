@@ -12,17 +12,8 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, Package
 const FILE_LINES_MAX: usize = 700;
 
 /// What `proto` may depend on. A new name here is a decision: it becomes part of what decides.
-const PROTO_DEPENDENCIES: [&str; 9] = [
-    "bytes",
-    "data-encoding",
-    "hpke",
-    "ring",
-    "serde",
-    "thiserror",
-    "vodozemac",
-    "x25519-dalek",
-    "zeroize",
-];
+const PROTO_DEPENDENCIES: [&str; 9] =
+    ["bytes", "data-encoding", "hpke", "ring", "serde", "thiserror", "vodozemac", "x25519-dalek", "zeroize"];
 
 /// Our packages, each with all of ours it may depend on, directly or not.
 const LAYERS: [(&str, &[&str]); 6] = [
@@ -30,10 +21,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
     ("zajil-net", &["zajil-proto"]),
     ("zajil-relay", &["zajil-net", "zajil-proto"]),
     ("zajil-client", &["zajil-net", "zajil-proto"]),
-    (
-        "zajil-tests",
-        &["zajil-client", "zajil-net", "zajil-proto", "zajil-relay"],
-    ),
+    ("zajil-tests", &["zajil-client", "zajil-net", "zajil-proto", "zajil-relay"]),
     ("xtask", &[]),
 ];
 
@@ -41,10 +29,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
 const INDEX: &str = concat!("registry+https://github.com/rust-lang/", "crates", ".io-index");
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the tests lie in the workspace")
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the workspace").to_owned()
 }
 
 fn read(path: &str) -> String {
@@ -55,35 +40,22 @@ fn read(path: &str) -> String {
 fn metadata() -> Metadata {
     let version = Command::new("rustc").arg("-vV").output().expect("rustc starts");
     let version = String::from_utf8(version.stdout).expect("rustc prints text");
-    let host = version
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .expect("rustc names its host");
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host");
     // What is not for this machine need not have been fetched, and nothing is fetched here.
     let options = ["--offline", "--locked", "--all-features", "--filter-platform", host].map(str::to_owned);
-    MetadataCommand::new()
-        .current_dir(root())
-        .other_options(options)
-        .exec()
-        .expect("cargo metadata answers")
+    MetadataCommand::new().current_dir(root()).other_options(options).exec().expect("cargo metadata answers")
 }
 
 /// Everything a package is built from, itself left out; development dependencies of its own only.
 fn all_dependencies<'a>(metadata: &'a Metadata, name: &str, development: bool) -> BTreeMap<&'a str, &'a Package> {
     let nodes = &metadata.resolve.as_ref().expect("cargo resolves").nodes;
-    let start = metadata
-        .workspace_packages()
-        .into_iter()
-        .find(|package| package.name == name);
+    let start = metadata.workspace_packages().into_iter().find(|package| package.name == name);
     let start = &start.unwrap_or_else(|| panic!("there is no package {name}")).id;
     let mut seen = BTreeSet::from([start]);
     let mut queue = vec![start];
     while let Some(id) = queue.pop() {
         let wanted = |kind| kind != DependencyKind::Development || (development && id == start);
-        let node = nodes
-            .iter()
-            .find(|node| node.id == *id)
-            .expect("every package is resolved");
+        let node = nodes.iter().find(|node| node.id == *id).expect("every package is resolved");
         for dependency in &node.deps {
             let is_wanted = dependency.dep_kinds.iter().any(|info| wanted(info.kind));
             if is_wanted && seen.insert(&dependency.pkg) {
@@ -93,10 +65,7 @@ fn all_dependencies<'a>(metadata: &'a Metadata, name: &str, development: bool) -
     }
     seen.remove(start);
     let package = |id: &&PackageId| &metadata[*id];
-    seen.iter()
-        .map(package)
-        .map(|package| (package.name.as_str(), package))
-        .collect()
+    seen.iter().map(package).map(|package| (package.name.as_str(), package)).collect()
 }
 
 /// Names and versions of every crate in Cargo.lock, for all machines, and where each comes from.
@@ -109,29 +78,18 @@ fn locked() -> Vec<(String, String, Option<String>)> {
     };
     let entry = |entry| (value(entry, "name"), value(entry, "version"), value(entry, "source"));
     let entries = lock.split("[[package]]").skip(1).map(entry);
-    entries
-        .map(|(name, version, source)| (name.expect("a name"), version.expect("a version"), source))
-        .collect()
+    entries.map(|(name, version, source)| (name.expect("a name"), version.expect("a version"), source)).collect()
 }
 
 /// Every file that git tracks and that is text.
 fn tracked_texts() -> Vec<(String, String)> {
-    let output = Command::new("git")
-        .args(["ls-files", "-z"])
-        .current_dir(root())
-        .output()
-        .expect("git starts");
-    assert!(
-        output.status.success(),
-        "git ls-files: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output().expect("git starts");
+    assert!(output.status.success(), "git ls-files: {}", String::from_utf8_lossy(&output.stderr));
     let names = String::from_utf8(output.stdout).expect("our paths are text");
     let paths = names.split('\0').filter(|name| !name.is_empty()).map(str::to_owned);
     // A file that was removed but not yet committed has nothing to say, and a recording is no text.
-    let texts: Vec<_> = paths
-        .filter_map(|path| Some((std::fs::read_to_string(root().join(&path)).ok()?, path)))
-        .collect();
+    let texts: Vec<_> =
+        paths.filter_map(|path| Some((std::fs::read_to_string(root().join(&path)).ok()?, path))).collect();
     assert!(texts.len() > 20, "git tracks almost nothing here: {}", texts.len());
     texts.into_iter().map(|(text, path)| (path, text)).collect()
 }
@@ -144,22 +102,12 @@ fn sources() -> impl Iterator<Item = (String, String)> {
 fn our_packages_depend_on_each_other_in_one_direction_only() {
     let metadata = metadata();
     let known: Vec<&str> = LAYERS.iter().map(|(name, _)| *name).collect();
-    let members: Vec<_> = metadata
-        .workspace_packages()
-        .into_iter()
-        .map(|package| package.name.as_str())
-        .collect();
+    let members: Vec<_> = metadata.workspace_packages().into_iter().map(|package| package.name.as_str()).collect();
     for member in &members {
-        assert!(
-            known.contains(member),
-            "{member} has no place in the layers; give it one in LAYERS"
-        );
+        assert!(known.contains(member), "{member} has no place in the layers; give it one in LAYERS");
     }
     for (name, allowed) in LAYERS {
-        for dependency in all_dependencies(&metadata, name, true)
-            .into_keys()
-            .filter(|name| members.contains(name))
-        {
+        for dependency in all_dependencies(&metadata, name, true).into_keys().filter(|name| members.contains(name)) {
             assert!(allowed.contains(&dependency), "{name} must not depend on {dependency}");
         }
     }
@@ -168,11 +116,7 @@ fn our_packages_depend_on_each_other_in_one_direction_only() {
 #[test]
 fn the_layers_do_stand_on_each_other() {
     let metadata = metadata();
-    for (name, below) in [
-        ("zajil-net", "zajil-proto"),
-        ("zajil-relay", "zajil-net"),
-        ("zajil-client", "zajil-net"),
-    ] {
+    for (name, below) in [("zajil-net", "zajil-proto"), ("zajil-relay", "zajil-net"), ("zajil-client", "zajil-net")] {
         let dependencies = all_dependencies(&metadata, name, false);
         assert!(dependencies.contains_key(below), "{name} no longer stands on {below}");
     }
@@ -182,15 +126,9 @@ fn the_layers_do_stand_on_each_other() {
 fn xtask_builds_on_a_machine_without_cmake_or_headers() {
     let metadata = metadata();
     for (name, package) in all_dependencies(&metadata, "xtask", true) {
-        assert_eq!(
-            package.links, None,
-            "xtask depends on {name}, which links a native library"
-        );
+        assert_eq!(package.links, None, "xtask depends on {name}, which links a native library");
         let compiles_c = ["cc", "cmake", "pkg-config", "bindgen"].contains(&name);
-        assert!(
-            !compiles_c,
-            "xtask depends on {name}, with which build scripts compile or look for C"
-        );
+        assert!(!compiles_c, "xtask depends on {name}, with which build scripts compile or look for C");
     }
 }
 
@@ -198,14 +136,8 @@ fn xtask_builds_on_a_machine_without_cmake_or_headers() {
 fn proto_depends_on_exactly_what_it_is_allowed() {
     let metadata = metadata();
     let packages = metadata.workspace_packages();
-    let proto = packages
-        .iter()
-        .find(|package| package.name == "zajil-proto")
-        .expect("proto is a member");
-    let normal = proto
-        .dependencies
-        .iter()
-        .filter(|dependency| dependency.kind != DependencyKind::Development);
+    let proto = packages.iter().find(|package| package.name == "zajil-proto").expect("proto is a member");
+    let normal = proto.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development);
     let names: BTreeSet<&str> = normal.map(|dependency| dependency.name.as_str()).collect();
     assert_eq!(names, BTreeSet::from(PROTO_DEPENDENCIES));
 }
@@ -220,21 +152,10 @@ fn proto_forbids_unsafe_code() {
 fn protos_lints_are_the_workspaces_and_more() {
     // clippy reads only the file nearest to a crate, so a line added at the top is lost for proto unless it is repeated.
     let proto = read("proto/clippy.toml");
-    for line in read("clippy.toml")
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'))
-    {
-        assert!(
-            proto.lines().any(|other| other == line),
-            "proto/clippy.toml lacks: {line}"
-        );
+    for line in read("clippy.toml").lines().filter(|line| !line.trim_start().starts_with('#')) {
+        assert!(proto.lines().any(|other| other == line), "proto/clippy.toml lacks: {line}");
     }
-    for banned in [
-        "collections::HashMap",
-        "collections::HashSet",
-        "Instant::now",
-        "SystemTime::now",
-    ] {
+    for banned in ["collections::HashMap", "collections::HashSet", "Instant::now", "SystemTime::now"] {
         assert!(proto.contains(banned), "proto/clippy.toml no longer bans {banned}");
     }
 }
@@ -242,29 +163,18 @@ fn protos_lints_are_the_workspaces_and_more() {
 #[test]
 fn there_is_one_tls_and_one_provider_of_primitives() {
     for (name, version, _) in locked() {
-        let second = ["openssl", "aws-lc", "native-tls", "boring"]
-            .iter()
-            .any(|start| name.starts_with(start));
-        assert!(
-            !second,
-            "{name} {version} is in Cargo.lock; ring and rustls are the only ones here"
-        );
+        let second = ["openssl", "aws-lc", "native-tls", "boring"].iter().any(|start| name.starts_with(start));
+        assert!(!second, "{name} {version} is in Cargo.lock; ring and rustls are the only ones here");
     }
 }
 
 #[test]
 fn quinn_proto_has_no_version_with_a_known_advisory() {
-    let versions: Vec<_> = locked()
-        .into_iter()
-        .filter(|(name, ..)| name == "quinn-proto")
-        .collect();
+    let versions: Vec<_> = locked().into_iter().filter(|(name, ..)| name == "quinn-proto").collect();
     assert!(!versions.is_empty(), "quinn-proto is not in Cargo.lock");
     for (_, version, _) in versions {
         let parts: Vec<u32> = version.split('.').map(|part| part.parse().expect("a number")).collect();
-        assert!(
-            parts >= vec![0, 11, 19],
-            "quinn-proto {version} is older than 0.11.19 (RUSTSEC-2026-0340)"
-        );
+        assert!(parts >= vec![0, 11, 19], "quinn-proto {version} is older than 0.11.19 (RUSTSEC-2026-0340)");
     }
 }
 
@@ -311,12 +221,7 @@ fn no_tracked_file_names_the_host_of_a_package_registry() {
 #[test]
 fn every_exception_from_a_lint_says_why() {
     // In pieces, or this file would be its own first finding.
-    let starts = [
-        concat!("[", "allow("),
-        concat!("[", "expect("),
-        concat!(", ", "allow("),
-        concat!(", ", "expect("),
-    ];
+    let starts = [concat!("[", "allow("), concat!("[", "expect("), concat!(", ", "allow("), concat!(", ", "expect(")];
     for (path, text) in sources() {
         for (at, _) in starts.iter().flat_map(|start| text.match_indices(start)) {
             let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
@@ -325,11 +230,7 @@ fn every_exception_from_a_lint_says_why() {
             }
             let end = text[at..].find(")]").map_or(text.len(), |length| at + length);
             let number = text[..at].lines().count();
-            assert!(
-                text[at..end].contains("reason = \""),
-                "{path}:{number}: {}",
-                &text[line_start..end]
-            );
+            assert!(text[at..end].contains("reason = \""), "{path}:{number}: {}", &text[line_start..end]);
         }
     }
 }
@@ -338,10 +239,7 @@ fn every_exception_from_a_lint_says_why() {
 fn no_source_file_has_grown_past_what_one_can_hold_in_mind() {
     for (path, text) in sources() {
         let lines = text.lines().count();
-        assert!(
-            lines <= FILE_LINES_MAX,
-            "{path} has {lines} lines; {FILE_LINES_MAX} is the most, 600 the aim"
-        );
+        assert!(lines <= FILE_LINES_MAX, "{path} has {lines} lines; {FILE_LINES_MAX} is the most, 600 the aim");
     }
 }
 
@@ -352,10 +250,7 @@ fn every_link_between_our_documents_leads_to_a_file() {
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = target.split('#').next().unwrap_or_default();
             let is_ours = !file.is_empty() && !file.contains("://") && !file.contains(' ');
-            assert!(
-                !is_ours || folder.join(file).exists(),
-                "{path} links to {target}, which is not there"
-            );
+            assert!(!is_ours || folder.join(file).exists(), "{path} links to {target}, which is not there");
         }
     }
 }

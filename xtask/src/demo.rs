@@ -52,10 +52,7 @@ pub(crate) fn demo(workspace: &Workspace) -> Result<bool> {
 fn play(scene: &Scene, recording: &Path) -> Result<Vec<(&'static str, PathBuf)>> {
     let relay = Relay::set_up(scene)?;
     let running = relay.start()?;
-    println!(
-        "1. A relay listens on {}; it will keep what it cannot read.",
-        relay.address
-    );
+    println!("1. A relay listens on {}; it will keep what it cannot read.", relay.address);
 
     let maryam = scene.person("Maryam", &relay.link)?;
     let yusuf = scene.person("Yusuf", &relay.link)?;
@@ -73,9 +70,7 @@ fn play(scene: &Scene, recording: &Path) -> Result<Vec<(&'static str, PathBuf)>>
     println!("4. Both give receipts at once, and let the other see within six hours when they were there.");
 
     println!("5. Yusuf's device is switched off. Maryam sends him a recording of 11 s.");
-    let sound = recording
-        .to_str()
-        .context("the project lies in a folder whose name is no text")?;
+    let sound = recording.to_str().context("the project lies in a folder whose name is no text")?;
     let sent = maryam.say(&["send", yusuf.name, sound, "--wait", "device"])?;
     let number = number(&sent)?;
     show_mark(&maryam, number, "on-device")?;
@@ -140,9 +135,7 @@ fn hear(scene: &Scene, yusuf: &Person) -> Result<[PathBuf; 2]> {
     yusuf.say(&["export", &number(&played)?.to_string(), &opus.to_string_lossy()])?;
     yusuf.say(&["sync"])?;
     for file in &files {
-        let size = std::fs::metadata(file)
-            .with_context(|| format!("{} was not written", file.display()))?
-            .len();
+        let size = std::fs::metadata(file).with_context(|| format!("{} was not written", file.display()))?.len();
         ensure!(size > 0, "{} is empty", file.display());
     }
     println!("8. Yusuf hears it.");
@@ -152,47 +145,28 @@ fn hear(scene: &Scene, yusuf: &Person) -> Result<[PathBuf; 2]> {
 /// Says which mark Maryam sees on her note, and holds it against the one it must have reached.
 fn show_mark(person: &Person, number: u64, expected: &str) -> Result<()> {
     let inbox = person.say(&["inbox", "--all"])?;
-    let notes = field(&inbox, "notes")
-        .and_then(Value::as_array)
-        .context("the inbox lists no notes")?;
-    let note = notes
-        .iter()
-        .find(|note| field(note, "number").and_then(Value::as_u64) == Some(number));
-    let got = text(
-        note.with_context(|| format!("note {number} is not in the inbox"))?,
-        "mark",
-    )?;
+    let notes = field(&inbox, "notes").and_then(Value::as_array).context("the inbox lists no notes")?;
+    let note = notes.iter().find(|note| field(note, "number").and_then(Value::as_u64) == Some(number));
+    let got = text(note.with_context(|| format!("note {number} is not in the inbox"))?, "mark")?;
     let place = |mark: &str| MARKS.iter().position(|(name, _)| *name == mark);
-    ensure!(
-        place(got) >= place(expected),
-        "the mark is {got}, and should be {expected} by now"
-    );
-    let words = MARKS
-        .iter()
-        .find(|(name, _)| *name == got)
-        .map_or(got, |(_, words)| words);
+    ensure!(place(got) >= place(expected), "the mark is {got}, and should be {expected} by now");
+    let words = MARKS.iter().find(|(name, _)| *name == got).map_or(got, |(_, words)| words);
     println!("     {}'s device says of the note: {words}.", person.name);
     Ok(())
 }
 
 fn number(answer: &Value) -> Result<u64> {
-    field(answer, "number")
-        .and_then(Value::as_u64)
-        .with_context(|| format!("no number in {answer}"))
+    field(answer, "number").and_then(Value::as_u64).with_context(|| format!("no number in {answer}"))
 }
 
 fn text<'a>(answer: &'a Value, name: &str) -> Result<&'a str> {
-    field(answer, name)
-        .and_then(Value::as_str)
-        .with_context(|| format!("no {name} in {answer}"))
+    field(answer, name).and_then(Value::as_str).with_context(|| format!("no {name} in {answer}"))
 }
 
 /// The first field of that name, at any depth: what surrounds an answer is not the demo's business.
 fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     match value {
-        Value::Object(fields) => fields
-            .get(name)
-            .or_else(|| fields.values().find_map(|inner| field(inner, name))),
+        Value::Object(fields) => fields.get(name).or_else(|| fields.values().find_map(|inner| field(inner, name))),
         Value::Array(values) => values.iter().find_map(|inner| field(inner, name)),
         _ => None,
     }

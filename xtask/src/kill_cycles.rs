@@ -21,20 +21,8 @@ pub(crate) fn kill_cycles(workspace: &Workspace, cycles: u32) -> Result<bool> {
     };
     println!("killing a relay {cycles} times");
     let mut command = workspace.cargo();
-    command.args([
-        "test",
-        "--locked",
-        "-p",
-        END_TO_END,
-        "--test",
-        "e2e_kill",
-        "--",
-        "--nocapture",
-    ]);
-    command
-        .env(CYCLES, cycles.to_string())
-        .env(RELAY_PATH, relay)
-        .env(CLIENT_PATH, client);
+    command.args(["test", "--locked", "-p", END_TO_END, "--test", "e2e_kill", "--", "--nocapture"]);
+    command.env(CYCLES, cycles.to_string()).env(RELAY_PATH, relay).env(CLIENT_PATH, client);
     // Its progress is the point here, so it prints for itself.
     command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
     Ok(Running::start(&mut command)?.wait()?.success())

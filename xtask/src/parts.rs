@@ -85,10 +85,7 @@ pub(crate) struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// Nothing has run yet.
     pub(crate) fn new(workspace: &'a Workspace) -> Self {
-        Self {
-            workspace,
-            tally: Tally::default(),
-        }
+        Self { workspace, tally: Tally::default() }
     }
 
     /// What came of it.
@@ -152,32 +149,19 @@ impl<'a> Stage<'a> {
             command.arg(&databases);
             self.run_logged("load advisories", command)?.success
         } else {
-            self.run_logged("fetch advisories", self.cargo(&["deny", "fetch", "db"]))?
-                .success
+            self.run_logged("fetch advisories", self.cargo(&["deny", "fetch", "db"]))?.success
         };
         if have_database {
             return self.check("advisories", &["deny", "--offline", "check", "advisories"]);
         }
         println!("  advisories not checked: no database");
-        self.tally.skipped.push(Skip {
-            what: "advisories not checked: no database".to_owned(),
-            root_could: false,
-        });
+        self.tally.skipped.push(Skip { what: "advisories not checked: no database".to_owned(), root_could: false });
         Ok(())
     }
 
     /// With sound first, so that what lies in the target folder afterwards is what the other parts use.
     fn build(&mut self) -> Result<()> {
-        let sound = [
-            "build",
-            "--locked",
-            "-p",
-            CLIENT.package,
-            "--bin",
-            CLIENT.name,
-            "--features",
-            "sound",
-        ];
+        let sound = ["build", "--locked", "-p", CLIENT.package, "--bin", CLIENT.name, "--features", "sound"];
         self.check("build zajil sound", &sound)?;
         for program in [RELAY, CLIENT] {
             let built = self.program(program)?;
@@ -187,11 +171,7 @@ impl<'a> Stage<'a> {
     }
 
     fn unit(&mut self) -> Result<()> {
-        let packages = self
-            .workspace
-            .packages
-            .iter()
-            .filter(|package| package.name != END_TO_END);
+        let packages = self.workspace.packages.iter().filter(|package| package.name != END_TO_END);
         for Package { name, library, .. } in packages {
             self.suite(name, &[])?;
             if *library {
@@ -218,11 +198,7 @@ impl<'a> Stage<'a> {
         let mut command = self.cargo(&arguments);
         command.arg("--message-format=json-render-diagnostics");
         let built = self.run_logged(&format!("build {}", program.name), command)?;
-        if built.success {
-            Workspace::executable(program, &built.output).map(Some)
-        } else {
-            Ok(None)
-        }
+        if built.success { Workspace::executable(program, &built.output).map(Some) } else { Ok(None) }
     }
 
     /// The tests of one package, by nextest where it is installed.
@@ -230,20 +206,12 @@ impl<'a> Stage<'a> {
         let nextest = self.cargo(&["nextest", "--version"]).output()?.status.success();
         let (runner, arguments): (_, &[&str]) = if nextest {
             let levels = ["--status-level", "skip", "--final-status-level", "fail"];
-            (
-                Runner::Nextest,
-                &[&["nextest", "run", "--no-fail-fast", "--no-tests", "pass"], &levels[..]].concat(),
-            )
+            (Runner::Nextest, &[&["nextest", "run", "--no-fail-fast", "--no-tests", "pass"], &levels[..]].concat())
         } else {
-            (
-                Runner::Libtest,
-                &["test", "--no-fail-fast", "--lib", "--bins", "--tests"],
-            )
+            (Runner::Libtest, &["test", "--no-fail-fast", "--lib", "--bins", "--tests"])
         };
         let mut command = self.cargo(arguments);
-        command
-            .args(["--locked", "-p", package])
-            .envs(environment.iter().map(|(name, path)| (name, path)));
+        command.args(["--locked", "-p", package]).envs(environment.iter().map(|(name, path)| (name, path)));
         self.suite_command(&format!("tests {package}"), runner, command)
     }
 

@@ -53,9 +53,7 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
 pub(crate) fn on_path(program: &str) -> bool {
     let search = std::env::var_os("PATH").unwrap_or_default();
     let administrators = ["/usr/sbin", "/sbin"].map(Into::into);
-    std::env::split_paths(&search)
-        .chain(administrators)
-        .any(|folder| folder.join(program).is_file())
+    std::env::split_paths(&search).chain(administrators).any(|folder| folder.join(program).is_file())
 }
 
 /// A child that is killed and awaited when it is dropped, so that an error leaves nobody behind.
@@ -66,9 +64,7 @@ impl Running {
     /// Starts a command.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
-        Ok(Self(
-            command.spawn().with_context(|| format!("could not start {program}"))?,
-        ))
+        Ok(Self(command.spawn().with_context(|| format!("could not start {program}"))?))
     }
 
     /// The status if the child has ended.
@@ -132,10 +128,7 @@ pub(crate) fn run_logged(mut command: Command, label: &str, log: &Path) -> Resul
         }
     };
     progress.clear()?;
-    Ok(Finished {
-        success: status.success(),
-        output,
-    })
+    Ok(Finished { success: status.success(), output })
 }
 
 /// Whether more output may come.
@@ -189,13 +182,7 @@ struct Progress<'a> {
 impl<'a> Progress<'a> {
     fn new(label: &'a str) -> Self {
         let now = Instant::now();
-        Self {
-            label,
-            started: now,
-            shown: now,
-            latest: String::new(),
-            terminal: std::io::stdout().is_terminal(),
-        }
+        Self { label, started: now, shown: now, latest: String::new(), terminal: std::io::stdout().is_terminal() }
     }
 
     fn show(&mut self, line: &str) -> Result<()> {
@@ -203,26 +190,14 @@ impl<'a> Progress<'a> {
         if !line.trim().is_empty() && !line.starts_with('{') {
             line.trim().clone_into(&mut self.latest);
         }
-        let pause = if self.terminal {
-            SIGN_OF_LIFE_TERMINAL
-        } else {
-            SIGN_OF_LIFE_FILE
-        };
+        let pause = if self.terminal { SIGN_OF_LIFE_TERMINAL } else { SIGN_OF_LIFE_FILE };
         if self.shown.elapsed() < pause {
             return Ok(());
         }
         self.shown = Instant::now();
-        let whole = format!(
-            "  {} s  {}: {}",
-            self.started.elapsed().as_secs(),
-            self.label,
-            self.latest
-        );
-        let text: String = whole
-            .chars()
-            .filter(|character| !character.is_control())
-            .take(SIGN_OF_LIFE_COLUMNS)
-            .collect();
+        let whole = format!("  {} s  {}: {}", self.started.elapsed().as_secs(), self.label, self.latest);
+        let text: String =
+            whole.chars().filter(|character| !character.is_control()).take(SIGN_OF_LIFE_COLUMNS).collect();
         let mut out = std::io::stdout().lock();
         if self.terminal {
             write!(out, "\r\x1b[2K{text}")?;

@@ -30,10 +30,7 @@ impl Report {
     ///
     /// As root nothing may be skipped that root could have tried.
     pub(crate) fn print(&self, root: bool) -> bool {
-        println!(
-            "\n{:<8} {:>8} {:>8} {:>8} {:>8}",
-            "part", "seconds", "passed", "failed", "skipped"
-        );
+        println!("\n{:<8} {:>8} {:>8} {:>8} {:>8}", "part", "seconds", "passed", "failed", "skipped");
         let mut total = Tally::default();
         let mut time = Duration::ZERO;
         for (part, took, tally) in &self.rows {
@@ -48,31 +45,18 @@ impl Report {
         for skip in &total.skipped {
             println!("{} {}", paint(Paint::Unsure, "skipped:"), skip.what);
         }
-        let must_not = if root {
-            total.skipped.iter().filter(|skip| skip.root_could).count()
-        } else {
-            0
-        };
+        let must_not = if root { total.skipped.iter().filter(|skip| skip.root_could).count() } else { 0 };
         if must_not > 0 {
             println!("As root nothing may be skipped, and {must_not} of these were: this is a failure.");
         }
-        println!(
-            "{} passed, {} failed, {} skipped",
-            total.passed,
-            total.failed.len(),
-            total.skipped.len()
-        );
+        println!("{} passed, {} failed, {} skipped", total.passed, total.failed.len(), total.skipped.len());
         total.failed.is_empty() && must_not == 0
     }
 }
 
 fn print_row(part: &str, took: Duration, tally: &Tally) {
     let (failed, skipped) = (tally.failed.len(), tally.skipped.len());
-    println!(
-        "{part:<8} {:>8.0} {:>8} {failed:>8} {skipped:>8}",
-        took.as_secs_f64(),
-        tally.passed
-    );
+    println!("{part:<8} {:>8.0} {:>8} {failed:>8} {skipped:>8}", took.as_secs_f64(), tally.passed);
 }
 
 fn verdict(tally: &Tally) -> String {

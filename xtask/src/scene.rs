@@ -47,22 +47,12 @@ impl Scene {
             .create(&folder)
             .with_context(|| format!("could not make {}", folder.display()))?;
         fs::create_dir(&logs)?;
-        Ok(Self {
-            folder,
-            logs,
-            relay,
-            client,
-            commands: AtomicU32::new(1),
-        })
+        Ok(Self { folder, logs, relay, client, commands: AtomicU32::new(1) })
     }
 
     /// A person with a new device.
     pub(crate) fn person(&self, name: &'static str, relay_link: &str) -> Result<Person<'_>> {
-        let person = Person {
-            name,
-            home: self.folder.join(name.to_lowercase()),
-            scene: self,
-        };
+        let person = Person { name, home: self.folder.join(name.to_lowercase()), scene: self };
         person.say(&["init", "--relay", relay_link])?;
         Ok(person)
     }
@@ -121,13 +111,7 @@ impl Person<'_> {
         let mut command = process::command(&self.scene.client);
         command.arg("--home").arg(&self.home).args(arguments);
         let (success, printed) = self.scene.run(&self.name.to_lowercase(), command)?;
-        ensure!(
-            success,
-            "{}: `zajil {}` says: {}",
-            self.name,
-            arguments.join(" "),
-            printed.trim()
-        );
+        ensure!(success, "{}: `zajil {}` says: {}", self.name, arguments.join(" "), printed.trim());
         Ok(printed)
     }
 }
@@ -155,15 +139,8 @@ impl<'a> Relay<'a> {
         let (success, printed) = scene.run("relay-init", command)?;
         ensure!(success, "the relay could not be made: {}", printed.trim());
         let link = printed.split_whitespace().find(|word| word.starts_with("zajil-relay:"));
-        let link = link
-            .with_context(|| format!("the relay printed no link: {printed}"))?
-            .to_owned();
-        Ok(Self {
-            address,
-            link,
-            folder,
-            scene,
-        })
+        let link = link.with_context(|| format!("the relay printed no link: {printed}"))?.to_owned();
+        Ok(Self { address, link, folder, scene })
     }
 
     /// Starts it and waits until it listens.

@@ -28,36 +28,12 @@ enum Probe {
 }
 
 const NEEDS: &[Need] = &[
-    Need {
-        package: "cmake",
-        probe: Probe::Program("cmake"),
-        purpose: "builds the Opus codec",
-    },
-    Need {
-        package: "make",
-        probe: Probe::Program("make"),
-        purpose: "builds the Opus codec",
-    },
-    Need {
-        package: "pkg-config",
-        probe: Probe::Program("pkg-config"),
-        purpose: "finds the sound library",
-    },
-    Need {
-        package: "libasound2-dev",
-        probe: Probe::Library("alsa"),
-        purpose: "microphone and loudspeaker",
-    },
-    Need {
-        package: "e2fsprogs",
-        probe: Probe::Program("mkfs.ext4"),
-        purpose: "the power-cut test's disk",
-    },
-    Need {
-        package: "mount",
-        probe: Probe::Program("losetup"),
-        purpose: "the power-cut test's disk",
-    },
+    Need { package: "cmake", probe: Probe::Program("cmake"), purpose: "builds the Opus codec" },
+    Need { package: "make", probe: Probe::Program("make"), purpose: "builds the Opus codec" },
+    Need { package: "pkg-config", probe: Probe::Program("pkg-config"), purpose: "finds the sound library" },
+    Need { package: "libasound2-dev", probe: Probe::Library("alsa"), purpose: "microphone and loudspeaker" },
+    Need { package: "e2fsprogs", probe: Probe::Program("mkfs.ext4"), purpose: "the power-cut test's disk" },
+    Need { package: "mount", probe: Probe::Program("losetup"), purpose: "the power-cut test's disk" },
 ];
 
 /// Whether this process may do everything on this machine.
@@ -81,36 +57,20 @@ pub(crate) fn install_missing(workspace: &Workspace) -> Result<()> {
         println!("set-up: {} is missing ({})", need.package, need.purpose);
     }
     let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
-    let by_hand = format!(
-        "apt-get update && apt-get install -y --no-install-recommends {}",
-        packages.join(" ")
-    );
+    let by_hand = format!("apt-get update && apt-get install -y --no-install-recommends {}", packages.join(" "));
     if !process::on_path("apt-get") {
         bail!("this machine has no apt-get; on Debian 12 this would do: {by_hand}");
     }
     let root = is_root()?;
-    let sudo = !root
-        && Command::new("sudo")
-            .args(["-n", "true"])
-            .output()
-            .is_ok_and(|output| output.status.success());
+    let sudo = !root && Command::new("sudo").args(["-n", "true"]).output().is_ok_and(|output| output.status.success());
     if !root && !sudo {
         bail!("run this as root, then start again:\n\n    {by_hand}\n");
     }
     apt_get(workspace, sudo, &["update"], &by_hand)?;
-    apt_get(
-        workspace,
-        sudo,
-        &[&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat(),
-        &by_hand,
-    )?;
+    apt_get(workspace, sudo, &[&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat(), &by_hand)?;
     match missing.iter().find(|need| !is_there(&need.probe)) {
         None => Ok(()),
-        Some(need) => bail!(
-            "{} is installed, but what it is for ({}) is still not found",
-            need.package,
-            need.purpose
-        ),
+        Some(need) => bail!("{} is installed, but what it is for ({}) is still not found", need.package, need.purpose),
     }
 }
 
@@ -135,10 +95,7 @@ fn apt_get(workspace: &Workspace, sudo: bool, arguments: &[&str], by_hand: &str)
         command.args(["-n", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
     }
     // Another apt may hold the lock on a machine that has just started.
-    command
-        .args(["-q", "-o", "DPkg::Lock::Timeout=120"])
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive");
+    command.args(["-q", "-o", "DPkg::Lock::Timeout=120"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
     let finished = process::run_logged(command, "apt-get", &workspace.log("apt-get")?)?;
     if !finished.success {
         bail!(
@@ -156,9 +113,8 @@ apt-get failed; this is what it was asked to do:
 fn is_there(probe: &Probe) -> bool {
     match probe {
         Probe::Program(name) => process::on_path(name),
-        Probe::Library(name) => Command::new("pkg-config")
-            .args(["--exists", name])
-            .status()
-            .is_ok_and(|status| status.success()),
+        Probe::Library(name) => {
+            Command::new("pkg-config").args(["--exists", name]).status().is_ok_and(|status| status.success())
+        }
     }
 }

@@ -55,10 +55,7 @@ impl Tally {
     pub(crate) fn reported_skips(&mut self, lines: &str) {
         for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
             self.passed = self.passed.saturating_sub(1);
-            self.skipped.push(Skip {
-                what: line.to_owned(),
-                root_could: true,
-            });
+            self.skipped.push(Skip { what: line.to_owned(), root_could: true });
         }
     }
 }
@@ -83,10 +80,7 @@ fn nextest(label: &str, output: &str) -> Tally {
     let (counts, listed) = summary.split_once('\n').unwrap_or((summary, ""));
     tally.passed = number_before(counts, "passed");
     for (status, name) in listed.lines().filter_map(|line| line.split_once(") ")) {
-        if status
-            .trim_start()
-            .starts_with(|character: char| character.is_ascii_uppercase())
-        {
+        if status.trim_start().starts_with(|character: char| character.is_ascii_uppercase()) {
             push_once(&mut tally.failed, name.trim());
         }
     }
@@ -96,13 +90,8 @@ fn nextest(label: &str, output: &str) -> Tally {
         tally.failed.push(format!("{label} (a test that was not named)"));
     }
     let skips = number_before(counts, "skipped");
-    let names = output
-        .lines()
-        .filter_map(|line| line.trim_start().strip_prefix("SKIP "));
-    for name in names
-        .filter_map(|line| line.split_once(") ").map(|(_, name)| name.trim()))
-        .take(skips)
-    {
+    let names = output.lines().filter_map(|line| line.trim_start().strip_prefix("SKIP "));
+    for name in names.filter_map(|line| line.split_once(") ").map(|(_, name)| name.trim())).take(skips) {
         tally.skipped.push(ignored(name));
     }
     while tally.skipped.len() < skips {
@@ -117,38 +106,24 @@ fn libtest(label: &str, output: &str) -> Tally {
     for counts in output.lines().filter_map(|line| line.strip_prefix("test result: ")) {
         tally.passed += number_before(counts, "passed");
         let failures = tally.failed.len() + number_before(counts, "failed");
-        tally
-            .failed
-            .resize(failures, format!("{label} (a test that was not named)"));
+        tally.failed.resize(failures, format!("{label} (a test that was not named)"));
         let skips = tally.skipped.len() + number_before(counts, "ignored");
         tally.skipped.resize(skips, ignored(label));
     }
-    let tests = || {
-        output
-            .lines()
-            .filter_map(|line| line.strip_prefix("test ")?.split_once(" ... "))
-    };
-    let failed = tests()
-        .filter(|(_, verdict)| verdict.starts_with("FAILED"))
-        .map(|(name, _)| name);
+    let tests = || output.lines().filter_map(|line| line.strip_prefix("test ")?.split_once(" ... "));
+    let failed = tests().filter(|(_, verdict)| verdict.starts_with("FAILED")).map(|(name, _)| name);
     for (slot, name) in tally.failed.iter_mut().zip(failed) {
         *slot = format!("{label} {name}");
     }
     let skipped = tests().filter(|(_, verdict)| verdict.starts_with("ignored"));
     for (slot, (name, verdict)) in tally.skipped.iter_mut().zip(skipped) {
-        *slot = ignored(&format!(
-            "{label} {name} {}",
-            verdict.trim_start_matches("ignored").trim_start_matches(',')
-        ));
+        *slot = ignored(&format!("{label} {name} {}", verdict.trim_start_matches("ignored").trim_start_matches(',')));
     }
     tally
 }
 
 fn ignored(name: &str) -> Skip {
-    Skip {
-        what: format!("{} (ignored)", name.trim()),
-        root_could: true,
-    }
+    Skip { what: format!("{} (ignored)", name.trim()), root_could: true }
 }
 
 fn push_once(names: &mut Vec<String>, name: &str) {
@@ -188,13 +163,7 @@ error: test run failed
         tally.suite("nt", Runner::Nextest, NEXTEST, false);
         assert_eq!(tally.passed, 2);
         assert_eq!(tally.failed, ["nt tests::aborts", "nt tests::hangs"]);
-        assert_eq!(
-            tally.skipped,
-            [Skip {
-                what: "nt tests::is_ignored (ignored)".to_owned(),
-                root_could: true
-            }]
-        );
+        assert_eq!(tally.skipped, [Skip { what: "nt tests::is_ignored (ignored)".to_owned(), root_could: true }]);
     }
 
     #[test]
@@ -211,10 +180,7 @@ test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         tally.suite("nt", Runner::Libtest, output, false);
         assert_eq!(tally.passed, 6);
         assert_eq!(tally.failed, ["nt breaks"]);
-        assert_eq!(
-            tally.skipped.first().map(|skip| skip.what.as_str()),
-            Some("nt is_slow  too slow (ignored)")
-        );
+        assert_eq!(tally.skipped.first().map(|skip| skip.what.as_str()), Some("nt is_slow  too slow (ignored)"));
     }
 
     #[test]
@@ -228,18 +194,9 @@ test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
 
     #[test]
     fn a_test_that_reports_a_skip_is_not_counted_as_passed() {
-        let mut tally = Tally {
-            passed: 3,
-            ..Tally::default()
-        };
+        let mut tally = Tally { passed: 3, ..Tally::default() };
         tally.reported_skips("power cut: no loop device\n\n");
         assert_eq!(tally.passed, 2);
-        assert_eq!(
-            tally.skipped,
-            [Skip {
-                what: "power cut: no loop device".to_owned(),
-                root_could: true
-            }]
-        );
+        assert_eq!(tally.skipped, [Skip { what: "power cut: no loop device".to_owned(), root_could: true }]);
     }
 }

@@ -21,11 +21,8 @@ pub(crate) fn list() {
 ///
 /// A part that fails does not keep the later ones from running: one run tells everything that is wrong.
 pub(crate) fn test(workspace: &Workspace, only: &[Part]) -> Result<bool> {
-    let chosen: Vec<Part> = Part::value_variants()
-        .iter()
-        .copied()
-        .filter(|part| only.is_empty() || only.contains(part))
-        .collect();
+    let chosen: Vec<Part> =
+        Part::value_variants().iter().copied().filter(|part| only.is_empty() || only.contains(part)).collect();
     if chosen.iter().any(|part| part.compiles()) {
         setup::install_missing(workspace)?;
     }

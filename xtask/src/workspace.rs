@@ -9,16 +9,10 @@ use serde_json::Value;
 use crate::process;
 
 /// The package of the relay, and the name of its program.
-pub(crate) const RELAY: Program = Program {
-    package: "zajil-relay",
-    name: "zajil-relay",
-};
+pub(crate) const RELAY: Program = Program { package: "zajil-relay", name: "zajil-relay" };
 
 /// The package of the engine and command line, and the name of its program.
-pub(crate) const CLIENT: Program = Program {
-    package: "zajil-client",
-    name: "zajil",
-};
+pub(crate) const CLIENT: Program = Program { package: "zajil-client", name: "zajil" };
 
 /// The package of the end-to-end tests.
 pub(crate) const END_TO_END: &str = "zajil-tests";
@@ -59,10 +53,7 @@ impl Workspace {
     pub(crate) fn find() -> Result<Self> {
         // `cargo run` says where our manifest is now; the compiled-in place is right unless the tree has moved since.
         let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-        let root = Path::new(&manifest)
-            .parent()
-            .context("xtask lies in no workspace")?
-            .to_owned();
+        let root = Path::new(&manifest).parent().context("xtask lies in no workspace")?.to_owned();
         let mut metadata = cargo_in(&root);
         metadata.args(["metadata", "--no-deps", "--locked", "--format-version", "1"]);
         let output = metadata.output().context("could not start cargo")?;
@@ -70,20 +61,10 @@ impl Workspace {
             bail!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
         let metadata: Value = serde_json::from_slice(&output.stdout)?;
-        let target = metadata
-            .pointer("/target_directory")
-            .and_then(Value::as_str)
-            .context("no target directory")?;
-        let packages = metadata
-            .pointer("/packages")
-            .and_then(Value::as_array)
-            .context("no packages")?;
+        let target = metadata.pointer("/target_directory").and_then(Value::as_str).context("no target directory")?;
+        let packages = metadata.pointer("/packages").and_then(Value::as_array).context("no packages")?;
         let packages = packages.iter().map(package).collect::<Result<_>>()?;
-        Ok(Self {
-            root,
-            packages,
-            target: target.into(),
-        })
+        Ok(Self { root, packages, target: target.into() })
     }
 
     /// Cargo, in the top folder, as a person would start it there.
@@ -104,22 +85,14 @@ impl Workspace {
     ///
     /// If no message names it: then cargo did not build it.
     pub(crate) fn executable(program: Program, messages: &str) -> Result<PathBuf> {
-        let built = messages
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let built = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut paths = built.filter_map(|message| {
             let is_ours = message.pointer("/reason")? == "compiler-artifact"
                 && message.pointer("/target/name")? == program.name
-                && message
-                    .pointer("/target/kind")?
-                    .as_array()?
-                    .iter()
-                    .any(|kind| kind == "bin");
+                && message.pointer("/target/kind")?.as_array()?.iter().any(|kind| kind == "bin");
             is_ours.then(|| message.pointer("/executable")?.as_str().map(PathBuf::from))?
         });
-        paths
-            .next()
-            .with_context(|| format!("cargo built {} but named no program {}", program.package, program.name))
+        paths.next().with_context(|| format!("cargo built {} but named no program {}", program.package, program.name))
     }
 }
 
@@ -132,13 +105,7 @@ fn cargo_in(root: &Path) -> Command {
     command.current_dir(root).env("CARGO_TERM_COLOR", "never");
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        let ours = [
-            "CARGO_PKG_",
-            "CARGO_MANIFEST_",
-            "CARGO_CRATE_",
-            "CARGO_BIN_",
-            "CARGO_PRIMARY_",
-        ];
+        let ours = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
         if ours.iter().any(|prefix| text.starts_with(prefix)) {
             command.env_remove(&name);
         }
@@ -147,23 +114,10 @@ fn cargo_in(root: &Path) -> Command {
 }
 
 fn package(package: &Value) -> Result<Package> {
-    let name = package
-        .pointer("/name")
-        .and_then(Value::as_str)
-        .context("a package without a name")?
-        .to_owned();
-    let targets = package
-        .pointer("/targets")
-        .and_then(Value::as_array)
-        .context("a package without targets")?;
-    let library = targets
-        .iter()
-        .any(|target| target.pointer("/kind/0").is_some_and(|kind| kind == "lib"));
-    Ok(Package {
-        name,
-        library,
-        sound: package.pointer("/features/sound").is_some(),
-    })
+    let name = package.pointer("/name").and_then(Value::as_str).context("a package without a name")?.to_owned();
+    let targets = package.pointer("/targets").and_then(Value::as_array).context("a package without targets")?;
+    let library = targets.iter().any(|target| target.pointer("/kind/0").is_some_and(|kind| kind == "lib"));
+    Ok(Package { name, library, sound: package.pointer("/features/sound").is_some() })
 }
 
 #[cfg(test)]
