@@ -32,7 +32,7 @@ pub(crate) enum Side {
 
 /// An encrypted connection between a device and a relay whose key is the pinned one. Its handshake is over.
 ///
-/// Give it to [`drive`](crate::drive) with a session machine. Dropped, it is closed without a word.
+/// Give it to [`drive`](crate::drive()) with a session machine. Dropped, it is closed without a word.
 pub struct Connection {
     pub(crate) link: Link,
     pub(crate) side: Side,

@@ -1,8 +1,8 @@
 //! The transport that both ends of Zajil share: QUIC, and TLS over TCP where UDP does not pass. It drives
 //! `zajil-proto`'s session machines and takes no decision of the protocol.
 //!
-//! - [`dial`] and [`Listener`] make a [`Connection`], encrypted, to a relay whose key is pinned
-//! - [`drive`] carries a session machine over it until either ends
+//! - [`dial()`] and [`Listener`] make a [`Connection`], encrypted, to a relay whose key is pinned
+//! - [`drive()`] carries a session machine over it until either ends
 //! - [`seams`]: clock and network are arguments
 //! - [`transport`]: how quinn is set up for links that drop
 //! - [`limits`]: every bound, with unit and reason
