@@ -554,3 +554,55 @@ fn what_overtakes_the_first_words_waits_for_them_and_not_without_bound() {
     relay.bytes(Vec::new());
     relay.assert_ended(Code::UNEXPECTED, "transfers without first words");
 }
+
+#[test]
+fn regression_a_later_transfer_that_overtakes_an_earlier_one_of_its_note_waits_for_it() {
+    let owner = Owner::new(1);
+    let parcel = owner.parcel(1, Class::Voice, 9_000, 3_000);
+    let id = parcel.header.id();
+    let later = ParcelStart { transfer: 1, offset: 4_000, ..start(1, &owner, &parcel) };
+    let row = |frames: &[Frame]| frames.iter().flat_map(Frame::encode).collect::<Vec<u8>>();
+    let first = row(&[
+        Frame::Parcel(start(0, &owner, &parcel)),
+        bytes_at(0, 0, &parcel.body[..3_000]),
+        Frame::Mark { transfer: 0, mark: parcel.marks[0] },
+        bytes_at(0, 3_000, &parcel.body[3_000..4_000]),
+    ]);
+    let second = row(&[
+        Frame::Parcel(later),
+        bytes_at(1, 4_000, &parcel.body[4_000..6_000]),
+        Frame::Mark { transfer: 1, mark: parcel.marks[1] },
+        bytes_at(1, 6_000, &parcel.body[6_000..]),
+        Frame::Mark { transfer: 1, mark: parcel.marks[2] },
+    ]);
+    let drained = Frame::Drained { mailbox: owner.mailbox(), transfers: 2 };
+    let (one, two, now) = (Lane::Transfer(3), Lane::Transfer(7), Instant::from_millis(5));
+    // The second lane arrives wholly before the first, or before the last bytes of the first.
+    for split in [0, 100, first.len() - 1] {
+        let mut machine = ClientSession::new(ClientSettings::default(), EXPORTER);
+        for command in watching(&owner) {
+            machine.handle_input(now, Input::Command(command));
+        }
+        let control = row(&[Frame::Welcome(welcome(1)), drained.clone()]);
+        let (early, late) = first.split_at(split);
+        machine.handle_input(now, Input::Received { lane: Lane::Control, bytes: control });
+        machine.handle_input(now, Input::Received { lane: one, bytes: early.to_vec() });
+        machine.handle_input(now, Input::Received { lane: two, bytes: second[..500].to_vec() });
+        machine.handle_input(now, Input::Received { lane: two, bytes: second[500..].to_vec() });
+        machine.handle_input(now, Input::Ended { lane: two });
+        machine.handle_input(now, Input::Received { lane: one, bytes: late.to_vec() });
+        machine.handle_input(now, Input::Ended { lane: one });
+        let (mut body, mut events) = (Vec::new(), Vec::new());
+        while let Some(output) = machine.poll_output() {
+            if let Output::Event(event) = output {
+                if let ClientEvent::Body(arrived) = &event {
+                    assert_eq!((arrived.id, usize::try_from(arrived.offset).unwrap()), (id, body.len()));
+                    body.extend_from_slice(&arrived.bytes);
+                }
+                events.push(event);
+            }
+        }
+        assert_eq!(body, parcel.body, "split at {split}: {events:?}");
+        assert_eq!(events.last(), Some(&ClientEvent::Drained { mailbox: owner.mailbox() }));
+    }
+}
