@@ -22,7 +22,7 @@ use crate::engine::host::{self, Host, Parts};
 use crate::i18n::msg;
 use crate::limits::{HOME_WAIT_MS_MAX, PASSPHRASE_BYTES_MAX};
 use crate::paths;
-use crate::store::{Argon2Cost, DeviceStore, Method, Passphrase, Protection, SqliteStore, StoreError, Unlock};
+use crate::store::{Argon2Cost, DeviceStore, Kind, Method, Passphrase, Protection, SqliteStore, StoreError, Unlock};
 
 /// How often a command looks whether another one has let go of the home.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -90,11 +90,21 @@ pub(super) fn init(home: &Path, relay: &str, passphrase: Option<&Path>) -> Resul
         Some(file) => Protection::Passphrase(read_passphrase(file)?, Argon2Cost::RECOMMENDED),
         None => Protection::KeyFile(SqliteStore::key_file_of(home)),
     };
-    let store = SqliteStore::init(home, &protection, Box::new(SystemRandom::new()))
-        .map_err(|error| problem::home(&error, home))?;
+    let store = match SqliteStore::init(home, &protection, Box::new(SystemRandom::new())) {
+        // One that was cut off between its two halves is finished now.
+        Err(StoreError::NotEmpty) => unfinished(home, passphrase),
+        other => other,
+    };
+    let store = store.map_err(|error| problem::home(&error, home))?;
     // A meeting with the relay is not needed, and it may be out of reach today.
     drop(host::create(parts(Box::new(store)), &relay)?);
     Ok(relay)
+}
+
+/// Opens a store that no device lives in yet; any other is [`StoreError::NotEmpty`], also one that does not open.
+fn unfinished(home: &Path, passphrase: Option<&Path>) -> Result<SqliteStore, StoreError> {
+    let store = open_store(home, passphrase).map_err(|_| StoreError::NotEmpty)?;
+    if store.count(Kind::Profile)? == 0 { Ok(store) } else { Err(StoreError::NotEmpty) }
 }
 
 /// Why a home was not opened now.
@@ -206,4 +216,24 @@ pub(super) async fn stop_daemon(home: &Path) -> Result<(), Problem> {
     let answer: Result<Reply, Failure> =
         client.execute(&Request::Stop, &mut |_| {}).await.map_err(|error| wire(&error))?;
     answer.map(|_| ()).map_err(Problem::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use zajil_proto::keys::SigningKey;
+
+    use super::*;
+
+    #[test]
+    fn an_init_that_was_cut_off_is_finished_by_the_next_one_and_a_finished_one_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("home");
+        let key_file = Protection::KeyFile(SqliteStore::key_file_of(&home));
+        drop(SqliteStore::init(&home, &key_file, Box::new(SystemRandom::new())).unwrap());
+
+        let key = SigningKey::draw(&mut SystemRandom::new()).public();
+        let relay = RelayLink { key, admission: String::new(), address: "127.0.0.1:1".to_owned() }.to_string();
+        assert_eq!(init(&home, &relay, None).unwrap().address, "127.0.0.1:1");
+        assert_eq!(init(&home, &relay, None).unwrap_err().told.code(), "home-exists");
+    }
 }
