@@ -57,7 +57,10 @@ pub(super) struct TombstoneNames(hmac::Key);
 
 impl TombstoneNames {
     pub(super) fn new(key: &StoreKey) -> Self {
-        Self(hmac::Key::new(HMAC_SHA256, &key.derive::<32>(b"tombstones")))
+        let mut bytes = key.derive::<32>(b"tombstones");
+        let names = Self(hmac::Key::new(HMAC_SHA256, &bytes));
+        bytes.zeroize();
+        names
     }
 
     pub(super) fn name(&self, id: &ParcelId) -> u64 {
