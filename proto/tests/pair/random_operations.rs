@@ -17,6 +17,8 @@ const PARCELS: u8 = 6;
 enum Operation {
     /// The sender offers a parcel, perhaps one it has offered already.
     Send(u8),
+    /// The sender offers a parcel of which it believes that so much is durable.
+    SendFrom(u8, u16),
     /// The sender offers a live note and says more of it.
     Speak(u16),
     /// Things move for a while.
@@ -46,6 +48,7 @@ enum Operation {
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         4 => (0..PARCELS).prop_map(Operation::Send),
+        1 => (0..PARCELS, any::<u16>()).prop_map(|(number, from)| Operation::SendFrom(number, from)),
         3 => (1..4_000_u16).prop_map(Operation::Speak),
         8 => (1..400_u16).prop_map(Operation::Steps),
         1 => any::<bool>().prop_map(Operation::Drop),
@@ -81,6 +84,7 @@ impl Scene {
     fn new(transport: Transport, seed: u64) -> Self {
         let (mut world, owner) = (World::seeded(transport, seed), Owner::new(1));
         world.mailbox(&owner);
+        world.budgets_break = true;
         let class = |number| [Class::Voice, Class::Voice, Class::Text, Class::Control][usize::from(number % 4_u8)];
         let length = |number| if class(number) == Class::Voice { 6_000 + usize::from(number) * 7_001 } else { 512 };
         let parcels = (0..PARCELS).map(|n| owner.parcel(n, class(n), length(n), 3_000)).collect();
@@ -141,6 +145,10 @@ impl Scene {
     fn apply(&mut self, operation: Operation) {
         match operation {
             Operation::Send(number) => self.offer(&self.parcels[usize::from(number)].clone()),
+            Operation::SendFrom(number, from) => {
+                let link = self.link(true);
+                self.world.command(link, offer(&self.parcels[usize::from(number)], from.into()));
+            }
             Operation::Speak(count) => self.speak(count),
             Operation::Steps(count) => {
                 for _ in 0..count {

@@ -374,3 +374,55 @@ fn regression_what_comes_in_one_piece_is_told_in_the_order_it_came() {
         assert_kept(&world, world.links[reader].device, &note);
     }
 }
+
+#[test]
+fn a_device_that_believes_more_is_durable_than_is_goes_back_in_the_same_session() {
+    for transport in BOTH {
+        for (held, believed) in [(0, 5_000), (0, 20_000), (3_000, 12_345), (9_000, 20_000)] {
+            let (mut world, owner) = (World::new(transport), Owner::new(1));
+            world.mailbox(&owner);
+            let note = owner.parcel(1, Class::Voice, 20_000, 3_000);
+            let sender = world.device();
+            let before = world.connect(sender);
+            let mut part = note.clone();
+            part.body.truncate(held);
+            part.marks.retain(|mark| usize::try_from(mark.end).unwrap() <= held);
+            world.command(before, offer(&part, 0));
+            world.run();
+            world.cut(before);
+            let link = world.connect(sender);
+            world.command(link, offer(&note, believed));
+            world.command(link, ClientCommand::Finish);
+            world.run();
+            assert_stored(&world, &note);
+            assert_eq!(world.links[link].client_closed, Some(Code::OK), "{held} held, {believed} believed");
+        }
+    }
+}
+
+#[test]
+fn a_mark_that_was_cut_off_from_its_bytes_is_brought_again() {
+    // The relay calls 4 096 bytes durable before their mark has come; the device hears it, and the link breaks.
+    let mut without_mark = 0;
+    for cut in (4_200..4_600).step_by(7) {
+        let (mut world, owner) = (World::new(Transport::Tcp), Owner::new(1));
+        world.mailbox(&owner);
+        let note = owner.parcel(1, Class::Voice, 20_000, 4_096);
+        let sender = world.device();
+        let first = world.connect(sender);
+        world.links[first].up_budget = Some(cut);
+        world.command(first, offer(&note, 0));
+        world.run();
+        world.cut(first);
+        world.run();
+        let second = world.connect(sender);
+        let from = world.devices[sender].durable[&note.header.id()];
+        without_mark += u32::from(from == 4_096 && world.store.parcels[&note.header.id()].marks.is_empty());
+        world.command(second, offer(&note, from));
+        world.command(second, ClientCommand::Finish);
+        world.run();
+        assert_stored(&world, &note);
+        assert_eq!(world.links[second].client_closed, Some(Code::OK), "cut after {cut}, {from} durable");
+    }
+    assert!(without_mark > 0, "some cut falls between the bytes and their mark");
+}

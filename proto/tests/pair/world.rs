@@ -252,6 +252,8 @@ pub(crate) struct World {
     pub(crate) settings: RelaySettings,
     /// Bytes delivered at a time, at most.
     pub(crate) portion: usize,
+    /// Whether a link whose budget is used up breaks; else it only stalls.
+    pub(crate) budgets_break: bool,
     /// While set, the store's answers are held back.
     pub(crate) store_is_slow: bool,
     random: u64,
@@ -277,6 +279,7 @@ impl World {
                 links: Vec::new(),
             },
             portion: 1_200,
+            budgets_break: false,
             store_is_slow: false,
             random: 0x9e37_79b9_7f4a_7c15,
         }
@@ -459,6 +462,9 @@ impl World {
         };
         let pipe = wire.pipes.get_mut(&lane).unwrap();
         let room = budget.unwrap_or(usize::MAX);
+        if room == 0 && !self.budgets_break {
+            return false;
+        }
         let count = portion.min(pipe.bytes.len()).min(room);
         let bytes: Vec<u8> = pipe.bytes.drain(..count).collect();
         let ends = pipe.ends && pipe.bytes.is_empty();

@@ -142,7 +142,7 @@ pub struct Offer {
     pub parcel: SealedParcel,
     /// Home and age.
     pub travel: Travel,
-    /// Bytes this relay has called durable earlier, 0 if in doubt. More than it has ends the session with `BAD_OFFSET`.
+    /// Bytes this relay has called durable earlier. If it has less by now, that costs a way there and back, and nothing else.
     pub from: u32,
     /// For a control parcel: whether notes that wait for the same reader cannot be opened without it.
     pub opens_waiting: bool,

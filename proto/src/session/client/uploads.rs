@@ -37,6 +37,8 @@ struct Upload {
     /// Earlier offers come first among equals.
     place: u64,
     transfer: Option<u64>,
+    /// Whether a `Put` was sent.
+    begun: bool,
     /// Where sending began.
     from: u32,
     /// Bytes sent, or known to be there.
@@ -77,6 +79,7 @@ impl Uploads {
             turn: offer.turn,
             place: self.offered,
             transfer: None,
+            begun: false,
             from,
             next: from,
             next_mark: 0,
@@ -123,7 +126,7 @@ impl Uploads {
         state: PutState,
         durable: u32,
     ) -> Result<(), Code> {
-        let Some(upload) = self.offers.get_mut(&id).filter(|upload| upload.transfer.is_some()) else {
+        let Some(upload) = self.offers.get_mut(&id).filter(|upload| upload.begun) else {
             return if self.settled.ids.contains(&id) { Ok(()) } else { Err(Code::BAD_ID) };
         };
         let is_told = !upload.withdrawn;
@@ -132,7 +135,9 @@ impl Uploads {
                 if durable > length(&upload.parcel) {
                     return Err(Code::BAD_OFFSET);
                 }
-                upload.answered(durable);
+                if let Some(transfer) = upload.answered(durable) {
+                    port.transmit(Lane::Transfer(transfer), Rank::NOTE_REST, Vec::new(), true);
+                }
                 if is_told {
                     port.event(ClientEvent::Progress { id, durable });
                 }
@@ -185,8 +190,9 @@ impl Uploads {
                 .encode();
                 transfer
             });
+            upload.begun = true;
             upload.write_portion(transfer, portion.bytes, &mut out);
-            let end = upload.parcel.is_closed() && !upload.has_more();
+            let end = upload.has_ended();
             port.transmit(Lane::Transfer(transfer), portion.rank, out, end);
         }
     }
@@ -224,8 +230,7 @@ impl Uploads {
         let Some(upload) = self.offers.remove(&id) else {
             return;
         };
-        let has_ended = upload.parcel.is_closed() && !upload.has_more();
-        if let Some(transfer) = upload.transfer.filter(|_| !has_ended) {
+        if let Some(transfer) = upload.transfer.filter(|_| !upload.has_ended()) {
             port.transmit(Lane::Transfer(transfer), Rank::NOTE_REST, Vec::new(), true);
         }
         self.settled.add(id);
@@ -240,18 +245,28 @@ impl Upload {
         self.next_mark = self.parcel.marks.partition_point(|mark| mark.end <= known);
     }
 
-    /// The relay says how far it is: skips ahead, or back if it has less than was believed.
-    fn answered(&mut self, durable: u32) {
+    /// The relay says how far it is: skips ahead; or goes back in another transfer if it has less than was believed. Returns the
+    /// transfer whose lane is to end.
+    fn answered(&mut self, durable: u32) -> Option<u64> {
+        let mut over = None;
         let sent = self.next_mark;
         if durable > self.next {
             self.start_at(durable);
             self.next_mark = self.next_mark.max(sent);
         } else if !self.is_answered && durable < self.from {
+            let had_ended = self.has_ended();
+            over = self.transfer.take().filter(|_| !had_ended);
             self.from = durable;
             self.start_at(durable);
         }
         self.durable = durable;
         self.is_answered = true;
+        over
+    }
+
+    /// Returns whether the parcel is closed and wholly sent: its lane ends then.
+    fn has_ended(&self) -> bool {
+        self.parcel.is_closed() && !self.has_more()
     }
 
     fn has_more(&self) -> bool {

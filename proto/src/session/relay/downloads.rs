@@ -161,8 +161,7 @@ impl Downloads {
 
     /// Says that a mailbox that is not proven has nothing.
     pub(super) fn drained_unproven(&self, desk: &mut Desk, mailbox: MailboxId) {
-        let transfers = self.transfers;
-        desk.port.control(&Frame::Drained { mailbox, transfers });
+        say_drained(desk, mailbox, self.transfers);
     }
 
     /// The store listed a mailbox.
@@ -340,7 +339,7 @@ impl Downloads {
             return;
         }
         for _ in 0..core::mem::take(&mut watch.owed) {
-            desk.port.control(&Frame::Drained { mailbox, transfers });
+            say_drained(desk, mailbox, transfers);
         }
         if !watch.live {
             self.watches.remove(&mailbox);
@@ -461,6 +460,13 @@ impl Progress {
             self.next = self.next.saturating_add(u32::try_from(part.len()).unwrap_or(u32::MAX));
         }
     }
+}
+
+/// Says that all that waits has been sent. Last in rank: where all lanes share one stream of bytes, a device cannot see the end of
+/// a lane, so that nothing that was sent before may come after it.
+fn say_drained(desk: &mut Desk, mailbox: MailboxId, transfers: u64) {
+    let bytes = Frame::Drained { mailbox, transfers }.encode();
+    desk.port.transmit(Lane::Control, Rank::NOTE_REST, bytes, false);
 }
 
 /// What a portion counts against the window: its bytes, and something for marks alone.

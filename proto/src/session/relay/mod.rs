@@ -198,7 +198,7 @@ impl RelaySession {
         if travel.home.0 == RelayHash::of(&self.settings.relay_key.public()) {
             travel.home = Home(RelayHash::HERE);
         }
-        self.uploads.put(&mut self.desk, lane, put.transfer, header, travel)
+        self.uploads.put(&mut self.desk, lane, (put.transfer, put.offset), header, travel)
     }
 
     fn ended(&mut self, lane: Lane) {

@@ -21,10 +21,18 @@ const RESYNCS_MAX: u8 = 3;
 /// All uploads of one session. Several transfers of one parcel feed one upload.
 #[derive(Debug, Default)]
 pub(super) struct Uploads {
-    transfers: BTreeMap<u64, (Lane, ParcelId)>,
+    transfers: BTreeMap<u64, Transfer>,
     ended: Ended,
     parcels: BTreeMap<ParcelId, Upload>,
     serials: u64,
+}
+
+#[derive(Debug)]
+struct Transfer {
+    lane: Lane,
+    id: ParcelId,
+    /// Where its `Put` stands.
+    offset: u32,
 }
 
 #[derive(Debug)]
@@ -44,8 +52,8 @@ struct Upload {
 
 #[derive(Debug)]
 enum Phase {
-    /// The store has not said yet how far the parcel is.
-    Waiting(Vec<Piece>),
+    /// The store has not said yet how far the parcel is. With each frame, where the `Put` of its transfer stands.
+    Waiting(Vec<(u32, Piece)>),
     /// Bytes are checked and collected.
     Open(Box<Open>),
 }
@@ -74,29 +82,31 @@ enum Piece {
 }
 
 impl Uploads {
-    /// Takes a `Put`: a parcel begins, or goes on.
+    /// Takes a `Put` at `offset`: a parcel begins, or goes on.
     pub(super) fn put(
         &mut self,
         desk: &mut Desk,
         lane: Lane,
-        transfer: u64,
+        (transfer, offset): (u64, u32),
         header: Header,
         travel: Travel,
     ) -> Result<(), Code> {
         let id = header.id();
-        let known = self.transfers.get(&transfer).map(|(_, id)| *id);
+        let known = self.transfers.get(&transfer).map(|known| known.id);
         if known.or_else(|| self.ended.parcel(transfer)).is_some_and(|known| known != id) {
             return Err(Code::BAD_ID);
         }
         if known.is_none() && self.transfers.len() >= TRANSFERS_OPEN_MAX {
             return Err(Code::TOO_MANY);
         }
-        self.transfers.insert(transfer, (lane, id));
+        self.transfers.insert(transfer, Transfer { lane, id, offset });
         if let Some(upload) = self.parcels.get_mut(&id).filter(|upload| !upload.settled) {
             upload.ending = false;
-            // While the store works, its answer will say how much is durable.
-            if let (Phase::Open(open), true) = (&upload.phase, upload.in_flight.is_empty()) {
-                answer(desk, id, PutState::Open, open.unsaved.offset);
+            if let Phase::Open(open) = &upload.phase {
+                let durable = upload.in_flight.front().map_or(open.unsaved.offset, |unsaved| unsaved.offset);
+                let held = open.assembly.held();
+                answer(desk, id, PutState::Open, durable);
+                self.end_ahead(id, held);
             }
             return Ok(());
         }
@@ -110,7 +120,7 @@ impl Uploads {
     /// Answers a parcel that this relay does not take, and drops what follows of it.
     pub(super) fn refuse(&mut self, desk: &mut Desk, transfer: u64, header: &Header, code: Code) -> Result<(), Code> {
         let id = header.id();
-        let known = self.transfers.get(&transfer).map(|(_, id)| *id);
+        let known = self.transfers.get(&transfer).map(|known| known.id);
         if known.or_else(|| self.ended.parcel(transfer)).is_some_and(|known| known != id) {
             return Err(Code::BAD_ID);
         }
@@ -132,7 +142,7 @@ impl Uploads {
     ) -> Result<(), Code> {
         let end = offset.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         let held = self.held_bytes().saturating_add(bytes.len());
-        let Some((id, upload)) = self.of_transfer(transfer)? else {
+        let Some((id, began, upload)) = self.of_transfer(transfer)? else {
             return Ok(());
         };
         if end > parcel_bytes_max {
@@ -140,7 +150,7 @@ impl Uploads {
         } else if held > UPLOAD_HELD_BYTES_MAX {
             self.finish(desk, id, PutState::Refused(Code::BUSY), 0);
         } else {
-            upload.piece(desk, now, id, Piece::Body { offset, bytes })?;
+            upload.piece(desk, now, id, (began, Piece::Body { offset, bytes }))?;
         }
         Ok(())
     }
@@ -151,7 +161,7 @@ impl Uploads {
             return Err(Code::TOO_MANY);
         }
         match self.of_transfer(transfer)? {
-            Some((id, upload)) => upload.piece(desk, now, id, Piece::Mark(mark)),
+            Some((id, began, upload)) => upload.piece(desk, now, id, (began, Piece::Mark(mark))),
             None => Ok(()),
         }
     }
@@ -159,13 +169,13 @@ impl Uploads {
     /// A lane is over: so are its transfers; what they brought is made durable.
     pub(super) fn lane_ended(&mut self, desk: &mut Desk, lane: Lane) {
         let over: Vec<u64> =
-            self.transfers.iter().filter(|(_, (of, _))| *of == lane).map(|(transfer, _)| *transfer).collect();
+            self.transfers.iter().filter(|(_, known)| known.lane == lane).map(|(transfer, _)| *transfer).collect();
         for transfer in over {
-            if let Some((_, id)) = self.transfers.remove(&transfer) {
-                self.ended.add(transfer, id);
+            if let Some(known) = self.transfers.remove(&transfer) {
+                self.ended.add(transfer, known.id);
             }
         }
-        let feeding: BTreeSet<ParcelId> = self.transfers.values().map(|(_, id)| *id).collect();
+        let feeding: BTreeSet<ParcelId> = self.transfers.values().map(|known| known.id).collect();
         for (id, upload) in &mut self.parcels {
             if !feeding.contains(id) {
                 upload.ending = true;
@@ -265,12 +275,13 @@ impl Uploads {
             unsaved: Unsaved { offset: held, ..Unsaved::default() },
             touched: now,
         }));
-        for piece in pieces {
+        for piece in pieces.into_iter().filter(|(began, _)| *began <= held) {
             upload.piece(desk, now, id, piece)?;
         }
         if upload.ending {
             upload.save(desk, id);
         }
+        self.end_ahead(id, held);
         Ok(())
     }
 
@@ -284,7 +295,7 @@ impl Uploads {
             return;
         };
         let later = upload.in_flight.iter().cloned().chain([core::mem::take(&mut open.unsaved)]);
-        let pieces = [handed].into_iter().chain(later).flat_map(Unsaved::into_pieces).collect();
+        let pieces = [handed].into_iter().chain(later).flat_map(Unsaved::into_pieces).map(|piece| (0, piece)).collect();
         upload.resyncs += 1;
         if upload.resyncs > RESYNCS_MAX {
             self.finish(desk, id, PutState::Refused(Code::BUSY), 0);
@@ -317,7 +328,7 @@ impl Uploads {
             _ => upload.drop_unsaved(),
         }
         let over: Vec<u64> =
-            self.transfers.iter().filter(|(_, (_, of))| *of == id).map(|(transfer, _)| *transfer).collect();
+            self.transfers.iter().filter(|(_, known)| known.id == id).map(|(transfer, _)| *transfer).collect();
         for transfer in over {
             self.transfers.remove(&transfer);
             self.ended.add(transfer, id);
@@ -325,12 +336,34 @@ impl Uploads {
         self.forget_saved();
     }
 
-    fn of_transfer(&mut self, transfer: u64) -> Result<Option<(ParcelId, &mut Upload)>, Code> {
-        let Some((_, id)) = self.transfers.get(&transfer).copied() else {
+    /// Ends the transfers that began above what is held: their device believed that more was durable here. It has been told, and
+    /// goes on in another (P8.10).
+    fn end_ahead(&mut self, id: ParcelId, held: u32) {
+        let ahead: Vec<u64> = self
+            .transfers
+            .iter()
+            .filter(|(_, known)| known.id == id && known.offset > held)
+            .map(|(transfer, _)| *transfer)
+            .collect();
+        for transfer in &ahead {
+            self.transfers.remove(transfer);
+            self.ended.add(*transfer, id);
+        }
+        if !ahead.is_empty()
+            && self.transfers.values().all(|known| known.id != id)
+            && let Some(upload) = self.parcels.get_mut(&id)
+        {
+            upload.ending = true;
+        }
+        self.forget_saved();
+    }
+
+    fn of_transfer(&mut self, transfer: u64) -> Result<Option<(ParcelId, u32, &mut Upload)>, Code> {
+        let Some(Transfer { id, offset, .. }) = self.transfers.get(&transfer) else {
             // After a refusal or *stored* the rest of a transfer is read and dropped.
             return if self.ended.parcel(transfer).is_some() { Ok(None) } else { Err(Code::BAD_ID) };
         };
-        Ok(self.parcels.get_mut(&id).map(|upload| (id, upload)))
+        Ok(self.parcels.get_mut(id).map(|upload| (*id, *offset, upload)))
     }
 
     fn of_key(&mut self, (id, serial): UploadKey) -> Option<&mut Upload> {
@@ -364,9 +397,9 @@ impl Upload {
         }
     }
 
-    fn piece(&mut self, desk: &mut Desk, now: Instant, id: ParcelId, piece: Piece) -> Result<(), Code> {
+    fn piece(&mut self, desk: &mut Desk, now: Instant, id: ParcelId, (began, piece): (u32, Piece)) -> Result<(), Code> {
         match &mut self.phase {
-            Phase::Waiting(pieces) => pieces.push(piece),
+            Phase::Waiting(pieces) => pieces.push((began, piece)),
             Phase::Open(open) => {
                 open.touched = now;
                 match piece {
@@ -419,7 +452,7 @@ impl Upload {
             + match &self.phase {
                 Phase::Waiting(pieces) => pieces
                     .iter()
-                    .map(|piece| match piece {
+                    .map(|(_, piece)| match piece {
                         Piece::Body { bytes, .. } => bytes.len() + EACH,
                         Piece::Mark(_) => EACH,
                     })
