@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -243,8 +244,10 @@ impl World {
             ClientEvent::Drained { mailbox } => {
                 self.tally.drained += 1;
                 for id in expected.remove(&mailbox).unwrap_or_default() {
-                    let is_here = self.notes.get(&id).is_none_or(|note| note.copy.whole || note.given);
-                    assert!(is_here, "a note that was acknowledged is lost");
+                    let Some(note) = self.notes.get(&id) else { continue };
+                    let (got, sent) = (note.copy.bytes.len(), note.own.parcel.body.len());
+                    let is_here = note.copy.whole || note.given;
+                    assert!(is_here, "an acknowledged note is lost: {got} of {sent} bytes came, {:?}", note.copy.chain);
                 }
             }
             ClientEvent::Closed { code, .. } => assert_eq!(code, Code::OK),
@@ -370,19 +373,20 @@ impl Relay {
     }
 }
 
-#[tokio::test]
-async fn a_relay_that_is_killed_again_and_again_loses_nothing_it_acknowledged() {
-    let cycles = std::env::var("ZAJIL_KILL_CYCLES").map_or(CYCLES, |text| text.parse().expect("a number of cycles"));
-    let world = RefCell::new(World::new(Chance::from_environment("ZAJIL_KILL_SEED")));
-    let home = RelayHome::init(&[]);
-    let key = home.link().key;
-    let events = watch::Sender::new(0);
+/// Kills a relay `cycles` times in the middle of things. `meddle` may do something to its directory after each time.
+async fn kill_again_and_again(
+    world: &RefCell<World>,
+    home: &RelayHome,
+    events: &watch::Sender<u64>,
+    cycles: u64,
+    mut meddle: impl FnMut(u64),
+) {
     for cycle in 1..=cycles {
         world.borrow_mut().renew_mailboxes();
         let mut process = home.start();
         // Most links carry QUIC; some only TLS.
-        let transports = if cycle % 8 == 0 { Transports::TlsOnly } else { Transports::QuicOnly };
-        let relay = Relay { address: process.address().to_string(), key, transports };
+        let transports = if cycle % 4 == 0 { Transports::TlsOnly } else { Transports::QuicOnly };
+        let relay = Relay { address: process.address().to_string(), key: home.link().key, transports };
         let (target, rest) = {
             let chance = &mut world.borrow_mut().chance;
             (1 + chance.below(EVENTS_MAX), Duration::from_micros(chance.below(3_000)))
@@ -395,24 +399,76 @@ async fn a_relay_that_is_killed_again_and_again_loses_nothing_it_acknowledged() 
             sleep(rest).await;
         };
         tokio::select! {
-            () = send(&world, &relay, &events) => {}
-            () = read(&world, &relay, &events) => {}
+            () = send(world, &relay, events) => {}
+            () = read(world, &relay, events) => {}
             () = moment => process.kill(),
         }
-        let world = &mut *world.borrow_mut();
-        let (notes, tally) = (&world.notes, &mut world.tally);
+        let World { notes, tally, .. } = &mut *world.borrow_mut();
         tally.uploads_cut += u64::from(notes.values().any(|note| !note.stored && note.durable > 0));
         tally.deliveries_cut += u64::from(notes.values().any(|note| !note.copy.whole && !note.copy.bytes.is_empty()));
         if cycle % 10 == 0 {
             println!("killed {cycle} times: {tally:?}");
         }
+        meddle(cycle);
     }
+}
+
+#[tokio::test]
+async fn a_relay_that_is_killed_again_and_again_loses_nothing_it_acknowledged() {
+    let cycles = std::env::var("ZAJIL_KILL_CYCLES").map_or(CYCLES, |text| text.parse().expect("a number of cycles"));
+    let world = RefCell::new(World::new(Chance::from_environment("ZAJIL_KILL_SEED")));
+    let (home, events) = (RelayHome::init(&[]), watch::Sender::new(0));
+    kill_again_and_again(&world, &home, &events, cycles, |_| {}).await;
     everything_arrives_at_last(&world, &home, &events).await;
     let tally = &world.borrow().tally;
     println!("{tally:?}");
     assert!(tally.uploads_cut > 0 && tally.uploads_resumed > 0, "no upload was cut");
     assert!(tally.deliveries_cut > 0 && tally.deliveries_resumed > 0, "no delivery was cut");
     assert!(tally.delivered_again > 0 && tally.offered_again > 0 && tally.released > 0, "too little happened");
+}
+
+/// The control: what this suite is for is what it sees.
+#[test]
+fn a_relay_that_goes_back_to_an_older_store_is_caught() {
+    let old = tempfile::tempdir().unwrap();
+    let caught = std::panic::catch_unwind(|| {
+        let world = RefCell::new(World::new(Chance::from_environment("ZAJIL_KILL_SEED")));
+        let (home, events) = (RelayHome::init(&[]), watch::Sender::new(0));
+        let store = home.path().join("store");
+        let meddle = |cycle| match cycle {
+            2 => copy_files(&store, old.path()),
+            8 => {
+                std::fs::remove_dir_all(&store).unwrap();
+                std::fs::create_dir(&store).unwrap();
+                copy_files(old.path(), &store);
+            }
+            _ => {}
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            kill_again_and_again(&world, &home, &events, 12, meddle).await;
+            everything_arrives_at_last(&world, &home, &events).await;
+        });
+    });
+    let said = caught.expect_err("a lost note went unseen");
+    let said = said.downcast_ref::<String>().expect("an assertion says what is wrong");
+    let signs = [
+        "note is lost",
+        "bytes are left of",
+        "BAD_OFFSET",
+        "came back",
+        "not everything arrived",
+        "BAD_ID",
+        "NOT_HERE",
+    ];
+    assert!(signs.iter().any(|sign| said.contains(sign)), "{said}");
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
 }
 
 async fn everything_arrives_at_last(world: &RefCell<World>, home: &RelayHome, events: &watch::Sender<u64>) {

@@ -298,13 +298,16 @@ fn mistakes_in_a_body(scene: &mut Scene, mailbox: &Pair) -> Vec<(Code, Vec<Vec<u
 }
 
 async fn ends_with(scene: &Scene, network: &OwnAddress, transports: Transports, frames: Vec<Vec<u8>>) -> Code {
-    let make = |_| Recorded::new(Raw::default(), Arc::clone(&scene.debug));
-    let device = Device::connect_with(network, &scene.address, scene.key, transports, make).await;
+    let device = Device::connect_with(network, &scene.address, scene.key, transports, |_| Raw::default()).await;
     let mut device = device.unwrap();
     for bytes in frames {
         device.say(bytes).await;
     }
-    device.until(|frame| if let Frame::Close { code, .. } = frame { Some(code) } else { None }).await
+    let closes = |frame| {
+        note(&scene.debug, &frame);
+        if let Frame::Close { code, .. } = frame { Some(code) } else { None }
+    };
+    device.until(closes).await
 }
 
 /// Everything that a relay can be made to meet, over one kind of transport. Returns a session that is still open.

@@ -283,7 +283,8 @@ impl Downloads {
         }
     }
 
-    /// Ends the lane of the transfer that can best wait, if as many are open as may be. Its parcel goes on in another later.
+    /// Ends the lane of the transfer that can best wait, if as many are open as may be. Its parcel goes on in another
+    /// later.
     fn make_room(&mut self, desk: &mut Desk) {
         if self.open.len() < TRANSFERS_OPEN_MAX {
             return;
@@ -375,7 +376,8 @@ impl Downloads {
 }
 
 impl Watch {
-    /// Takes a listing: keeps what is on its way, adds what the device wants, at most [`LISTED_MAX`] with control parcels first.
+    /// Takes a listing: keeps what is on its way, adds what the device wants, at most [`LISTED_MAX`] with control
+    /// parcels first.
     fn line_up(&mut self, waiting: Vec<Waiting>) {
         let mut queue = BTreeMap::new();
         let mut progress = BTreeMap::new();
@@ -462,8 +464,8 @@ impl Progress {
     }
 }
 
-/// Says that all that waits has been sent. Last in rank: where all lanes share one stream of bytes, a device cannot see the end of
-/// a lane, so that nothing that was sent before may come after it.
+/// Says that all that waits has been sent. Last in rank: where all lanes share one stream of bytes, a device cannot see
+/// the end of a lane, so that nothing that was sent before may come after it.
 fn say_drained(desk: &mut Desk, mailbox: MailboxId, transfers: u64) {
     let bytes = Frame::Drained { mailbox, transfers }.encode();
     desk.port.transmit(Lane::Control, Rank::NOTE_REST, bytes, false);
