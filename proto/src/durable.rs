@@ -2,16 +2,16 @@
 
 /// A value that stands on disk: written, and synced, by the engine that made this.
 ///
-/// Receipts can only be made from one (`docs/ARCHITECTURE.md`, rule 1). [`Durable::after_sync`] is called in store engines and
-/// nowhere else; a test (`tests/workspace_shape.rs`) reads the sources and holds that.
+/// Receipts can only be made from one (`docs/ARCHITECTURE.md`, rule 1). [`Durable::after_sync`] is called in store
+/// engines and nowhere else; a test (`tests/workspace_shape.rs`) reads the sources and holds that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Durable<T>(T);
 
 impl<T> Durable<T> {
     /// States that `value` survives a power cut from now on.
     ///
-    /// Only a store engine may say so, after its commit has returned. The in-memory engines say it too: what they hold is as
-    /// durable as they promise to be.
+    /// Only a store engine may say so, after its commit has returned. The in-memory engines say it too: what they hold
+    /// is as durable as they promise to be.
     pub const fn after_sync(value: T) -> Self {
         Self(value)
     }

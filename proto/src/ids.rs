@@ -45,7 +45,8 @@ id!(
     ParcelId, 16
 );
 id!(
-    /// A relay, by the first bytes of the hash of its key (P2.5). All zeros means "this relay" where a home is expected.
+    /// A relay, by the first bytes of the hash of its key (P2.5). All zeros means "this relay" where a home is
+    /// expected.
     RelayHash, 8
 );
 id!(

@@ -1,8 +1,8 @@
 //! What Zajil says, and how it decides: no sockets, no clock, no chance of its own.
 //!
-//! Everything here is a value or a state machine. Time (`now`) and randomness ([`random::Random`]) are arguments; bytes go in,
-//! values come out. (`vodozemac` alone draws its own randomness; it offers no other way.) `docs/PROTOCOL.md` fixes every byte;
-//! its clauses are cited as `P4.2`.
+//! Everything here is a value or a state machine. Time (`now`) and randomness ([`random::Random`]) are arguments; bytes
+//! go in, values come out. (`vodozemac` alone draws its own randomness; it offers no other way.) `docs/PROTOCOL.md`
+//! fixes every byte; its clauses are cited as `P4.2`.
 //!
 //! - [`ids`], [`keys`], [`time`]: newtypes, parsed once at the edge
 //! - [`codec`]: bytes to values and back, never panicking

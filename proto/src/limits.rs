@@ -2,7 +2,8 @@
 
 /// Longest frame body, bytes (P1.2). Two 8 KiB bodies with room: a peer can pin no more than this before we act on it.
 pub const FRAME_BODY_BYTES_MAX: usize = 16_384;
-/// Longest body bytes in one `Body` frame. Small enough that a word never waits behind more than 3 s of it at 20 kbit/s.
+/// Longest body bytes in one `Body` frame. Small enough that a word never waits behind more than 3 s of it at 20
+/// kbit/s.
 pub const BODY_FRAME_BYTES_MAX: usize = 8_192;
 /// Greatest distance between two marks, bytes (P3.7). A lost tail costs at most this much again.
 pub const MARK_DISTANCE_BYTES_MAX: u32 = 8_192;
@@ -18,7 +19,8 @@ pub const CHUNK_BYTES: usize = 1_024;
 pub const SESSION_NOTES_MAX: u8 = 32;
 /// Longest use of one session, hours (P4.9): 7 days.
 pub const SESSION_HOURS_MAX: u32 = 7 * 24;
-/// Control frames without acknowledgement per pair (P5.3). vodozemac keeps 40 skipped keys; 32 leaves room for late ones.
+/// Control frames without acknowledgement per pair (P5.3). vodozemac keeps 40 skipped keys; 32 leaves room for late
+/// ones.
 pub const CONTROL_UNACKNOWLEDGED_MAX: usize = 32;
 /// Homes of a mailbox (P2.6).
 pub const HOMES_MAX: usize = 3;
@@ -50,7 +52,8 @@ pub const PACKET_BYTES_MAX: usize = 1_274;
 pub const CONTENTS_SMALL_BYTES_MAX: usize = 300;
 /// Longest row of contents in a 4 096-byte control frame, bytes (P5.1).
 pub const CONTENTS_LARGE_BYTES_MAX: usize = 3_600;
-/// Longest row of contents in a pairing reply, bytes: what the largest bundle, Olm and HPKE leave of 4 096, rounded down.
+/// Longest row of contents in a pairing reply, bytes: what the largest bundle, Olm and HPKE leave of 4 096, rounded
+/// down.
 pub const REPLY_CONTENTS_BYTES_MAX: usize = 900;
 /// Receipts in one content (their count is one byte).
 pub const RECEIPTS_MAX: usize = 255;
@@ -65,11 +68,11 @@ const _: () = assert!(MARK_DISTANCE_BYTES_MAX < PARCEL_BYTES_MAX);
 
 // Sessions with a relay (P8).
 
-/// Body bytes that our machines put into one `Body` frame. A cut loses the frame it falls into: 2 KiB cost 0.8 s at 20 kbit/s, and
-/// the frames' heads 0.5 %.
+/// Body bytes that our machines put into one `Body` frame. A cut loses the frame it falls into: 2 KiB cost 0.8 s at 20
+/// kbit/s, and the frames' heads 0.5 %.
 pub const BODY_SENT_BYTES_MAX: usize = 2 * 1024;
-/// Bytes handed to the transport and not yet taken by it, before a machine offers it more of a parcel. Enough for 1 s at
-/// 500 kbit/s; more would only let a word wait behind a note.
+/// Bytes handed to the transport and not yet taken by it, before a machine offers it more of a parcel. Enough for 1 s
+/// at 500 kbit/s; more would only let a word wait behind a note.
 pub const UNFLUSHED_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of answers a peer may leave unread before the session ends: it asks and does not listen.
 pub const ANSWERS_UNFLUSHED_BYTES_MAX: usize = 1024 * 1024;
@@ -79,16 +82,19 @@ pub const UNACKNOWLEDGED_BYTES_MAX: usize = 128 * 1024;
 pub const UPLOAD_HELD_BYTES_MAX: usize = 2 * UNACKNOWLEDGED_BYTES_MAX;
 /// Bytes that a relay takes on transfer lanes before a device's first words, whose packet may have been lost.
 pub const EARLY_UPLOAD_BYTES_MAX: usize = 2 * UNACKNOWLEDGED_BYTES_MAX;
-/// The same for a device before the relay's first words. Nothing but the link bounds what a relay sends ahead: one resending
-/// of a lost packet takes 0.6 s, in which 50 Mbit/s bring this much.
+/// The same for a device before the relay's first words. Nothing but the link bounds what a relay sends ahead: one
+/// resending of a lost packet takes 0.6 s, in which 50 Mbit/s bring this much.
 pub const EARLY_DOWNLOAD_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Bytes of a body without a mark at which a relay makes them durable; a lost relay costs a sender at most this much again.
+/// Bytes of a body without a mark at which a relay makes them durable; a lost relay costs a sender at most this much
+/// again.
 pub const UNSAVED_BYTES_MAX: usize = 4 * 1024;
 /// Rest after the last bytes of a body at which a relay makes them durable, milliseconds.
 pub const UNSAVED_REST_MILLIS: u64 = 1_000;
-/// Silence after which a relay ends a session that watches nothing, milliseconds. As long as the transport's own idle time.
+/// Silence after which a relay ends a session that watches nothing, milliseconds. As long as the transport's own idle
+/// time.
 pub const IDLE_MILLIS: u64 = 120_000;
-/// Beginning of a voice note that goes before the rest of all notes, bytes: 4 s at 12 kbit/s tell who speaks and of what.
+/// Beginning of a voice note that goes before the rest of all notes, bytes: 4 s at 12 kbit/s tell who speaks and of
+/// what.
 pub const NOTE_BEGINNING_BYTES: u32 = 6 * 1024;
 /// Voice notes a relay begins to send before it finishes some: a device holds a tail of each in memory.
 pub const NOTES_BEGUN_MAX: usize = 64;
@@ -98,10 +104,11 @@ pub const PARTIALS_HELD_MAX: usize = 1_024;
 pub const STORE_REQUESTS_MAX: usize = 1_024;
 /// Requests one device session may have waiting at a relay, and parcels it may have on offer.
 pub const REQUESTS_WAITING_MAX: usize = 1_024;
-/// Lanes a peer may have open: its transfers, and those whose end is still on the way. A transport that counts streams allows
-/// fewer: many control parcels of 512 bytes fit what may be unflushed.
+/// Lanes a peer may have open: its transfers, and those whose end is still on the way. A transport that counts streams
+/// allows fewer: many control parcels of 512 bytes fit what may be unflushed.
 pub const LANES_MAX: usize = 256;
-/// Ended transfers a session remembers, so that what is still on the way for them is dropped and not taken for a mistake.
+/// Ended transfers a session remembers, so that what is still on the way for them is dropped and not taken for a
+/// mistake.
 pub const TRANSFERS_REMEMBERED_MAX: usize = 256;
 /// Parcels of one mailbox that a relay's session lines up at a time, about 300 bytes each.
 pub const LISTED_MAX: usize = 512;

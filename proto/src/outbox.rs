@@ -41,11 +41,11 @@ pub struct Step {
     pub to: u32,
 }
 
-/// Plans a window of `budget` bytes on the wire: stretches in the order they should leave, headers counted once per parcel
-/// and a mark per 8 KiB. Words are not planned: they always go first.
+/// Plans a window of `budget` bytes on the wire: stretches in the order they should leave, headers counted once per
+/// parcel and a mark per 8 KiB. Words are not planned: they always go first.
 ///
-/// The plan covers what fits; a parcel that is wholly durable but not yet *stored* gets a step of no bytes, so that it is
-/// offered. Same input, same plan. Offer parcels in the order of [`first_offers`].
+/// The plan covers what fits; a parcel that is wholly durable but not yet *stored* gets a step of no bytes, so that it
+/// is offered. Same input, same plan. Offer parcels in the order of [`first_offers`].
 pub fn plan(waiting: &[Waiting], budget: u64) -> Vec<Step> {
     let turns = turns(waiting);
     let mut rows: BTreeMap<usize, Candidate> = waiting

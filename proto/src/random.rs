@@ -4,7 +4,8 @@
 ///
 /// Programs pass the operating system's generator; the simulated world passes a seeded one.
 pub trait Random {
-    /// Fills `bytes` with random bytes. An implementation that cannot must end the process: no key may come from a broken source.
+    /// Fills `bytes` with random bytes. An implementation that cannot must end the process: no key may come from a
+    /// broken source.
     fn fill(&mut self, bytes: &mut [u8]);
 }
 

@@ -1,4 +1,5 @@
-//! Times and lifetimes. Two clocks, never mixed: [`Instant`] for durations, [`Minute`] and [`Hour`] for what people are told.
+//! Times and lifetimes. Two clocks, never mixed: [`Instant`] for durations, [`Minute`] and [`Hour`] for what people are
+//! told.
 
 use core::time::Duration;
 

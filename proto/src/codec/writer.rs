@@ -46,7 +46,8 @@ impl Writer {
         self.bytes(&value.to_be_bytes())
     }
 
-    /// Writes a variable-length integer (RFC 9000 §16) in its shortest form; a value of 2^62 or more is written as 2^62 - 1.
+    /// Writes a variable-length integer (RFC 9000 §16) in its shortest form; a value of 2^62 or more is written as 2^62
+    /// - 1.
     pub fn varint(&mut self, value: u64) -> &mut Self {
         let value = value.min(VARINT_MAX);
         let length = varint_length(value);
@@ -64,7 +65,8 @@ impl Writer {
         self
     }
 
-    /// Writes `length u8 ‖ bytes`, cut at the last whole character that fits 255 bytes. Callers check their own limits first.
+    /// Writes `length u8 ‖ bytes`, cut at the last whole character that fits 255 bytes. Callers check their own limits
+    /// first.
     pub fn text8(&mut self, text: &str) -> &mut Self {
         let text = text.get(..text.floor_char_boundary(255)).unwrap_or_default();
         self.u8(u8::try_from(text.len()).unwrap_or(u8::MAX)).bytes(text.as_bytes())

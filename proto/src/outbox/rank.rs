@@ -6,7 +6,8 @@ use crate::limits::{BODY_FRAME_BYTES_MAX, NOTE_BEGINNING_BYTES};
 use crate::parcel::Class;
 use crate::session::Rank;
 
-/// Minutes of age that halve, then third, … what a note counts as having left: an old long note overtakes new short ones.
+/// Minutes of age that halve, then third, … what a note counts as having left: an old long note overtakes new short
+/// ones.
 const AGEING_MINUTES: u32 = 12 * 60;
 /// One byte in this many of those spent on voice goes to the oldest note.
 const OLDEST_SHARE: u64 = 5;
@@ -77,8 +78,9 @@ pub struct Share {
 }
 
 impl Share {
-    /// Chooses among `candidates`: control parcels (sessions of waiting notes first), text, the first 6 kB of each note,
-    /// then fewest bytes left with ageing; about a fifth of what voice gets goes to the oldest note. Ties go to the lower key.
+    /// Chooses among `candidates`: control parcels (sessions of waiting notes first), text, the first 6 kB of each
+    /// note, then fewest bytes left with ageing; about a fifth of what voice gets goes to the oldest note. Ties go to
+    /// the lower key.
     pub fn pick<K: Copy + Ord>(&self, candidates: impl Iterator<Item = (K, Candidate)>) -> Option<Portion<K>> {
         let (mut first, mut oldest) = (None, None);
         for (key, candidate) in candidates {

@@ -46,7 +46,8 @@ impl Retry {
         Self { reason, refusals, at: now.after(first.saturating_mul(factor).min(longest)) }
     }
 
-    /// The link broke while it was on its way: what a relay said earlier no longer counts, the next link is tried at once.
+    /// The link broke while it was on its way: what a relay said earlier no longer counts, the next link is tried at
+    /// once.
     #[must_use]
     pub const fn link_lost(self, now: Instant) -> Self {
         Self::new(now)

@@ -20,7 +20,8 @@ pub enum AssemblyError {
     },
 }
 
-/// A body on its way in: checks offsets and marks, hands out what is new (P3.5 to P3.9). Holds at most one tail in memory.
+/// A body on its way in: checks offsets and marks, hands out what is new (P3.5 to P3.9). Holds at most one tail in
+/// memory.
 #[derive(Clone)]
 pub struct Assembly {
     header: Header,
@@ -78,11 +79,12 @@ impl Assembly {
         self.closed
     }
 
-    /// Takes `bytes` at `offset` and returns the part of them that is new. Repeated bytes are skipped without comparing:
-    /// the first to arrive count, and the next mark tells whether they were right.
+    /// Takes `bytes` at `offset` and returns the part of them that is new. Repeated bytes are skipped without
+    /// comparing: the first to arrive count, and the next mark tells whether they were right.
     ///
     /// # Errors
-    /// [`AssemblyError::Offset`] for a gap, for bytes past the parcel's end, and for more than a mark's distance without a mark.
+    /// [`AssemblyError::Offset`] for a gap, for bytes past the parcel's end, and for more than a mark's distance
+    /// without a mark.
     pub fn take<'a>(&mut self, offset: u32, bytes: &'a [u8]) -> Result<&'a [u8], AssemblyError> {
         let held = self.held();
         if offset > held {
@@ -107,7 +109,8 @@ impl Assembly {
     /// Takes a mark. Returns `true` if it is new and fits, `false` if it was known already.
     ///
     /// # Errors
-    /// [`AssemblyError::Mark`] if it does not fit: the tail is dropped then. [`AssemblyError::Offset`] if its bytes are not held yet.
+    /// [`AssemblyError::Mark`] if it does not fit: the tail is dropped then. [`AssemblyError::Offset`] if its bytes are
+    /// not held yet.
     pub fn mark(&mut self, mark: &Mark) -> Result<bool, AssemblyError> {
         if mark.end <= self.marked() {
             return Ok(false);

@@ -1,4 +1,5 @@
-//! What a relay's session asks of its store: the relay's verbs as values. `zajil-relay`'s `Store` trait has one method for each.
+//! What a relay's session asks of its store: the relay's verbs as values. `zajil-relay`'s `Store` trait has one method
+//! for each.
 
 use crate::durable::Durable;
 use crate::ids::{MailboxId, ParcelId, ReadTag, RelayHash, SlotId};

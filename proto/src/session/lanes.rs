@@ -7,7 +7,8 @@ use crate::limits::{LANES_MAX, TRANSFERS_REMEMBERED_MAX};
 use crate::session::{Lane, Output, Rank};
 use crate::wire::{Code, Frame, FrameBuffer};
 
-/// The peer's lanes. Those of transfers wait until the peer's first words came on the control lane, whose packet may be late.
+/// The peer's lanes. Those of transfers wait until the peer's first words came on the control lane, whose packet may be
+/// late.
 #[derive(Debug)]
 pub(super) struct Lanes {
     buffers: BTreeMap<Lane, FrameBuffer>,

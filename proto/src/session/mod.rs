@@ -1,7 +1,7 @@
 //! The two machines of a session (P8): [`client`] on the device, [`relay`] at the relay. Sans-IO.
 //!
-//! A machine is fed with [`Input`] and polled for [`Output`] until it has none; it never waits, reads no clock and touches no
-//! socket. `zajil-net` drives either over QUIC or TLS.
+//! A machine is fed with [`Input`] and polled for [`Output`] until it has none; it never waits, reads no clock and
+//! touches no socket. `zajil-net` drives either over QUIC or TLS.
 
 pub mod client;
 pub mod custody;
@@ -81,8 +81,8 @@ pub enum Output<E> {
     },
     /// Tell the program.
     Event(E),
-    /// Send what was transmitted, then close the transport. Nothing is transmitted after it; a relay's session may still ask
-    /// its store to keep what it received ([`relay::RelaySession::awaits_store`]).
+    /// Send what was transmitted, then close the transport. Nothing is transmitted after it; a relay's session may
+    /// still ask its store to keep what it received ([`relay::RelaySession::awaits_store`]).
     Close {
         /// Why; the `Close` frame was transmitted already where one is due.
         code: Code,
@@ -132,8 +132,8 @@ pub trait Session {
     /// Returns when it wants [`Input::Wake`] at the latest.
     fn wake_at(&self) -> Option<Instant>;
 
-    /// Returns whether it waits for commands even after [`Output::Close`] or [`Input::Disconnected`]: a relay's session, until
-    /// its store has answered what was asked for the bytes that had arrived.
+    /// Returns whether it waits for commands even after [`Output::Close`] or [`Input::Disconnected`]: a relay's
+    /// session, until its store has answered what was asked for the bytes that had arrived.
     fn lingers(&self) -> bool {
         false
     }

@@ -14,7 +14,8 @@ macro_rules! codes {
             /// Every code of version 1.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// Returns the name of `docs/PROTOCOL.md`, `UNKNOWN` for a number it does not list. Good as a metric's label.
+            /// Returns the name of `docs/PROTOCOL.md`, `UNKNOWN` for a number it does not list. Good as a metric's
+            /// label.
             pub const fn name(self) -> &'static str {
                 match self.0 {
                     $($number => stringify!($name),)*

@@ -74,7 +74,8 @@ pub enum Frame {
     Drained {
         /// Which mailbox.
         mailbox: MailboxId,
-        /// `Parcel` frames sent in this session so far: lanes overtake each other, so the device waits until it has seen as many.
+        /// `Parcel` frames sent in this session so far: lanes overtake each other, so the device waits until it has
+        /// seen as many.
         transfers: u64,
     },
     /// The reader holds these durably.

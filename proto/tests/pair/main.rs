@@ -3,7 +3,9 @@
 // `cfg(test)` is always on here; said once more, it tells clippy that helper functions are tests too.
 #![cfg(test)]
 
-mod mistakes;
+mod by_hand;
+mod mistakes_of_devices;
+mod mistakes_of_relays;
 mod random_bytes;
 mod random_operations;
 mod requests;

@@ -1,5 +1,5 @@
-//! Whatever happens in whatever order: no stored parcel is lost, bytes are what was sealed, marks only move forward, nothing
-//! panics, nothing piles up. (Bounds and forward marks are asserted by the world itself, at every step.)
+//! Whatever happens in whatever order: no stored parcel is lost, bytes are what was sealed, marks only move forward,
+//! nothing panics, nothing piles up. (Bounds and forward marks are asserted by the world itself, at every step.)
 
 use proptest::prelude::*;
 
@@ -52,7 +52,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => (1..4_000_u16).prop_map(Operation::Speak),
         8 => (1..400_u16).prop_map(Operation::Steps),
         1 => any::<bool>().prop_map(Operation::Drop),
-        3 => (any::<bool>(), 0..30_000_u16, 0..30_000_u16).prop_map(|(who, up, down)| Operation::CutAfter(who, up, down)),
+        3 => (any::<bool>(), 0..30_000_u16, 0..30_000_u16)
+            .prop_map(|(who, up, down)| Operation::CutAfter(who, up, down)),
         3 => any::<bool>().prop_map(Operation::Watch),
         2 => Just(Operation::Release),
         1 => (0..PARCELS).prop_map(Operation::Withdraw),

@@ -1,4 +1,5 @@
-//! The relay's verbs over maps: what a store must do, in as few words as possible. Everything it says is durable at once.
+//! The relay's verbs over maps: what a store must do, in as few words as possible. Everything it says is durable at
+//! once.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -10,8 +10,8 @@ use crate::wire::{Code, LinkReport, Observation, Precision, Scope, Welcome, Word
 /// How a device's session behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientSettings {
-    /// Bytes of parcels handed to the transport ahead of what it has taken, at most [`UNFLUSHED_BYTES_MAX`]. On a thin link
-    /// less is better: what is handed over can no longer be overtaken where the transport has one lane.
+    /// Bytes of parcels handed to the transport ahead of what it has taken, at most [`UNFLUSHED_BYTES_MAX`]. On a thin
+    /// link less is better: what is handed over can no longer be overtaken where the transport has one lane.
     pub unflushed_bytes_max: usize,
 }
 
@@ -23,8 +23,8 @@ impl Default for ClientSettings {
 
 /// What the program says to a device's session.
 ///
-/// Every command may be given at once after the start and in any number: nothing waits for an answer on the wire. What is
-/// beyond [`crate::limits::REQUESTS_WAITING_MAX`] is answered `BUSY` at once, by the session itself.
+/// Every command may be given at once after the start and in any number: nothing waits for an answer on the wire. What
+/// is beyond [`crate::limits::REQUESTS_WAITING_MAX`] is answered `BUSY` at once, by the session itself.
 #[expect(
     clippy::large_enum_variant,
     reason = "handed over one at a time, never stored in numbers; a box would cost more than the copy"
@@ -41,8 +41,8 @@ pub enum ClientCommand {
     },
     /// Makes a mailbox or slot at the relay, or changes its homes and precision. Answered with [`Asked::Register`].
     Register(Box<Registering>),
-    /// Offers a parcel. Ends with [`ClientEvent::Stored`] or [`ClientEvent::Refused`], or with the session. A parcel that is on
-    /// offer already is left as it is.
+    /// Offers a parcel. Ends with [`ClientEvent::Stored`] or [`ClientEvent::Refused`], or with the session. A parcel
+    /// that is on offer already is left as it is.
     Offer(Box<Offer>),
     /// A parcel on offer has grown: a live note. One that is not on offer (any more) is left as it is.
     Extend {
@@ -142,7 +142,8 @@ pub struct Offer {
     pub parcel: SealedParcel,
     /// Home and age.
     pub travel: Travel,
-    /// Bytes this relay has called durable earlier. If it has less by now, that costs a way there and back, and nothing else.
+    /// Bytes this relay has called durable earlier. If it has less by now, that costs a way there and back, and nothing
+    /// else.
     pub from: u32,
     /// For a control parcel: whether notes that wait for the same reader cannot be opened without it.
     pub opens_waiting: bool,
@@ -249,8 +250,8 @@ pub enum ClientEvent {
         /// Bytes of body this device has already.
         from: u32,
     },
-    /// More of a parcel, to be made durable: checked as far as its marks go. [`crate::parcel::Resumed`] of the parcel is now
-    /// `chain`, the bytes after `chain`'s offset, and `closed`.
+    /// More of a parcel, to be made durable: checked as far as its marks go. [`crate::parcel::Resumed`] of the parcel
+    /// is now `chain`, the bytes after `chain`'s offset, and `closed`.
     Body(Box<Arrived>),
     /// A mark did not fit: the bytes after `to` are worthless and must be dropped. The session closes.
     Cut {
@@ -284,7 +285,8 @@ pub enum ClientEvent {
     },
     /// What the relay knows of links.
     Links(LinkReport),
-    /// The session is over. `OK`: finished as asked, or the transport is gone. What is not answered was not done, or may have been.
+    /// The session is over. `OK`: finished as asked, or the transport is gone. What is not answered was not done, or
+    /// may have been.
     Closed {
         /// Why.
         code: Code,

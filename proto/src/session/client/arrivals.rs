@@ -300,8 +300,8 @@ impl Arrivals {
         }))
     }
 
-    /// Keeps memory bounded: the state of the partial parcel that has rested longest goes; its bytes are with the program,
-    /// and the next session takes it up. Parcels the program itself has handed in count as longest rested.
+    /// Keeps memory bounded: the state of the partial parcel that has rested longest goes; its bytes are with the
+    /// program, and the next session takes it up. Parcels the program itself has handed in count as longest rested.
     fn set_longest_rested_aside(&mut self) {
         if self.partials.len() <= PARTIALS_HELD_MAX {
             return;

@@ -1,8 +1,8 @@
 //! The device's side of a session.
 //!
-//! [`ClientSession`] sends what it is told ([`ClientCommand`]) by rank, resumes where the relay is, checks all that arrives,
-//! and hands it on to be made durable ([`ClientEvent`]). It trusts the relay with nothing: a header, a mark, a word that does
-//! not fit, or a parcel nobody asked for, ends the session with a code; what was good before it is kept.
+//! [`ClientSession`] sends what it is told ([`ClientCommand`]) by rank, resumes where the relay is, checks all that
+//! arrives, and hands it on to be made durable ([`ClientEvent`]). It trusts the relay with nothing: a header, a mark, a
+//! word that does not fit, or a parcel nobody asked for, ends the session with a code; what was good before it is kept.
 
 mod api;
 mod arrivals;
@@ -43,7 +43,8 @@ pub struct ClientSession {
 }
 
 impl ClientSession {
-    /// Starts a session whose transport is up. `exporter` is the TLS exporter of this connection (P8.2). `Hello` leaves at once.
+    /// Starts a session whose transport is up. `exporter` is the TLS exporter of this connection (P8.2). `Hello` leaves
+    /// at once.
     pub fn new(settings: ClientSettings, exporter: [u8; 32]) -> Self {
         let mut port = Port::default();
         port.control(&Frame::Hello { lowest: VERSION, highest: VERSION, features: 0 });

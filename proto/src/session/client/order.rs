@@ -1,5 +1,5 @@
-//! The order in which transfers are taken up: over QUIC lanes overtake each other, and a parcel that goes on in a second
-//! transfer needs what the first one brought (P8.4).
+//! The order in which transfers are taken up: over QUIC lanes overtake each other, and a parcel that goes on in a
+//! second transfer needs what the first one brought (P8.4).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,8 +55,8 @@ impl Order {
         self.next
     }
 
-    /// Returns whether a transfer must wait: one that does not start at 0 for all with lower numbers to begin, any for earlier
-    /// ones of its parcel, of which `open` says whether there are. One lane of bytes keeps its order by itself.
+    /// Returns whether a transfer must wait: one that does not start at 0 for all with lower numbers to begin, any for
+    /// earlier ones of its parcel, of which `open` says whether there are. One lane of bytes keeps its order by itself.
     pub(super) fn must_wait(&self, begun: &Begun, open: impl Fn(ParcelId) -> bool) -> bool {
         let id = begun.header.id();
         let earlier = || self.waiting.range(..begun.transfer).any(|(_, other)| other.header.id() == id);

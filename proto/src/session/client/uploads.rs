@@ -14,7 +14,8 @@ use crate::session::lanes::Port;
 use crate::session::{Lane, Rank};
 use crate::wire::{Code, Frame, PutStart, PutState};
 
-/// Transfers that voice notes may take up; the rest is kept for control parcels and text, which open notes cannot block then.
+/// Transfers that voice notes may take up; the rest is kept for control parcels and text, which open notes cannot block
+/// then.
 const VOICE_TRANSFERS_MAX: usize = TRANSFERS_OPEN_MAX - 2;
 
 /// All parcels on offer in one session.
@@ -100,7 +101,8 @@ impl Uploads {
         }
     }
 
-    /// Stops sending a parcel that its author takes back. Its transfer counts until the relay has answered the withdrawal.
+    /// Stops sending a parcel that its author takes back. Its transfer counts until the relay has answered the
+    /// withdrawal.
     pub(super) fn withdraw(&mut self, id: ParcelId) {
         if let Some(upload) = self.offers.get_mut(&id) {
             upload.withdrawn = true;
@@ -238,15 +240,16 @@ impl Uploads {
 }
 
 impl Upload {
-    /// Puts the next byte at `offset`, and repeats the marks over the 8 KiB before it: the relay may have the bytes only.
+    /// Puts the next byte at `offset`, and repeats the marks over the 8 KiB before it: the relay may have the bytes
+    /// only.
     fn start_at(&mut self, offset: u32) {
         self.next = offset;
         let known = offset.saturating_sub(MARK_DISTANCE_BYTES_MAX);
         self.next_mark = self.parcel.marks.partition_point(|mark| mark.end <= known);
     }
 
-    /// The relay says how far it is: skips ahead; or goes back in another transfer if it has less than was believed. Returns the
-    /// transfer whose lane is to end.
+    /// The relay says how far it is: skips ahead; or goes back in another transfer if it has less than was believed.
+    /// Returns the transfer whose lane is to end.
     fn answered(&mut self, durable: u32) -> Option<u64> {
         let mut over = None;
         let sent = self.next_mark;

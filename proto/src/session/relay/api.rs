@@ -15,7 +15,8 @@ pub struct RelaySettings {
     pub relay_key: SigningKey,
     /// The store's epoch.
     pub epoch: Epoch,
-    /// How far the relay's wall clock can be trusted: 0 unknown, 1 its operator says so, 2 a time service says so (P8.7).
+    /// How far the relay's wall clock can be trusted: 0 unknown, 1 its operator says so, 2 a time service says so
+    /// (P8.7).
     pub clock_trust: u8,
     /// When the relay would like to see this device again, minutes; 0 for no wish.
     pub next_visit_minutes: u16,
@@ -82,8 +83,8 @@ pub enum RelayCommand {
 pub enum RelayEvent {
     /// Ask the store, and feed the answer back as [`RelayCommand::Store`].
     ///
-    /// Requests of one session are handed to the store in the order of these events, and each sees the effect of those before
-    /// it; answers may come back in any order. They are carried out and answered after a close, too: see
+    /// Requests of one session are handed to the store in the order of these events, and each sees the effect of those
+    /// before it; answers may come back in any order. They are carried out and answered after a close, too: see
     /// [`super::RelaySession::awaits_store`].
     Store {
         /// Names the answer; counts up from 0.
@@ -91,7 +92,8 @@ pub enum RelayEvent {
         /// The request.
         request: StoreRequest,
     },
-    /// From now on the session wants [`RelayCommand::Arrived`] for this mailbox. Comes before the list of what waits is asked for.
+    /// From now on the session wants [`RelayCommand::Arrived`] for this mailbox. Comes before the list of what waits is
+    /// asked for.
     WatchStarted {
         /// Which mailbox.
         mailbox: MailboxId,

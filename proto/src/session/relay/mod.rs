@@ -1,8 +1,8 @@
 //! The relay's side of a session.
 //!
-//! [`RelaySession`] takes the device's frames, turns them into requests to the store ([`RelayEvent::Store`]), and answers only
-//! what the store has made durable. It holds no parcel in memory: at most one tail of each open upload, what came while the
-//! store works (bounded), and 64 KiB on their way out.
+//! [`RelaySession`] takes the device's frames, turns them into requests to the store ([`RelayEvent::Store`]), and
+//! answers only what the store has made durable. It holds no parcel in memory: at most one tail of each open upload,
+//! what came while the store works (bounded), and 64 KiB on their way out.
 
 mod api;
 mod desk;
@@ -59,8 +59,8 @@ enum State {
 }
 
 impl RelaySession {
-    /// Starts a session whose transport is up. `wall` is the wall clock now; `exporter` the TLS exporter of this connection
-    /// (P8.2). The first `wake_at` lies in the past: the machine asks for the time.
+    /// Starts a session whose transport is up. `wall` is the wall clock now; `exporter` the TLS exporter of this
+    /// connection (P8.2). The first `wake_at` lies in the past: the machine asks for the time.
     pub fn new(settings: RelaySettings, wall: Minute, exporter: [u8; 32]) -> Self {
         Self {
             settings,
@@ -78,8 +78,9 @@ impl RelaySession {
 
     /// Returns whether the store still owes answers.
     ///
-    /// A program that keeps feeding them after [`Output::Close`] or [`Input::Disconnected`] until this is `false` loses no byte
-    /// that was received; one that does not loses at most what was on its way into the store, and has not acknowledged it.
+    /// A program that keeps feeding them after [`Output::Close`] or [`Input::Disconnected`] until this is `false` loses
+    /// no byte that was received; one that does not loses at most what was on its way into the store, and has not
+    /// acknowledged it.
     pub fn awaits_store(&self) -> bool {
         self.desk.awaits_store()
     }

@@ -285,12 +285,14 @@ impl Uploads {
         Ok(())
     }
 
-    /// Another session has written to the parcel meanwhile: asks again how far it is, and offers what was not taken once more.
+    /// Another session has written to the parcel meanwhile: asks again how far it is, and offers what was not taken
+    /// once more.
     fn resync(&mut self, desk: &mut Desk, id: ParcelId, handed: Unsaved) {
         let Some(upload) = self.parcels.get_mut(&id).filter(|upload| !upload.settled) else {
             return;
         };
-        // While the store is being asked, later answers of this kind say nothing new: what they speak of is offered again, too.
+        // While the store is being asked, later answers of this kind say nothing new: what they speak of is offered
+        // again, too.
         let Phase::Open(open) = &mut upload.phase else {
             return;
         };
@@ -336,8 +338,8 @@ impl Uploads {
         self.forget_saved();
     }
 
-    /// Ends the transfers that began above what is held: their device believed that more was durable here. It has been told, and
-    /// goes on in another (P8.10).
+    /// Ends the transfers that began above what is held: their device believed that more was durable here. It has been
+    /// told, and goes on in another (P8.10).
     fn end_ahead(&mut self, id: ParcelId, held: u32) {
         let ahead: Vec<u64> = self
             .transfers
@@ -423,7 +425,8 @@ impl Upload {
         Ok(())
     }
 
-    /// Hands to the store what must not wait: marked bytes, and a long tail. One request at a time, so that each carries much.
+    /// Hands to the store what must not wait: marked bytes, and a long tail. One request at a time, so that each
+    /// carries much.
     fn save_if_due(&mut self, desk: &mut Desk, id: ParcelId) {
         let Phase::Open(open) = &self.phase else {
             return;
