@@ -83,3 +83,70 @@ pub async fn ask(path: &Path) -> io::Result<Status> {
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> Status {
+        Status {
+            version: "0.1.0".into(),
+            uptime_minutes: 5,
+            listening: vec!["127.0.0.1:443".into()],
+            parcels: 1,
+            bytes: 2,
+            mailboxes: 3,
+            slots: 4,
+            sessions_open: 6,
+            disk_free_bytes: 7,
+            disk_reserve_bytes: 8,
+            accepting: true,
+            counts: BTreeMap::from([("parcel_stored".into(), 9)]),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_comes_as_it_was_given_and_only_the_owner_may_ask() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.sock");
+        std::fs::write(&path, "left by a relay that was killed").unwrap();
+        let listener = listen(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let answering = async { answer(listener.accept().await.unwrap().0, &status()).await };
+        let (asked, ()) = tokio::join!(ask(&path), answering);
+        assert_eq!(asked.unwrap(), status());
+    }
+
+    #[tokio::test]
+    async fn without_a_relay_nobody_answers() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.sock");
+        assert_eq!(ask(&path).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        drop(listen(&path).unwrap());
+        assert_eq!(ask(&path).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_never_answers_and_who_never_reads_hold_nobody_for_long() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.sock");
+        let listener = listen(&path).unwrap();
+        assert_eq!(ask(&path).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let _never_reads = UnixStream::connect(&path).await.unwrap();
+        drop(listener.accept().await.unwrap());
+        let long = Status { version: "x".repeat(10_000_000), ..status() };
+        answer(listener.accept().await.unwrap().0, &long).await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_too_long_is_no_answer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.sock");
+        let listener = listen(&path).unwrap();
+        let version = "x".repeat(usize::try_from(ADMIN_ANSWER_BYTES_MAX).unwrap());
+        let long = Status { version, ..status() };
+        let answering = async { answer(listener.accept().await.unwrap().0, &long).await };
+        let (asked, ()) = tokio::join!(ask(&path), answering);
+        assert_eq!(asked.unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::Value;
 use zajil_proto::limits::PARCEL_BYTES_MAX;
 
-use crate::limits::{MAILBOX_BYTES_MAX, MAILBOX_PARCELS_MAX, RESERVE_BYTES_MIN};
+use crate::limits::{LISTEN_ADDRESSES_MAX, MAILBOX_BYTES_MAX, MAILBOX_PARCELS_MAX, RESERVE_BYTES_MIN};
 
 /// Every key, in the order of the shipped file.
 pub const KEYS: [&str; 11] = [
@@ -243,7 +243,7 @@ fn number<T: TryFrom<u64>>(value: &Value, least: u64, most: u64) -> Result<T, (S
 fn addresses(value: &Value) -> Result<Vec<SocketAddr>, (String, String)> {
     const WANTED: &str = "a list of addresses such as [\"0.0.0.0:443\", \"[::]:443\"]";
     let list = value.as_array().ok_or_else(|| wrong_type(value, WANTED))?;
-    if list.is_empty() || list.len() > crate::limits::LISTEN_ADDRESSES_MAX {
+    if list.is_empty() || list.len() > LISTEN_ADDRESSES_MAX {
         return Err((format!("it has {} entries", list.len()), format!("Write {WANTED}")));
     }
     list.iter()
@@ -410,6 +410,31 @@ mod tests {
             ("log = ", "key = value"),
         ] {
             assert!(problem(text).to_string().contains(wanted), "{text}: {}", problem(text));
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_a_limit_is_refused_with_the_limit() {
+        let nine = format!("listen = [{}]", ["\"127.0.0.1:443\""; LISTEN_ADDRESSES_MAX + 1].join(", "));
+        let cases = [
+            (nine, "it has 9 entries".to_owned()),
+            (format!("mailbox_bytes_max = {}", MAILBOX_BYTES_MAX + 1), format!("to {MAILBOX_BYTES_MAX}")),
+            (format!("mailbox_bytes_max = {}", PARCEL_BYTES_MAX - 1), format!("from {PARCEL_BYTES_MAX} ")),
+            (format!("mailbox_parcels_max = {}", MAILBOX_PARCELS_MAX + 1), format!("to {MAILBOX_PARCELS_MAX}")),
+            (format!("disk_reserve_bytes = {}", RESERVE_BYTES_MIN - 1), format!("from {RESERVE_BYTES_MIN} ")),
+            ("next_visit_minutes = -1".to_owned(), "from 0 to 65535".to_owned()),
+        ];
+        for (text, wanted) in cases {
+            assert!(problem(&text).to_string().contains(&wanted), "{text}: {}", problem(&text));
+        }
+    }
+
+    #[test]
+    fn one_address_that_others_can_reach_makes_a_link_without_being_declared() {
+        let listening = |list: &str| Config::parse(Path::new("x"), &format!("listen = [{list}]")).unwrap();
+        assert_eq!(listening("\"203.0.113.7:443\"").reachable_address().as_deref(), Some("203.0.113.7:443"));
+        for list in ["\"0.0.0.0:443\"", "\"203.0.113.7:0\"", "\"203.0.113.7:443\", \"[::1]:443\""] {
+            assert_eq!(listening(list).reachable_address(), None, "{list}");
         }
     }
 

@@ -72,7 +72,7 @@ struct Gateway<'a> {
     /// In the order in which the machine asked. At most `STORE_REQUESTS_MAX` and a few: the machine ends a session that asks faster
     /// than the store answers.
     asked: Vec<Asked<'a>>,
-    /// What the machine is to be told. Bounded by `asked` and by what is watched.
+    /// What the machine is to be told. Bounded by what it asks and what it watches.
     told: VecDeque<RelayCommand>,
 }
 
@@ -102,7 +102,8 @@ impl Gateway<'_> {
                     // The machine is gone; what it asked for last may still be among the events.
                     _ => listens = false,
                 },
-                mailboxes = self.bell.rung() => {
+                // The bell remembers while the machine has not heard of earlier arrivals.
+                mailboxes = self.bell.rung(), if self.told.is_empty() => {
                     self.told.extend(mailboxes.into_iter().map(|mailbox| RelayCommand::Arrived { mailbox }));
                 }
             }
