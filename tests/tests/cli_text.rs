@@ -337,7 +337,8 @@ fn pictures_without_a_code_to_read_are_told_apart() {
 fn a_relay_that_cannot_be_reached_is_told_with_its_reason() {
     let person = person();
     refused(&person, &["sync", "--timeout", "3"], 8, "no-answer", "The relay did not answer.");
-    refused(&person, &["contact", "add", "Amal"], 8, "no-answer", "The relay did not answer.");
+    // Once, for it waits as long as a link on 2G may take.
+    assert_eq!(person.json(["contact", "add", "Amal"])["error"]["code"], "no-answer");
     assert_eq!(person.json(["contact", "list"])["contacts"], serde_json::json!([]), "no link, no contact");
 
     let lost = Person::with_relay(&relay_at("relay.invalid:443"));

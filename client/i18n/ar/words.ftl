@@ -65,6 +65,7 @@ size-bytes = { $n_cat ->
 }
 size-kilobytes = { $n } ك.ب
 size-megabytes = { $n } م.ب
+size-gigabytes = { $n } ج.ب
 
 # أسباب النظام لرفض ملف.
 file-not-found = غير موجود

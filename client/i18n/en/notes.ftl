@@ -53,10 +53,12 @@ word-stored-part = { $n } of { $all } are at the relay; the others wait on this 
 status-relay = Relay { $address }: last answered { $ago }.
 status-relay-never = Relay { $address }: has not answered yet.
 status-contacts = { $n_cat ->
+    [zero] No contacts yet.
     [one] One contact.
    *[other] { $n } contacts.
 }
 status-unheard = { $n_cat ->
+    [zero] No new notes.
     [one] One note not heard yet.
    *[other] { $n } notes not heard yet.
 }

@@ -43,6 +43,7 @@ size-bytes = { $n_cat ->
 }
 size-kilobytes = { $n } kB
 size-megabytes = { $n } MB
+size-gigabytes = { $n } GB
 
 # Reasons of the system for refusing a file.
 file-not-found = it is not there

@@ -236,4 +236,24 @@ mod tests {
         assert_eq!(init(&home, &relay, None).unwrap().address, "127.0.0.1:1");
         assert_eq!(init(&home, &relay, None).unwrap_err().told.code(), "home-exists");
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_home_that_another_command_holds_is_waited_for_and_then_told_as_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("home");
+        let key_file = Protection::KeyFile(SqliteStore::key_file_of(&home));
+        let held = SqliteStore::init(&home, &key_file, Box::new(SystemRandom::new())).unwrap();
+
+        let begun = Instant::now();
+        let problem = reach(&home, None).await.err().unwrap();
+        assert_eq!((problem.told.code(), problem.exit), ("home-in-use", Exit::Home));
+        assert!(begun.elapsed() >= Duration::from_millis(HOME_WAIT_MS_MAX));
+        // A daemon does not wait: what holds the home may never end.
+        let begun = Instant::now();
+        assert_eq!(hold(&home, None).await.unwrap_err().told.code(), "home-in-use");
+        assert!(begun.elapsed() < Duration::from_millis(HOME_WAIT_MS_MAX));
+        drop(held);
+        // It is let go now; that no device lives in it is another matter.
+        assert_eq!(reach(&home, None).await.err().unwrap().told.code(), "store");
+    }
 }

@@ -57,13 +57,14 @@ pub fn run(words: impl IntoIterator<Item = OsString>, variable: impl Fn(&str) ->
     let no_color = variable("NO_COLOR").is_some();
     let output = |json, quiet| Output::standard(Catalogue::new(locale), json, quiet, no_color);
 
-    let parsed = usage::command(&Catalogue::new(locale)).try_get_matches_from(&words);
+    let mut definition = usage::command(&Catalogue::new(locale));
+    let parsed = definition.try_get_matches_from_mut(&words);
     let parsed = parsed.and_then(|matches| Arguments::from_arg_matches(&matches));
     let Arguments { common, command } = match parsed {
         Ok(arguments) => arguments,
         Err(error) => {
             let json = words.iter().any(|word| word == "--json");
-            return match usage::problem(&error) {
+            return match usage::problem(&error, &usage::help_for(&definition, &words)) {
                 Some(problem) => {
                     output(json, false).problem(None, &problem);
                     problem.exit

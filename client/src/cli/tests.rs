@@ -51,7 +51,7 @@ async fn run_in(locale: Locale, engine: &mut Engine, words: &[&str]) -> Ended {
     let (output, out, errors): (Output, Written, Written) = kept(locale, common.json);
     let mut context = Context {
         output,
-        home: PathBuf::from("/home/of/nobody"),
+        home: PathBuf::from("/nobody"),
         home_named: common.home.is_some(),
         zone: TimeZone::UTC,
         now: Minute(29_919_750), // Friday 2026-11-20 14:30 UTC
@@ -328,6 +328,17 @@ async fn the_beginning_of_a_note_is_played_and_does_not_count_as_heard() {
     );
 }
 
+#[cfg(not(feature = "sound"))]
+#[tokio::test]
+async fn a_build_without_sound_says_how_to_get_a_file_and_hears_nothing() {
+    let mut engine =
+        Engine::answering([Ok(Reply::Voice { note: note(Direction::In, NoteMark::Delivered), voice: voice(true) })]);
+    let ended = run(&mut engine, &["play", "3"]).await;
+    assert_eq!(ended.exit, Exit::Failed);
+    assert!(ended.errors.contains("Write the note to a file: zajil play 3 --to note-3.wav"), "{}", ended.errors);
+    assert_eq!(engine.asked.len(), 1);
+}
+
 #[tokio::test]
 async fn next_is_the_oldest_note_that_is_whole() {
     let notes = vec![
@@ -428,8 +439,8 @@ async fn status_tells_the_clock_and_what_waits() {
     let ended = run(&mut engine, &["status"]).await;
     assert_eq!(
         ended.out,
-        "One contact.\n0 notes not heard yet.\nWaiting to be sent: 2 (48 kB).\n\
-         Space used: 1.4 MB. Room for notes that wait: 1000.0 MB.\n\
+        "One contact.\nNo new notes.\nWaiting to be sent: 2 (48 kB).\n\
+         Space used: 1.4 MB. Room for notes that wait: 1.0 GB.\n\
          No daemon runs; each command meets the relay by itself.\n\
          This device's clock is 90 min behind the relay's. One of them is wrong.\n"
     );

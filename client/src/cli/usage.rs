@@ -1,5 +1,7 @@
 //! clap's help and complaints, in the language of the catalogue.
 
+use std::ffi::OsString;
+
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, CommandFactory, Error};
@@ -30,6 +32,7 @@ fn localised(command: Command, key: &str, catalogue: &Catalogue, root: bool) -> 
         format!("{{about-with-newline}}\n{} {{usage}}\n\n{{all-args}}{{after-help}}", text("help-heading-usage"));
     let names: Vec<String> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
     let about = if root { text("help-about") } else { text(key) };
+    let mut place = 0;
     let mut command = command
         .about(about)
         .long_about(Resettable::Reset)
@@ -42,7 +45,11 @@ fn localised(command: Command, key: &str, catalogue: &Catalogue, root: bool) -> 
                 (false, true) => (format!("{key}-{name}"), "help-heading-arguments"),
                 (false, false) => (format!("{key}-{name}"), "help-heading-options"),
             };
+            // Under headings of our own clap would sort by the alphabet: what is particular comes first, as it is typed.
+            place += 1;
+            let place = if is_common(argument.get_id().as_str()) { COMMON_PLACE + place } else { place };
             argument
+                .display_order(place)
                 .help(text(&name))
                 .long_help(Resettable::Reset)
                 .help_heading(text(heading))
@@ -56,15 +63,32 @@ fn localised(command: Command, key: &str, catalogue: &Catalogue, root: bool) -> 
     command
 }
 
+/// Where options of every command begin in a command's help: after its own, of which it has fewer.
+const COMMON_PLACE: usize = 100;
+
 /// Options that every command has; their texts are shared.
 fn is_common(name: &str) -> bool {
-    matches!(name, "home" | "json" | "lang" | "quiet" | "passphrase-file" | "help" | "version")
+    matches!(name, "home" | "json" | "lang" | "quiet" | "passphrase-file" | "passphrase_file" | "help" | "version")
+}
+
+/// The words that show the help of the command that was meant.
+pub(super) fn help_for(command: &Command, words: &[OsString]) -> String {
+    let mut below = command;
+    let mut path = "zajil".to_owned();
+    for word in words.iter().skip(1).filter_map(|word| word.to_str()) {
+        if let Some(found) = below.find_subcommand(word) {
+            path = format!("{path} {word}");
+            below = found;
+        }
+    }
+    path + " --help"
 }
 
 /// A complaint about what was typed. `None` if help or the version was asked for, which is no complaint.
-pub(super) fn problem(error: &Error) -> Option<Problem> {
+///
+/// `help` shows the help of the command that was meant.
+pub(super) fn problem(error: &Error, help: &str) -> Option<Problem> {
     let text = |kind| error.get(kind).map(joined).unwrap_or_default();
-    let help = || "zajil --help".to_owned();
     let (what, advice) = match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             return None;
@@ -73,9 +97,9 @@ pub(super) fn problem(error: &Error) -> Option<Problem> {
             let what = msg("err-usage-unknown-argument").text("argument", text(ContextKind::InvalidArg));
             let near = text(ContextKind::SuggestedArg);
             let advice = if near.is_empty() {
-                msg("rec-usage-unknown-argument").text("command", help())
+                msg("rec-usage-unknown-argument").text("command", help)
             } else {
-                msg("rec-usage-unknown-argument-near").text("near", near).text("command", help())
+                msg("rec-usage-unknown-argument-near").text("near", near).text("command", help)
             };
             (what, advice)
         }
@@ -83,9 +107,9 @@ pub(super) fn problem(error: &Error) -> Option<Problem> {
             let what = msg("err-usage-unknown-command").text("given", text(ContextKind::InvalidSubcommand));
             let near = text(ContextKind::SuggestedSubcommand);
             let advice = if near.is_empty() {
-                msg("rec-usage-unknown-command").text("command", help())
+                msg("rec-usage-unknown-command").text("command", help)
             } else {
-                msg("rec-usage-unknown-command-near").text("near", near).text("command", help())
+                msg("rec-usage-unknown-command-near").text("near", near).text("command", help)
             };
             (what, advice)
         }
@@ -94,7 +118,7 @@ pub(super) fn problem(error: &Error) -> Option<Problem> {
                 missing if missing.is_empty() => text(ContextKind::ValidSubcommand),
                 missing => missing,
             };
-            (msg("err-usage-missing").text("missing", missing), msg("rec-usage-missing").text("command", help()))
+            (msg("err-usage-missing").text("missing", missing), msg("rec-usage-missing").text("command", help))
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let what = msg("err-usage-value")
@@ -102,7 +126,7 @@ pub(super) fn problem(error: &Error) -> Option<Problem> {
                 .text("argument", text(ContextKind::InvalidArg));
             let known = text(ContextKind::ValidValue);
             let advice = if known.is_empty() {
-                msg("rec-usage-value").text("command", help())
+                msg("rec-usage-value").text("command", help)
             } else {
                 msg("rec-usage-value-known").text("known", known)
             };
@@ -114,7 +138,7 @@ pub(super) fn problem(error: &Error) -> Option<Problem> {
                 .text("other", text(ContextKind::PriorArg)),
             msg("rec-usage-conflict"),
         ),
-        _ => (msg("err-usage-other"), msg("rec-usage-other").text("command", help())),
+        _ => (msg("err-usage-other"), msg("rec-usage-other").text("command", help)),
     };
     Some(Problem::new(Exit::Usage, what, advice))
 }
@@ -173,21 +197,31 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn arguments_are_listed_as_they_are_typed_and_common_options_last() {
+        let send = help(Locale::ENGLISH, &["send", "--help"]);
+        let place = |text: &str| send.find(text).unwrap_or_else(|| panic!("{text} is in {send}"));
+        let order =
+            ["  <NAME>", "  <FILE|->", "--profile", "--wait", "--timeout", "--home", "--passphrase-file", "--help"];
+        assert!(order.windows(2).all(|pair| place(pair[0]) < place(pair[1])), "{send}");
+    }
+
+    #[test]
     fn complaints_say_what_was_wrong_and_what_there_is() {
         let english = Catalogue::new(Locale::ENGLISH);
         let told = |words: &[&str]| {
-            let words = std::iter::once("zajil").chain(words.iter().copied());
-            let error = command(&english).try_get_matches_from_mut(words).unwrap_err();
-            let problem = problem(&error).unwrap();
+            let words: Vec<OsString> = std::iter::once("zajil").chain(words.iter().copied()).map(Into::into).collect();
+            let mut command = command(&english);
+            let error = command.try_get_matches_from_mut(&words).unwrap_err();
+            let problem = problem(&error, &help_for(&command, &words)).unwrap();
             assert_eq!(problem.exit, Exit::Usage);
             format!("{} {}", english.say(&problem.told.what), english.say(&problem.told.advice))
         };
         assert_eq!(told(&["sned"]), "There is no command sned. Did you mean send? See: zajil --help");
         assert_eq!(
             told(&["status", "--jsno"]),
-            "There is no option --jsno here. Did you mean --json? See: zajil --help"
+            "There is no option --jsno here. Did you mean --json? See: zajil status --help"
         );
-        assert_eq!(told(&["send", "Amal"]), "Something is missing: <FILE|-> See: zajil --help");
+        assert_eq!(told(&["send", "Amal"]), "Something is missing: <FILE|-> See: zajil send --help");
         assert_eq!(
             told(&["send", "Amal", "a.wav", "--wait", "forever"]),
             "“forever” does not fit --wait <MARK>. It takes: device, stored, delivered, heard"
@@ -202,7 +236,7 @@ pub(super) mod tests {
     fn asking_for_help_or_the_version_is_no_complaint() {
         for words in [["zajil", "--help"], ["zajil", "--version"], ["zajil", "-h"]] {
             let error = command(&Catalogue::new(Locale::ENGLISH)).try_get_matches_from_mut(words).unwrap_err();
-            assert!(problem(&error).is_none());
+            assert!(problem(&error, "").is_none());
         }
     }
 }

@@ -164,17 +164,21 @@ pub fn length(millis: u32) -> String {
     format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
-/// A number of bytes: "900 bytes", "48 kB", "1.4 MB" (decimal, as links are sold).
+/// A number of bytes: "900 bytes", "48 kB", "1.4 MB", "1.0 GB" (decimal, as links are sold).
 #[must_use]
 pub fn size(bytes: u64) -> Message {
     match bytes {
         0..=999 => msg("size-bytes").count("n", bytes),
         1_000..=999_499 => msg("size-kilobytes").figures("n", (bytes + 500) / 1_000),
-        _ => {
-            let tenths = bytes.saturating_add(50_000) / 100_000;
-            msg("size-megabytes").figures("n", format_args!("{}.{}", tenths / 10, tenths % 10))
-        }
+        999_500..=999_949_999 => msg("size-megabytes").figures("n", tenths(bytes, 1_000_000)),
+        _ => msg("size-gigabytes").figures("n", tenths(bytes, 1_000_000_000)),
     }
+}
+
+/// How many units, to one decimal.
+fn tenths(bytes: u64, unit: u64) -> String {
+    let tenths = bytes.saturating_add(unit / 20) / (unit / 10);
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 #[cfg(test)]
@@ -250,8 +254,9 @@ pub(super) mod tests {
             ["0:01", "0:34", "10:00"],
             [length(1), length(33_001), length(600_000)].each_ref().map(String::as_str)
         );
-        let sizes = [1, 999, 1_000, 48_499, 999_499, 999_500, 1_449_999].map(|bytes| say(&size(bytes)));
-        assert_eq!(sizes, ["1 byte", "999 bytes", "1 kB", "48 kB", "999 kB", "1.0 MB", "1.4 MB"]);
+        let sizes = [1, 999, 1_000, 48_499, 999_499, 999_500, 1_449_999, 999_949_999, 999_950_000]
+            .map(|bytes| say(&size(bytes)));
+        assert_eq!(sizes, ["1 byte", "999 bytes", "1 kB", "48 kB", "999 kB", "1.0 MB", "1.4 MB", "999.9 MB", "1.0 GB"]);
     }
 
     #[test]
