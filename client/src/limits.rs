@@ -140,6 +140,12 @@ pub const OUTBOX_BYTES_MAX: u64 = 1_000_000_000;
 pub const CONTACTS_MAX: usize = 200;
 /// Longest name of a contact, bytes of UTF-8: 50 Arabic letters, more than fits a line.
 pub const NAME_BYTES_MAX: usize = 100;
+/// Notes kept from one contact that cannot be opened: two sessions of them. What is beyond is let go.
+pub const LOCKED_NOTES_MAX: usize = 64;
+/// Pieces in which an incoming body is kept before they are joined: far below what one batch can delete.
+pub const BODY_SEGMENTS_MAX: usize = 256;
+/// Bytes of parcels on offer at once in one meeting. The rest waits on the disk for its turn.
+pub const OFFERED_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Sessions kept from one contact: three a day for the 52 days that one is needed by default, and room. One who sends more than they
 /// use is not listened to.
 pub const SESSIONS_PER_CONTACT_MAX: usize = 256;
@@ -156,7 +162,7 @@ pub const PROGRESS_QUEUED_MAX: usize = 64;
 /// Requests under way at once. A person has two hands; a script that asks for more is told to wait.
 pub const REQUESTS_WAITING_MAX: usize = 32;
 /// How long pairing may take, milliseconds: two meetings on a slow link.
-pub const PAIRING_MILLIS: u64 = 60_000;
+pub const PAIRING_MILLIS: u64 = 30_000;
 /// How long hanging up may take, milliseconds. What is not said by then is said at the next meeting.
 pub const FINISH_MILLIS_MAX: u64 = 3_000;
 /// Pause before a relay is dialled again, milliseconds, for the first tries: windows of a link are seconds long.

@@ -8,10 +8,11 @@ mark-heard = heard
 mark-unheard = not heard yet
 mark-arriving = arriving, { $here } so far
 mark-arriving-of = arriving, { $here } of { $all }
-mark-expired = its time at the relay ended before anybody fetched it
-mark-locked = cannot be opened yet; its sender has been asked for the key
+mark-expired = its time at the relay is over, and no receipt came
+mark-locked = cannot be opened yet; its key has not come
 
 wait-no-link = No relay was reached; it goes as soon as one is.
+wait-wrong-key = Something answered that is not their relay, and got nothing. It goes as soon as their relay answers.
 wait-not-here = Their relay no longer knows their mailbox; it is kept here.
 wait-mailbox-full = Their mailbox is full; it goes when they have fetched something.
 wait-relay-full = The relay is full; it is kept here until there is room.
@@ -83,6 +84,7 @@ sync-stored = { $n_cat ->
     [one] One note is now at the relay.
    *[other] { $n } notes are now at the relay.
 }
+sync-unfinished = The time was up before everything had come: there may be more.
 sync-waiting = { $n_cat ->
     [zero] Nothing waits to be sent.
     [one] One note waits to be sent.

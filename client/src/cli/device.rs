@@ -90,8 +90,9 @@ pub(super) async fn sync(context: &mut Context, engine: &mut impl Executor, give
     if let Some(reason) = view.trouble {
         context.output.line(&trouble(reason).what);
     }
-    context.output.done("sync", Exit::Done, json::sync(&view));
-    Ok(Exit::Done)
+    let exit = if view.finished { Exit::Done } else { Exit::Waits };
+    context.output.done("sync", exit, json::sync(&view));
+    Ok(exit)
 }
 
 /// Holds the links and serves other commands until a signal or a request to stop.

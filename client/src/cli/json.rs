@@ -62,11 +62,13 @@ pub(super) fn mark(mark: NoteMark) -> &'static str {
 fn waits(reason: WaitReason) -> &'static str {
     match reason {
         WaitReason::NoLink => "no-link",
+        WaitReason::WrongKey => "wrong-key",
         WaitReason::NotHere => "not-here",
         WaitReason::MailboxFull => "mailbox-full",
         WaitReason::RelayFull => "relay-full",
         WaitReason::Busy => "busy",
         WaitReason::Refused => "refused",
+        WaitReason::WrongKey => "wrong-key",
     }
 }
 
@@ -171,6 +173,7 @@ pub(super) fn sync(sync: &SyncView) -> Value {
         "received": sync.received,
         "stored": sync.stored,
         "waiting": sync.waiting,
+        "finished": sync.finished,
         "trouble": sync.trouble.map(trouble_code),
     })
 }

@@ -338,6 +338,8 @@ pub enum NoteMark {
 pub enum WaitReason {
     /// No relay was reached.
     NoLink,
+    /// Something answered that is not their relay.
+    WrongKey,
     /// Their relay no longer knows this mailbox.
     NotHere,
     /// Their mailbox is full.
@@ -470,6 +472,8 @@ pub struct SyncView {
     pub stored: u32,
     /// Still waiting to be sent.
     pub waiting: u32,
+    /// Whether every relay was met and all that waited there came; if not, there may be more.
+    pub finished: bool,
     /// Why a relay was missed, if one was.
     pub trouble: Option<Trouble>,
 }

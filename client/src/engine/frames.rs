@@ -40,7 +40,7 @@ impl Device {
         }
         let Some(contact) = self.contacts.get_mut(&key) else { return Ok(()) };
         let Some(control) = &mut contact.control else { return Ok(()) };
-        let only_acknowledges = contents.is_empty() && contact.owed.is_empty() && control.pending.is_empty();
+        let has_news = !contents.is_empty() || !contact.owed.is_empty() || !control.pending.is_empty();
         for chunk in contact.owed.chunks(RECEIPTS_PER_CONTENT_MAX) {
             let receipts = chunk.iter().map(|(note, heard)| Receipt {
                 note: *note,
@@ -50,28 +50,29 @@ impl Device {
         }
         contact.owed.clear();
         contact.due = None;
-        if control.owes_acknowledgement {
+        // Every frame acknowledges along: so frames that only acknowledge are acknowledged too, and none is missed for good.
+        if control.owes_acknowledgement || has_news {
             let content = Content::Acknowledgement(Acknowledgement { next: control.expected, bitmap: control.held });
             rows.push(encoded(&content)?);
             control.owes_acknowledgement = false;
         }
         control.pending.append(&mut rows);
-        self.flush_pending(batch, key, only_acknowledges, now)?;
+        self.flush_pending(batch, key, now)?;
         self.put_contact(batch, key)
     }
 
     /// Seals what is pending into as few frames as it fits, while fewer than 32 are unacknowledged.
-    fn flush_pending(
-        &mut self,
-        batch: &mut Batch,
-        key: u32,
-        only_acknowledges: bool,
-        now: Minute,
-    ) -> Result<(), Failure> {
-        let mut unacknowledged = self.outgoing.values().filter(|outgoing| {
-            outgoing.contact == key && matches!(outgoing.cargo, Cargo::Frame { only_acknowledges: false, .. })
+    fn flush_pending(&mut self, batch: &mut Batch, key: u32, now: Minute) -> Result<(), Failure> {
+        let numbers = self.outgoing.values().filter(|outgoing| outgoing.contact == key).filter_map(|outgoing| {
+            match outgoing.cargo {
+                Cargo::Frame { number, .. } => Some(number),
+                _ => None,
+            }
         });
-        let mut room = CONTROL_UNACKNOWLEDGED_MAX.saturating_sub(unacknowledged.by_ref().count());
+        let next = self.contacts.get(&key).and_then(|contact| contact.control.as_ref()).map_or(0, |control| control.next);
+        // The span counts, not the number of frames: what the other end cannot note in its bitmap must not be sent.
+        let span = numbers.min().map_or(0, |lowest| next.saturating_sub(lowest));
+        let mut room = CONTROL_UNACKNOWLEDGED_MAX.saturating_sub(usize::try_from(span).unwrap_or(usize::MAX));
         while room > 0 {
             let Some(contact) = self.contacts.get_mut(&key) else { return Ok(()) };
             let (Some(control), Some(peer)) = (&mut contact.control, &contact.peer) else { return Ok(()) };
@@ -87,7 +88,7 @@ impl Device {
                 seal_control(&RING, &mut self.random, &control.outer.current, destination, &frame, FrameSize::Small)
                     .map_err(internal)?;
             let Some(home) = peer.homes.as_slice().first().cloned() else { return Ok(()) };
-            let cargo = Cargo::Frame { number: frame.number, only_acknowledges };
+            let cargo = Cargo::Frame { number: frame.number };
             self.put_sealed(batch, key, home, cargo, parcel, now)?;
             room -= 1;
         }
@@ -123,7 +124,7 @@ impl Device {
         let candidates: Vec<(ParcelId, u32)> = self
             .incoming
             .iter()
-            .filter(|(_, incoming)| incoming.mailbox == *mailbox && incoming.closed && !incoming.spent)
+            .filter(|(_, incoming)| incoming.mailbox == *mailbox && incoming.closed)
             .filter(|(_, incoming)| incoming.header().is_some_and(|header| header.class() == Class::Control))
             .map(|(id, incoming)| (*id, incoming.contact))
             .collect();
@@ -208,7 +209,7 @@ impl Device {
                 for id in gone {
                     self.delete_outgoing(batch, &id);
                 }
-                self.flush_pending(batch, key, false, now)?;
+                self.flush_pending(batch, key, now)?;
             }
             Content::Receipts(receipts) => {
                 for receipt in receipts {
@@ -346,8 +347,11 @@ impl Control {
             self.held >>= 1;
             return true;
         }
-        // Further ahead than the bitmap reaches: its acknowledgement waits, the frame counts.
-        let Some(bit) = 1_u32.checked_shl(ahead - 1) else { return true };
+        // Further ahead than the bitmap reaches: their sender keeps within it, so it has given up what lies before.
+        let beyond = ahead.saturating_sub(u32::BITS);
+        self.expected = self.expected.saturating_add(beyond);
+        self.held = self.held.checked_shr(beyond).unwrap_or(0);
+        let bit = 1_u32.checked_shl(ahead - beyond - 1).unwrap_or(0);
         let new = self.held & bit == 0;
         self.held |= bit;
         new

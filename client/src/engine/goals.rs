@@ -5,7 +5,7 @@ use zajil_proto::ids::SlotId;
 use zajil_proto::sealing::HomeRelay;
 use zajil_proto::time::{Instant, Lifetime};
 
-use super::api::{Failure, NoteMark, Progress, Receipts, Reply, Request, SyncView, Trouble, Wait, WaitReason};
+use super::api::{Failure, NoteMark, NoteView, Progress, Receipts, Reply, Request, SyncView, Trouble, Wait, WaitReason};
 use super::host::Host;
 use super::model::{Cargo, Stage};
 use super::state::Device;
@@ -55,6 +55,13 @@ impl Waiting {
     /// Tells how it goes, if there is room to.
     pub(crate) fn tell(&self, step: Progress) {
         let _ = self.progress.try_send(step);
+    }
+
+    /// Answers the request.
+    pub(crate) fn answer(mut self, result: Result<Reply, Failure>) {
+        if let Some(reply) = self.reply.take() {
+            let _ = reply.send(result);
+        }
     }
 
     fn tell_once(&mut self, step: Progress) {
@@ -256,8 +263,9 @@ impl Host {
                 done.then(|| device.accepted(*key))
             }
             Goal::Note(number, mark) => {
-                let view = device.note_view(*number).ok()?;
-                let refused = view.waits.is_some_and(|reason| reason != WaitReason::NoLink);
+                let view = self.note_view(*number).ok()?;
+                let refused =
+                    view.waits.is_some_and(|reason| !matches!(reason, WaitReason::NoLink | WaitReason::WrongKey));
                 (view.mark >= *mark || refused).then_some(Ok(Reply::Sent(view)))
             }
             Goal::Words(readers) => {
@@ -273,6 +281,17 @@ impl Host {
                 idle.then(|| Ok(self.synced(waiting)))
             }
         }
+    }
+
+    /// A note as a program sees it, and why it waits as far as only the links know.
+    fn note_view(&self, number: u32) -> Result<NoteView, Failure> {
+        let mut view = self.device.note_view(number)?;
+        let relay = self.device.notes.get(&number).and_then(|note| self.device.outgoing.get(&note.parcel));
+        let trouble = relay.and_then(|outgoing| self.troubles.get(&outgoing.home.key));
+        if view.waits == Some(WaitReason::NoLink) && trouble == Some(&Trouble::WrongKey) {
+            view.waits = Some(WaitReason::WrongKey);
+        }
+        Ok(view)
     }
 
     /// What is said when the time is up, or nothing more will come.
@@ -293,7 +312,7 @@ impl Host {
                     Err(no_relay)
                 }
             },
-            Goal::Note(number, _) => self.device.note_view(*number).map(Reply::Sent),
+            Goal::Note(number, _) => self.note_view(*number).map(Reply::Sent),
             Goal::Words(readers) => Ok(words_written(readers, self.device.words_stored(readers))),
             Goal::Seen(key, _) => self.device.seen(*key, false, self.clock.wall()).map(Reply::Seen),
             Goal::Sync => Ok(self.synced(waiting)),
@@ -325,6 +344,7 @@ impl Host {
             received: waiting.received,
             stored: waiting.stored,
             waiting: count(left),
+            finished: missed == 0 && self.links.values().all(|link| link.meeting.is_idle(&self.device)),
             trouble: if missed > 0 { self.troubles.values().next().copied() } else { None },
         })
     }

@@ -70,6 +70,8 @@ pub struct Host {
     events: mpsc::Receiver<LinkEvent>,
     events_in: mpsc::Sender<LinkEvent>,
     next_link: u64,
+    /// The store cannot be read any more: nothing can go on.
+    failed: Option<Failure>,
     /// Whether links are held without a request that needs them.
     serving: bool,
     stopping: bool,
@@ -122,6 +124,7 @@ impl Host {
             events,
             events_in,
             next_link: 0,
+            failed: None,
             serving: false,
             stopping: false,
         }
@@ -202,21 +205,54 @@ impl Host {
                 self.redials.clear();
             }
             Err(failure) => {
+                if let Err(stop) = self.recover(&failure) {
+                    tracing::error!("the store of this device cannot be read any more");
+                    self.failed = Some(stop);
+                }
                 let _ = call.reply.send(Err(failure));
             }
         }
     }
 
+    /// After a commit that failed, what is in memory is ahead of the disk: takes up what is durable and meets relays anew.
+    fn recover(&mut self, failure: &Failure) -> Result<(), Failure> {
+        if !matches!(failure, Failure::DiskFull | Failure::Store(_)) {
+            return Ok(());
+        }
+        self.links.clear();
+        self.tasks.abort_all();
+        let next = self.clock.now().after(Duration::from_millis(REDIAL_FAST_MILLIS));
+        for relay in self.targets() {
+            self.redials.insert(relay.key, (0, next));
+        }
+        self.device.reload()
+    }
+
     /// Waits for one thing to happen and does what it asks for. Cancelling it loses nothing.
     async fn turn(&mut self) -> Result<(), Failure> {
-        self.advance()?;
+        if let Some(failure) = self.failed.take() {
+            return Err(failure);
+        }
+        self.advance().or_else(|failure| self.survive(failure))?;
         let wake = self.next_wake();
         tokio::select! {
             biased;
-            Some(event) = self.events.recv() => self.happened(event),
+            Some(event) = self.events.recv() => self.happened(event).or_else(|failure| self.survive(failure)),
             Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => Ok(()),
             () = tokio::time::sleep(wake) => Ok(()),
         }
+    }
+
+    /// A full disk stops nobody for good: who waits is told, what is durable stays, and it goes on when there is room.
+    fn survive(&mut self, failure: Failure) -> Result<(), Failure> {
+        self.recover(&failure)?;
+        if failure != Failure::DiskFull {
+            return Err(failure);
+        }
+        for waiting in std::mem::take(&mut self.waiting) {
+            waiting.answer(Err(failure.clone()));
+        }
+        Ok(())
     }
 
     /// Everything that can be done without waiting: dials, plans, answers.
@@ -250,6 +286,7 @@ impl Host {
                 // What it has brought is told before the link is forgotten.
                 self.settle();
                 self.links.remove(&relay);
+                self.device.save_progress(&relay)?;
                 if let Some(trouble) = trouble {
                     self.troubles.insert(relay, trouble);
                 }
@@ -303,6 +340,8 @@ impl Host {
 
     /// Ends all links in order, as far as that takes no longer than a few seconds.
     async fn hang_up(&mut self) {
+        // A relay that has not answered yet is not waited for.
+        self.links.retain(|_, link| link.meeting.is_welcomed());
         for link in self.links.values_mut() {
             link.finish();
         }

@@ -19,6 +19,7 @@ use super::api::{Failure, NoteMark, WaitReason};
 use super::model::{Cargo, Incoming, KnownRelay, Stage};
 use super::state::{Device, segment_key};
 use super::words::Shown;
+use crate::limits::BODY_SEGMENTS_MAX;
 use crate::store::{Batch, Kind};
 
 /// A meeting under way.
@@ -98,8 +99,12 @@ impl Meeting {
 
     /// Returns whether all that was asked has been answered.
     pub(crate) fn is_idle(&self, device: &Device) -> bool {
-        let offered = self.offered.iter().any(|id| {
-            device.outgoing.get(id).is_some_and(|outgoing| outgoing.stored.is_none() && outgoing.waits.is_none())
+        let due = self.epoch.is_some_and(|epoch| {
+            device.outgoing.values().any(|outgoing| {
+                outgoing.home.key == self.relay.key
+                    && outgoing.stored.is_none_or(|(stored, _)| stored != epoch)
+                    && outgoing.waits.is_none()
+            })
         });
         self.is_welcomed()
             && self.registering.is_empty()
@@ -107,7 +112,7 @@ impl Meeting {
             && self.words.is_empty()
             && self.watched.iter().all(|mailbox| self.drained.contains(mailbox))
             && self.asked.iter().all(|slot| self.seen.contains(slot))
-            && !offered
+            && !due
     }
 
     /// Does what one event asks for. What is to be said in answer comes with the next [`Meeting::plan`].
@@ -133,7 +138,6 @@ impl Meeting {
                         held: 0,
                         closed: false,
                         note: None,
-                        spent: false,
                     });
                 }
                 Ok(())
@@ -258,7 +262,6 @@ impl Meeting {
                     device.put_note(&mut batch, number)?;
                 }
             }
-            Cargo::Frame { only_acknowledges: true, .. } => device.delete_outgoing(&mut batch, id),
             Cargo::Reply => {
                 if let Some(contact) = device.contacts.get_mut(&key)
                     && let Stage::Replied { stored, .. } = &mut contact.stage
@@ -278,6 +281,10 @@ impl Meeting {
         outgoing.waits = Some(reason(code));
         self.refusals.push((*id, code));
         let key = outgoing.contact;
+        let mut batch = Batch::new();
+        device.put_outgoing(&mut batch, id)?;
+        device.commit(batch)?;
+        let Some(outgoing) = device.outgoing.get(id) else { return Ok(()) };
         let is_first_reply = outgoing.cargo == Cargo::Reply
             && matches!(device.contacts.get(&key).map(|c| &c.stage), Some(Stage::Replied { stored: false, .. }));
         if !is_first_reply {
@@ -311,6 +318,7 @@ impl Meeting {
         }
         device.put_incoming(&mut batch, &arrived.id)?;
         let durable = device.commit(batch)?.map(|()| arrived.id);
+        device.join_segments(&arrived.id)?;
         match class {
             Some(Class::Control) if arrived.closed => self.control_arrived(device, durable, arrived.mailbox, key, now),
             Some(Class::Text | Class::Voice) => {
@@ -408,6 +416,40 @@ impl Device {
         }
         self.put_incoming(&mut batch, id)?;
         self.commit(batch)?;
+        Ok(())
+    }
+
+    /// Joins the pieces of an incoming body when they have become many.
+    fn join_segments(&mut self, id: &ParcelId) -> Result<(), Failure> {
+        let keys = self.store.keys_prefix(Kind::IncomingBody, &id.0)?;
+        if keys.len() < BODY_SEGMENTS_MAX {
+            return Ok(());
+        }
+        let body = self.incoming_body(id)?;
+        let mut batch = Batch::new();
+        for key in keys {
+            batch.delete(Kind::IncomingBody, &key);
+        }
+        batch.put(Kind::IncomingBody, &segment_key(id, 0), body);
+        self.commit(batch)?;
+        Ok(())
+    }
+
+    /// Keeps how far a relay has what it has not stored yet: the next meeting goes on there.
+    pub(crate) fn save_progress(&mut self, relay: &VerifyingKey) -> Result<(), Failure> {
+        let begun: Vec<ParcelId> = self
+            .outgoing
+            .iter()
+            .filter(|(_, outgoing)| outgoing.home.key == *relay && outgoing.stored.is_none() && outgoing.durable > 0)
+            .map(|(id, _)| *id)
+            .collect();
+        let mut batch = Batch::new();
+        for id in begun {
+            self.put_outgoing(&mut batch, &id)?;
+        }
+        if !batch.is_empty() {
+            self.commit(batch)?;
+        }
         Ok(())
     }
 

@@ -254,12 +254,10 @@ pub(crate) struct Recording {
 pub(crate) enum Cargo {
     /// A note, by its number.
     Note(u32),
-    /// A control frame, by its number; one that only acknowledges is not acknowledged itself.
+    /// A control frame, by its number.
     Frame {
         /// Its number.
         number: u32,
-        /// Whether it only acknowledges.
-        only_acknowledges: bool,
     },
     /// The invitation behind a link.
     Invitation,
@@ -324,8 +322,6 @@ pub(crate) struct Incoming {
     pub(crate) closed: bool,
     /// The note it became.
     pub(crate) note: Option<u32>,
-    /// Nothing of it can ever be opened; kept until its lifetime is over so that it is not fetched again.
-    pub(crate) spent: bool,
 }
 
 impl Incoming {

@@ -15,6 +15,7 @@ use super::api::{Failure, NoteMark, Receipts, Voice};
 use super::frames::internal;
 use super::model::{Cargo, Note, Recording};
 use super::state::{Device, number_key};
+use crate::limits::LOCKED_NOTES_MAX;
 use crate::store::{Batch, Records};
 
 /// What could be opened of a note.
@@ -188,6 +189,13 @@ impl Device {
         }
         let Some(incoming) = self.incoming.get(id) else { return Ok(None) };
         let (key, known, held) = (incoming.contact, incoming.note, incoming.held);
+        let locked = self.notes.values().filter(|note| note.contact == key && note.mark == NoteMark::Locked).count();
+        if known.is_none() && locked >= LOCKED_NOTES_MAX {
+            // Somebody fills this mailbox with what nobody can open; the disk is for those who speak.
+            let mut batch = Batch::new();
+            self.delete_incoming(&mut batch, id)?;
+            return Ok(Some(self.commit(batch)?.map(|()| *id)));
+        }
         let number = match known {
             Some(number) => number,
             None => self.take_note_number(),
@@ -220,7 +228,7 @@ impl Device {
         let locked: Vec<ParcelId> = self
             .incoming
             .iter()
-            .filter(|(_, incoming)| incoming.closed && !incoming.spent)
+            .filter(|(_, incoming)| incoming.closed)
             .filter(|(_, incoming)| incoming.header().is_some_and(|header| header.class() != Class::Control))
             .map(|(id, _)| *id)
             .collect();

@@ -56,6 +56,10 @@ fn number_of(key: &[u8]) -> Option<u32> {
     key.try_into().ok().map(u32::from_be_bytes)
 }
 
+fn keyed<K: Ord, V>(rows: Vec<(Vec<u8>, V)>, key: impl Fn(Vec<u8>) -> Option<K>) -> BTreeMap<K, V> {
+    rows.into_iter().filter_map(|(bytes, value)| Some((key(bytes)?, value))).collect()
+}
+
 fn session_key(contact: u32, number: u32) -> Vec<u8> {
     [number_key(contact), number_key(number)].concat()
 }
@@ -92,16 +96,38 @@ impl Device {
     /// Reads everything from a store that has a profile; `None` if it has none.
     pub(crate) fn open(store: Box<dyn DeviceStore>, random: Box<dyn Random + Send>) -> Result<Option<Self>, Failure> {
         let Some(profile) = store.record::<Profile>(PROFILE_KEY)? else { return Ok(None) };
-        let numbered = |key: Vec<u8>| number_of(&key);
-        let contacts = store.records::<Contact>()?.into_iter().filter_map(|(k, v)| Some((numbered(k)?, v))).collect();
-        let notes = store.records::<Note>()?.into_iter().filter_map(|(k, v)| Some((numbered(k)?, v))).collect();
+        let mut device = Self {
+            store,
+            random,
+            profile,
+            contacts: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            relays: BTreeMap::new(),
+        };
+        device.reload()?;
+        Ok(Some(device))
+    }
+
+    /// Forgets what is in memory and reads what is durable: after a commit that failed the two differ, and the disk is right.
+    pub(crate) fn reload(&mut self) -> Result<(), Failure> {
+        let store = &self.store;
+        let profile = store.record::<Profile>(PROFILE_KEY)?;
         let parcel = |key: Vec<u8>| key.try_into().ok().map(ParcelId);
-        let outgoing = store.records::<Outgoing>()?.into_iter().filter_map(|(k, v)| Some((parcel(k)?, v))).collect();
-        let incoming = store.records::<Incoming>()?.into_iter().filter_map(|(k, v)| Some((parcel(k)?, v))).collect();
-        let sessions = store.records::<KnownSession>()?.into_iter().map(|(_, v)| ((v.contact, v.number), v)).collect();
         let relay = |key: Vec<u8>| key.try_into().ok().map(VerifyingKey);
-        let relays = store.records::<KnownRelay>()?.into_iter().filter_map(|(k, v)| Some((relay(k)?, v))).collect();
-        Ok(Some(Self { store, random, profile, contacts, notes, outgoing, incoming, sessions, relays }))
+        self.contacts = keyed(store.records::<Contact>()?, |key| number_of(&key));
+        self.notes = keyed(store.records::<Note>()?, |key| number_of(&key));
+        self.outgoing = keyed(store.records::<Outgoing>()?, parcel);
+        self.incoming = keyed(store.records::<Incoming>()?, parcel);
+        self.relays = keyed(store.records::<KnownRelay>()?, relay);
+        let sessions = store.records::<KnownSession>()?.into_iter();
+        self.sessions = sessions.map(|(_, known)| ((known.contact, known.number), known)).collect();
+        if let Some(profile) = profile {
+            self.profile = profile;
+        }
+        Ok(())
     }
 
     /// Makes a batch durable.

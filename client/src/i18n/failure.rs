@@ -109,10 +109,12 @@ pub fn trouble(trouble: Trouble) -> Told {
 pub fn refusal(reason: WaitReason) -> Told {
     match reason {
         WaitReason::NoLink => Told::new(msg("err-no-answer"), msg("rec-no-answer")),
+        WaitReason::WrongKey => Told::new(msg("err-wrong-key"), msg("rec-wrong-key")),
         WaitReason::NotHere => Told::new(msg("err-mailbox-not-here"), msg("rec-mailbox-not-here")),
         WaitReason::MailboxFull => Told::new(msg("err-mailbox-full"), msg("rec-mailbox-full")),
         WaitReason::RelayFull => Told::new(msg("err-relay-full"), msg("rec-relay-full")),
         WaitReason::Busy => Told::new(msg("err-relay-busy"), msg("rec-relay-busy")),
         WaitReason::Refused => Told::new(msg("err-relay-refused"), msg("rec-relay-refused")),
+        WaitReason::WrongKey => Told::new(msg("err-wrong-key"), msg("rec-wrong-key")),
     }
 }

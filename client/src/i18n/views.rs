@@ -79,11 +79,13 @@ pub fn contact_settings(contact: &ContactView) -> Message {
 pub fn wait_reason(reason: WaitReason) -> Message {
     match reason {
         WaitReason::NoLink => msg("wait-no-link"),
+        WaitReason::WrongKey => msg("wait-wrong-key"),
         WaitReason::NotHere => msg("wait-not-here"),
         WaitReason::MailboxFull => msg("wait-mailbox-full"),
         WaitReason::RelayFull => msg("wait-relay-full"),
         WaitReason::Busy => msg("wait-busy"),
         WaitReason::Refused => msg("wait-refused"),
+        WaitReason::WrongKey => msg("wait-wrong-key"),
     }
 }
 
@@ -184,6 +186,9 @@ pub fn sync_lines(sync: &SyncView) -> Vec<Message> {
         told.push(msg("sync-stored").count("n", sync.stored.into()));
     }
     told.push(msg("sync-waiting").count("n", sync.waiting.into()));
+    if sync.reached > 0 && !sync.finished {
+        told.push(msg("sync-unfinished"));
+    }
     told
 }
 

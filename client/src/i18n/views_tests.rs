@@ -76,7 +76,7 @@ fn gaps_in_a_senders_numbers_are_notes_that_have_not_arrived() {
 
 #[test]
 fn a_meeting_is_summed_up_in_sentences() {
-    let sync = SyncView { reached: 1, received: 2, ..SyncView::default() };
+    let sync = SyncView { reached: 1, received: 2, finished: true, ..SyncView::default() };
     let said: Vec<String> = sync_lines(&sync).iter().map(|line| Catalogue::new(Locale::ENGLISH).say(line)).collect();
     assert_eq!(said, ["The relay answered.", "2 notes came.", "Nothing waits to be sent."]);
 }

@@ -19,6 +19,7 @@ use crate::engine::api::Failure;
 use crate::engine::model::{Cargo, Stage, decode_word};
 use crate::engine::state::Device;
 use crate::engine::words::precision;
+use crate::limits::OFFERED_BYTES_MAX;
 
 impl Meeting {
     /// Asks for whatever is due and has not been asked for in this meeting. `ask_seen`: contacts whose slots to ask about.
@@ -154,8 +155,19 @@ impl Meeting {
             .filter(|(id, _)| !self.offered.contains(*id))
             .map(|(id, _)| *id)
             .collect();
+        let on_offer = |id: &ParcelId| {
+            let outgoing = device.outgoing.get(id).filter(|outgoing| {
+                outgoing.waits.is_none() && outgoing.stored.is_none_or(|(stored, _)| stored != epoch)
+            });
+            outgoing.map_or(0, |outgoing| u64::from(outgoing.length))
+        };
+        let mut bytes: u64 = self.offered.iter().map(on_offer).sum();
         for id in due {
             let Some(outgoing) = device.outgoing.get(&id) else { continue };
+            if bytes >= OFFERED_BYTES_MAX {
+                break;
+            }
+            bytes = bytes.saturating_add(u64::from(outgoing.length));
             let contact = device.contacts.get(&outgoing.contact);
             // Put on another lane may overtake Register: what goes into a mailbox of our own waits until that is made.
             if outgoing.cargo == Cargo::Invitation && contact.is_none_or(|contact| contact.registered != Some(epoch)) {
@@ -166,7 +178,7 @@ impl Meeting {
             let offer = Offer {
                 parcel,
                 travel: Travel::default(),
-                from: 0,
+                from: outgoing.durable,
                 opens_waiting: matches!(outgoing.cargo, Cargo::Frame { .. } | Cargo::Reply),
                 age: 0,
                 turn: *turn,
