@@ -68,7 +68,6 @@ fn waits(reason: WaitReason) -> &'static str {
         WaitReason::RelayFull => "relay-full",
         WaitReason::Busy => "busy",
         WaitReason::Refused => "refused",
-        WaitReason::WrongKey => "wrong-key",
     }
 }
 

@@ -115,6 +115,5 @@ pub fn refusal(reason: WaitReason) -> Told {
         WaitReason::RelayFull => Told::new(msg("err-relay-full"), msg("rec-relay-full")),
         WaitReason::Busy => Told::new(msg("err-relay-busy"), msg("rec-relay-busy")),
         WaitReason::Refused => Told::new(msg("err-relay-refused"), msg("rec-relay-refused")),
-        WaitReason::WrongKey => Told::new(msg("err-wrong-key"), msg("rec-wrong-key")),
     }
 }

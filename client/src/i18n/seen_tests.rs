@@ -113,9 +113,9 @@ fn a_fresh_answer_says_so_and_an_older_word_of_the_relay_is_told() {
         crate::i18n::without_direction_marks(&told(&view, true)),
         "No news since yesterday. Last word: “I am well. كلنا هنا” They did not say when they wrote it. \
          No relay tells when it arrived there. \
-         The relay showed an older word than this one, which was on this device already. Checked just now."
+         The relay did not show this word, only an older one or none. It was on this device already. Checked just now."
     );
-    assert!(told_arabic(&view, true).contains("عرضت المحطة كلمة أقدم من هذه، وهذه كانت على هذا الجهاز من قبل."));
+    assert!(told_arabic(&view, true).contains("لم تعرض المحطة هذه الكلمة، بل أقدم منها أو لا شيء، وهذه كانت على هذا الجهاز من قبل."));
 }
 
 #[test]

@@ -85,7 +85,6 @@ pub fn wait_reason(reason: WaitReason) -> Message {
         WaitReason::RelayFull => msg("wait-relay-full"),
         WaitReason::Busy => msg("wait-busy"),
         WaitReason::Refused => msg("wait-refused"),
-        WaitReason::WrongKey => msg("wait-wrong-key"),
     }
 }
 

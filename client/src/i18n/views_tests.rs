@@ -82,6 +82,13 @@ fn a_meeting_is_summed_up_in_sentences() {
 }
 
 #[test]
+fn a_meeting_that_ran_out_of_time_does_not_claim_that_all_has_come() {
+    let sync = SyncView { reached: 1, ..SyncView::default() };
+    let told = sync_lines(&sync);
+    assert!(told.iter().any(|line| line.key() == "sync-unfinished"), "there may be more");
+}
+
+#[test]
 fn a_contact_is_told_with_what_is_not_usual() {
     let contact = ContactView {
         name: "Amal".to_owned(),
