@@ -115,7 +115,10 @@ fn a_fresh_answer_says_so_and_an_older_word_of_the_relay_is_told() {
          No relay tells when it arrived there. \
          The relay did not show this word, only an older one or none. It was on this device already. Checked just now."
     );
-    assert!(told_arabic(&view, true).contains("لم تعرض المحطة هذه الكلمة، بل أقدم منها أو لا شيء، وهذه كانت على هذا الجهاز من قبل."));
+    assert!(
+        told_arabic(&view, true)
+            .contains("لم تعرض المحطة هذه الكلمة، بل أقدم منها أو لا شيء، وهذه كانت على هذا الجهاز من قبل.")
+    );
 }
 
 #[test]
