@@ -188,6 +188,11 @@ impl Downloads {
     /// Asks the store for the next portions, as long as the link takes them.
     pub(super) fn pump(&mut self, desk: &mut Desk) {
         while !self.stopped && desk.port.unflushed().saturating_add(self.reading) < UNFLUSHED_BYTES_MAX {
+            // Of the open lanes one must always be free to end: a lane beyond them waits for the device to grant a stream, and
+            // its bytes would fill the budget that the others need to come to their end.
+            if self.readings() >= TRANSFERS_OPEN_MAX {
+                return;
+            }
             let Some(portion) = self.share.pick(self.candidates()) else {
                 return;
             };
@@ -283,19 +288,21 @@ impl Downloads {
         }
     }
 
-    /// Ends the lane of the transfer that can best wait, if as many are open as may be. Its parcel goes on in another
-    /// later.
+    /// Ends the lane of the oldest transfer that is not being read for, if as many are open as may be. Its parcel goes on in
+    /// another later.
+    ///
+    /// The oldest, because it is the one that surely has a stream: a younger one may still wait until the device grants one,
+    /// and ending that would free nothing. With all streams held by lanes that this machine believes to have ended long ago,
+    /// and its budget full of bytes for lanes without a stream, nothing would move any more.
     fn make_room(&mut self, desk: &mut Desk) {
         if self.open.len() < TRANSFERS_OPEN_MAX {
             return;
         }
-        let rest = |(mailbox, id): &(MailboxId, ParcelId)| {
-            let watch = self.watches.get(mailbox)?;
-            let item = watch.queue.get(id).filter(|item| !item.reading)?;
-            Some(item.held.saturating_sub(watch.progress.get(id).map_or(0, |progress| progress.next)))
+        let can_end = |(mailbox, id): &(MailboxId, ParcelId)| {
+            self.watches.get(mailbox).and_then(|watch| watch.queue.get(id)).is_some_and(|item| !item.reading)
         };
-        let longest = self.open.iter().filter_map(|(transfer, key)| Some((rest(key)?, *transfer, *key)));
-        if let Some((_, transfer, (mailbox, id))) = longest.max() {
+        let oldest = self.open.iter().find(|(_, key)| can_end(key)).map(|(transfer, key)| (*transfer, *key));
+        if let Some((transfer, (mailbox, id))) = oldest {
             self.open.remove(&transfer);
             if let Some(item) = self.watches.get_mut(&mailbox).and_then(|watch| watch.queue.get_mut(&id)) {
                 item.transfer = None;
@@ -345,6 +352,11 @@ impl Downloads {
         if !watch.live {
             self.watches.remove(&mailbox);
         }
+    }
+
+    /// Returns how many parcels are being read from the store.
+    fn readings(&self) -> usize {
+        self.watches.values().flat_map(|watch| watch.queue.values()).filter(|item| item.reading).count()
     }
 
     fn candidates(&self) -> impl Iterator<Item = (Key, Candidate)> {
