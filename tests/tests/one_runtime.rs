@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use zajil_client::engine::api::{
-    Failure, NoteMark, NoteView, Pairing, Progress, Receipts, Reply, Request, SeenPrecision, SeenView, Trouble, Voice,
+    Direction, Failure, NoteMark, NoteView, Pairing, Progress, Receipts, Reply, Request, SeenPrecision, SeenView, Trouble, Voice,
     Wait, WaitReason, WordState,
 };
 use zajil_client::engine::host::{Call, Host, Parts, create, open};
@@ -628,5 +628,60 @@ fn an_invitation_that_nobody_answers_ends_and_leaves_its_name_free() {
         sync(&mut mother).await;
         let Reply::Invited { link, .. } = ask(&mut mother, invite()).await else { panic!() };
         assert_ne!(first, link);
+    });
+}
+
+#[test]
+fn two_who_exchange_notes_over_a_relay_that_loses_its_store_again_and_again_miss_nothing_in_the_end() {
+    in_one_runtime(async {
+        let mut world = World::new();
+        let ((mut mother, _), (mut father, _)) = (world.person(), world.person());
+        pair_by_link(&mut mother, &mut father).await;
+        confirm(&mut mother, &mut father).await;
+        for round in 0..80 {
+            ask(&mut mother, send("Father", voice(1), Wait::Device)).await;
+            ask(&mut father, send("Mother", voice(1), Wait::Device)).await;
+            sync(&mut mother).await;
+            if round % 20 == 10 {
+                world.lose_relays_store().await;
+            }
+            sync(&mut father).await;
+        }
+        for _ in 0..4 {
+            sync(&mut mother).await;
+            sync(&mut father).await;
+        }
+        for host in [&mut mother, &mut father] {
+            let Reply::Notes(notes) = ask(host, Request::Inbox { all: true }).await else { panic!() };
+            let (out, come): (Vec<_>, Vec<_>) = notes.iter().partition(|note| note.direction == Direction::Out);
+            assert_eq!((out.len(), come.len()), (80, 80));
+            assert!(notes.iter().all(|note| note.mark == NoteMark::Delivered), "{notes:?}");
+        }
+    });
+}
+
+#[test]
+fn a_full_disk_is_told_and_what_was_not_written_is_as_if_it_had_not_been() {
+    in_one_runtime(async {
+        let mut world = World::new();
+        let (mut father, _) = world.person();
+        world.people += 1;
+        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 1, world.people));
+        let disk = MemoryDisk::new();
+        let mut mother = create(world.parts(address, disk.open().unwrap()), &world.link).unwrap();
+        pair_by_link(&mut mother, &mut father).await;
+        confirm(&mut mother, &mut father).await;
+        for commit in 0..4 {
+            disk.fail_commit_after(commit, Fault::Full);
+            let sent = mother.execute(send("Father", voice(1), Wait::Stored), &mut |_| {}).await;
+            assert!(matches!(sent, Err(Failure::DiskFull) | Ok(Reply::Sent(_))), "{sent:?}");
+            ask(&mut mother, send("Father", voice(2), Wait::Stored)).await;
+        }
+        for _ in 0..2 {
+            sync(&mut mother).await;
+            sync(&mut father).await;
+        }
+        let Reply::Notes(notes) = ask(&mut father, Request::Inbox { all: false }).await else { panic!() };
+        assert!(notes.len() >= 4 && notes.iter().all(|note| note.mark == NoteMark::Delivered), "{notes:?}");
     });
 }
