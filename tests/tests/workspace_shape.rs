@@ -219,6 +219,25 @@ fn no_tracked_file_names_the_host_of_a_package_registry() {
 }
 
 #[test]
+fn only_store_engines_and_tests_say_that_something_is_durable() {
+    let says = concat!("Durable::", "after_sync");
+    let engines = [
+        "client/src/store/memory.rs",
+        "client/src/store/sqlite.rs",
+        "server/src/store/memory.rs",
+        "server/src/store/sqlite/mod.rs",
+    ];
+    let mut found = BTreeSet::new();
+    for (path, text) in sources() {
+        let is_test = path.split('/').any(|part| part == "tests");
+        if text.contains(says) && !is_test {
+            found.insert(path);
+        }
+    }
+    assert_eq!(found, engines.iter().map(ToString::to_string).collect::<BTreeSet<_>>());
+}
+
+#[test]
 fn every_exception_from_a_lint_says_why() {
     // In pieces, or this file would be its own first finding.
     let starts = [concat!("[", "allow("), concat!("[", "expect("), concat!(", ", "allow("), concat!(", ", "expect(")];
