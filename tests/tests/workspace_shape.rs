@@ -230,7 +230,7 @@ fn only_store_engines_and_tests_say_that_something_is_durable() {
     let mut found = BTreeSet::new();
     for (path, text) in sources() {
         let is_test = path.split('/').any(|part| part == "tests");
-        if text.contains(says) && !is_test {
+        if text.contains(says) && !is_test && path != "proto/src/durable.rs" {
             found.insert(path);
         }
     }
