@@ -279,8 +279,15 @@ fn a_relay_with_another_key_is_told_nothing() {
     let link = town.home.link();
     let other = zajil_proto::keys::SigningKey::draw(&mut zajil_net::SystemRandom::new()).public();
     let lured = Person::with_relay(&RelayLink { key: other, admission: String::new(), address: link.address.clone() });
-    let told = lured.json(["sync", "--timeout", "20"]);
-    assert_eq!((&told["error"]["code"], &told["exit"]), (&Value::from("wrong-key"), &Value::from(8)), "{told}");
+    for words in [&["sync", "--timeout", "20"][..], &["contact", "add", "Amal"]] {
+        let told = lured.json(words);
+        assert_eq!((&told["error"]["code"], &told["exit"]), (&Value::from("wrong-key"), &Value::from(8)), "{told}");
+    }
+    assert_eq!(
+        lured.json(["contact", "list"])["contacts"],
+        Value::Array(Vec::new()),
+        "no link is given away for nothing"
+    );
 }
 
 #[test]

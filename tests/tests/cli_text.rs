@@ -10,6 +10,7 @@ use std::process::Command;
 use zajil_proto::keys::SigningKey;
 use zajil_proto::relay_link::RelayLink;
 use zajil_tests::person::{Ended, Person, ended, recording};
+use zajil_tests::skipped::skipped;
 
 /// A relay that does not exist, on a port of this machine where nothing listens.
 fn relay_at(address: &str) -> RelayLink {
@@ -224,7 +225,7 @@ fn a_home_that_became_read_only_is_told() {
 #[test]
 fn a_full_disk_is_told_and_nothing_half_made_is_left() {
     if !is_root() {
-        println!("SKIPPED: a disk of this size can only be made by root");
+        skipped("a full disk at the command line", "only root makes a disk of this size");
         return;
     }
     let person = Person::new();
@@ -337,9 +338,6 @@ fn pictures_without_a_code_to_read_are_told_apart() {
 fn a_relay_that_cannot_be_reached_is_told_with_its_reason() {
     let person = person();
     refused(&person, &["sync", "--timeout", "3"], 8, "no-answer", "The relay did not answer.");
-    // Once, for it waits as long as a link on 2G may take.
-    assert_eq!(person.json(["contact", "add", "Amal"])["error"]["code"], "no-answer");
-    assert_eq!(person.json(["contact", "list"])["contacts"], serde_json::json!([]), "no link, no contact");
 
     let lost = Person::with_relay(&relay_at("relay.invalid:443"));
     let told = lost.json(["sync", "--timeout", "5"]);
@@ -349,7 +347,7 @@ fn a_relay_that_cannot_be_reached_is_told_with_its_reason() {
 #[test]
 fn a_device_without_any_network_is_told_so() {
     if !is_root() {
-        println!("SKIPPED: only root takes a program's network away");
+        skipped("a device without any network", "only root takes a program's network away");
         return;
     }
     let person = Person::with_relay(&relay_at("192.0.2.1:443"));
