@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use zajil_client::engine::api::{
-    Direction, Failure, NoteMark, NoteView, Pairing, Progress, Receipts, Reply, Request, SeenPrecision, SeenView, Trouble, Voice,
-    Wait, WaitReason, WordState,
+    Direction, Failure, NoteMark, NoteView, Pairing, Progress, Receipts, Reply, Request, SeenPrecision, SeenView,
+    Trouble, Voice, Wait, WaitReason, WordState,
 };
 use zajil_client::engine::host::{Call, Host, Parts, create, open};
 use zajil_client::store::{Fault, MemoryDisk, MemoryStore};
