@@ -275,13 +275,12 @@ fn mistakes(scene: &mut Scene) -> Vec<(Code, Vec<Vec<u8>>)> {
         (Code::UNKNOWN_FRAME, vec![hello.clone(), [&[0x3e, 0x10][..], &id.as_bytes()[..]].concat()]),
         (Code::TOO_LARGE, vec![hello.clone(), [&[0x0c, 0x80, 0, 0x4e, 0x20][..], &bytes].concat()]),
         (Code::BAD_SIGNATURE, vec![hello.clone(), Frame::Prove(forged).encode()]),
-        (Code::BAD_ID, vec![hello.clone(), body(77, 0)]),
-        (Code::TOO_MANY, [vec![hello], (1..=9).map(put).collect()].concat()),
+        (Code::BAD_ID, vec![hello, body(77, 0)]),
     ]
 }
 
-/// Mistakes that a relay sees only when it looks into the body of a parcel it would take.
-fn mistakes_in_a_body(scene: &mut Scene, mailbox: &Pair) -> Vec<(Code, Vec<Vec<u8>>)> {
+/// Mistakes that a relay sees only with a parcel it would take.
+fn mistakes_with_a_parcel(scene: &mut Scene, mailbox: &Pair) -> Vec<(Code, Vec<Vec<u8>>)> {
     let hello = Frame::Hello { lowest: 1, highest: 1, features: 0 }.encode();
     let mut start = |transfer| {
         let own = scene.parcel(mailbox, 20, Lifetime::DEFAULT);
@@ -289,10 +288,12 @@ fn mistakes_in_a_body(scene: &mut Scene, mailbox: &Pair) -> Vec<(Code, Vec<Vec<u
         (Frame::Put(PutStart { transfer, offset: 0, header, travel: Travel::default() }).encode(), bytes)
     };
     let (gap, forged) = (start(1), start(2));
+    let many = (1..=9).map(|transfer| start(transfer).0).collect();
     let mark = Mark { end: 1_000, last: false, signature: Signature([5; 64]) };
     let body = |transfer, offset, bytes| Frame::Body { transfer, offset, bytes }.encode();
     vec![
         (Code::BAD_OFFSET, vec![hello.clone(), gap.0, body(1, 5_000, gap.1)]),
+        (Code::TOO_MANY, [vec![hello.clone()], many].concat()),
         (Code::BAD_SIGNATURE, vec![hello, forged.0, body(2, 0, forged.1), Frame::Mark { transfer: 2, mark }.encode()]),
     ]
 }
@@ -325,9 +326,9 @@ async fn everything_happens(
     let is_quic = device.mover().is_some();
     let device = read(device, waiting, is_quic.then_some(&elsewhere), disturbance, [&mailbox, &slot]).await;
     is_refused(scene, &stranger, transports).await;
-    let mistakes = [mistakes(scene), mistakes_in_a_body(scene, &mailbox)].concat();
+    let mistakes = [mistakes(scene), mistakes_with_a_parcel(scene, &mailbox)].concat();
     for (code, frames) in mistakes {
-        assert_eq!(ends_with(scene, &stranger, transports, frames).await, code);
+        assert_eq!(ends_with(scene, &stranger, transports, frames).await, code, "{transports:?}");
     }
     for network in [&mother, &father, &elsewhere, &stranger] {
         assert!(!network.sockets().is_empty() || !is_quic);

@@ -6,7 +6,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus, Output};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -50,6 +50,13 @@ fn mode(path: &Path) -> u32 {
 async fn connect(home: &RelayHome, relay: &RunningRelay) -> Device {
     let (address, key) = (relay.address().to_string(), home.link().key);
     Device::connect(&SystemNetwork, &address, key, Transports::QuicOnly).await.unwrap()
+}
+
+/// Stops a relay with which a device speaks: one that hears nothing would have to be waited for.
+async fn stop(relay: &mut RunningRelay, device: Device) -> ExitStatus {
+    relay.ask_to_stop();
+    device.end().await;
+    relay.wait()
 }
 
 fn is_root() -> bool {
@@ -381,8 +388,7 @@ async fn a_disk_down_to_its_reserve_refuses_new_parcels_and_keeps_old_promises()
     let own = pair.parcel(&mut SystemRandom::new(), 10, Lifetime::DEFAULT);
     device.say(own.offer(0)).await;
     device.until(|event| matches!(event, ClientEvent::Stored { .. }).then_some(())).await;
-    assert!(relay.stop().success());
-    drop(device);
+    assert!(stop(&mut relay, device).await.success());
 
     home.configure("disk_reserve_bytes = 1000000000000000");
     let check = home.run("check", &[]);
@@ -406,7 +412,7 @@ async fn a_disk_down_to_its_reserve_refuses_new_parcels_and_keeps_old_promises()
         .await;
     device.say(ClientCommand::Release { mailbox: pair.mailbox(), ids: vec![whole] }).await;
     device.until(|event| matches!(event, ClientEvent::Released { .. }).then_some(())).await;
-    assert!(relay.stop().success());
+    assert!(stop(&mut relay, device).await.success());
     assert!(home.log().contains("down to its reserve"), "{}", home.log());
 }
 
@@ -444,6 +450,7 @@ async fn a_relay_whose_disk_fails_acknowledges_nothing_more_and_ends_with_the_st
         }
     };
     assert_eq!(code, Code::INTERNAL);
+    device.end().await;
     let ended = relay.wait();
     assert_eq!(ended.code(), Some(4), "{}", home.log());
     let log = home.log();
@@ -457,5 +464,5 @@ async fn a_relay_whose_disk_fails_acknowledges_nothing_more_and_ends_with_the_st
     device.say(ClientCommand::GetSeen { slot: pair.slot() }).await;
     let seen = device.until(|event| if let ClientEvent::Seen { word, .. } = event { Some(word) } else { None }).await;
     assert!(seen.map_or(0, |word| word.version) >= version - 1, "an acknowledged word is lost");
-    assert!(relay.stop().success());
+    assert!(stop(&mut relay, device).await.success());
 }
