@@ -35,7 +35,7 @@ const EVENTS_MAX: u64 = 600;
 /// Longest wait for those events: what takes longer is killed in its rest.
 const CYCLE_TIME_MAX: Duration = Duration::from_secs(3);
 /// Longest time in which everything must have arrived at the end.
-const END_TIME_MAX: Duration = Duration::from_secs(60);
+const END_TIME_MAX: Duration = Duration::from_secs(120);
 /// Bytes and parcels after which a mailbox is left for a fresh one: freed quota returns only after hours.
 const MAILBOX_USE_MAX: (usize, u32) = (24_000_000, 1_000);
 /// Longest body in chunks: 300 kB.
