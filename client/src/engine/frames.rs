@@ -69,7 +69,8 @@ impl Device {
                 _ => None,
             }
         });
-        let next = self.contacts.get(&key).and_then(|contact| contact.control.as_ref()).map_or(0, |control| control.next);
+        let next =
+            self.contacts.get(&key).and_then(|contact| contact.control.as_ref()).map_or(0, |control| control.next);
         // The span counts, not the number of frames: what the other end cannot note in its bitmap must not be sent.
         let span = numbers.min().map_or(0, |lowest| next.saturating_sub(lowest));
         let mut room = CONTROL_UNACKNOWLEDGED_MAX.saturating_sub(usize::try_from(span).unwrap_or(usize::MAX));

@@ -5,7 +5,9 @@ use zajil_proto::ids::SlotId;
 use zajil_proto::sealing::HomeRelay;
 use zajil_proto::time::{Instant, Lifetime};
 
-use super::api::{Failure, NoteMark, NoteView, Progress, Receipts, Reply, Request, SyncView, Trouble, Wait, WaitReason};
+use super::api::{
+    Failure, NoteMark, NoteView, Progress, Receipts, Reply, Request, SyncView, Trouble, Wait, WaitReason,
+};
 use super::host::Host;
 use super::model::{Cargo, Stage};
 use super::state::Device;

@@ -321,3 +321,64 @@ impl Device {
         number
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zajil_net::SystemRandom;
+    use zajil_proto::keys::{Secret, SigningKey};
+    use zajil_proto::sealing::Address;
+
+    use super::*;
+    use crate::store::MemoryStore;
+
+    fn device() -> Device {
+        let key = SigningKey::from_seed(&Secret([1; 32])).public();
+        let home = HomeRelay { key, address: Address::parse("relay.example:443").unwrap() };
+        let profile = Profile::draw(&mut SystemRandom::new(), home, String::new());
+        Device::create(Box::new(MemoryStore::new()), Box::new(SystemRandom::new()), profile).unwrap()
+    }
+
+    fn outgoing(device: &Device, length: u32) -> Outgoing {
+        Outgoing {
+            contact: 0,
+            home: device.profile.home.clone(),
+            cargo: Cargo::Note(1),
+            header: Vec::new(),
+            marks: Vec::new(),
+            length,
+            durable: 0,
+            stored: None,
+            waits: None,
+            sealed_at: Minute(0),
+        }
+    }
+
+    #[test]
+    fn a_full_outbox_refuses_new_notes_and_keeps_the_old() {
+        let mut device = device();
+        assert_eq!(device.check_outbox(1), Ok(()));
+        let full = outgoing(&device, 1_000_000_000);
+        device.outgoing.insert(ParcelId([1; 16]), full);
+        assert_eq!(device.outbox_bytes(), OUTBOX_BYTES_MAX);
+        assert_eq!(device.check_outbox(1), Err(Failure::OutboxFull));
+        assert_eq!(device.outgoing.len(), 1);
+    }
+
+    #[test]
+    fn after_a_failed_commit_memory_is_what_the_disk_has() {
+        let mut device = device();
+        let lost = outgoing(&device, 5);
+        device.outgoing.insert(ParcelId([1; 16]), lost);
+        device.profile.next_note = 99;
+        device.reload().unwrap();
+        assert!(device.outgoing.is_empty());
+        assert_eq!(device.profile.next_note, 1);
+    }
+
+    #[test]
+    fn nothing_of_a_device_prints() {
+        let device = device();
+        let shown = format!("{device:?} {:?} {:?}", device.profile, outgoing(&device, 5));
+        assert_eq!(shown, "Device(..) Profile(..) Outgoing(..)");
+    }
+}
