@@ -74,7 +74,10 @@ pub(super) fn home(error: &StoreError, home: &Path) -> Problem {
 
 /// A recording that does not become a note. `path` is what the person typed.
 pub(super) fn recording(error: &ImportError, path: &Path) -> Problem {
-    let to_wav = || format!("ffmpeg -i {} {}", quoted(path), quoted(&path.with_extension("wav")));
+    // Another name where the file calls itself WAV already: ffmpeg refuses to write over what it reads.
+    let is_wav = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wav"));
+    let other = path.with_extension(if is_wav { "new.wav" } else { "wav" });
+    let to_wav = || format!("ffmpeg -i {} {}", quoted(path), quoted(&other));
     let in_parts = || {
         let part = path.with_extension("");
         let extension = path.extension().map_or_else(|| "wav".into(), |end| end.to_string_lossy().into_owned());
@@ -193,6 +196,8 @@ mod tests {
         let problem = recording(&ImportError::Amr, Path::new("call.3gp"));
         let english = Catalogue::new(Locale::ENGLISH);
         assert!(english.say(&problem.told.advice).contains("ffmpeg -i call.3gp call.wav"));
+        let misnamed = recording(&ImportError::Amr, Path::new("call.WAV"));
+        assert!(english.say(&misnamed.told.advice).contains("ffmpeg -i call.WAV call.new.wav"));
     }
 
     #[test]
