@@ -70,13 +70,8 @@ pub(crate) fn segment_key(id: &ParcelId, offset: u32) -> Vec<u8> {
 }
 
 impl Device {
-    /// Writes a new profile into an empty store.
-    pub(crate) fn create(
-        store: Box<dyn DeviceStore>,
-        random: Box<dyn Random + Send>,
-        profile: Profile,
-    ) -> Result<Self, Failure> {
-        let mut device = Self {
+    fn empty(store: Box<dyn DeviceStore>, random: Box<dyn Random + Send>, profile: Profile) -> Self {
+        Self {
             store,
             random,
             profile,
@@ -86,7 +81,16 @@ impl Device {
             incoming: BTreeMap::new(),
             sessions: BTreeMap::new(),
             relays: BTreeMap::new(),
-        };
+        }
+    }
+
+    /// Writes a new profile into an empty store.
+    pub(crate) fn create(
+        store: Box<dyn DeviceStore>,
+        random: Box<dyn Random + Send>,
+        profile: Profile,
+    ) -> Result<Self, Failure> {
+        let mut device = Self::empty(store, random, profile);
         let mut batch = Batch::new();
         device.put_profile(&mut batch)?;
         device.commit(batch)?;
@@ -96,17 +100,7 @@ impl Device {
     /// Reads everything from a store that has a profile; `None` if it has none.
     pub(crate) fn open(store: Box<dyn DeviceStore>, random: Box<dyn Random + Send>) -> Result<Option<Self>, Failure> {
         let Some(profile) = store.record::<Profile>(PROFILE_KEY)? else { return Ok(None) };
-        let mut device = Self {
-            store,
-            random,
-            profile,
-            contacts: BTreeMap::new(),
-            notes: BTreeMap::new(),
-            outgoing: BTreeMap::new(),
-            incoming: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            relays: BTreeMap::new(),
-        };
+        let mut device = Self::empty(store, random, profile);
         device.reload()?;
         Ok(Some(device))
     }
