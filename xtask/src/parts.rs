@@ -208,7 +208,8 @@ impl<'a> Stage<'a> {
             let levels = ["--status-level", "skip", "--final-status-level", "fail"];
             (Runner::Nextest, &[&["nextest", "run", "--no-fail-fast", "--no-tests", "pass"], &levels[..]].concat())
         } else {
-            (Runner::Libtest, &["test", "--no-fail-fast", "--lib", "--bins", "--tests"])
+            // `--tests` is every target with tests in it, also of a package without a library.
+            (Runner::Libtest, &["test", "--no-fail-fast", "--tests"])
         };
         let mut command = self.cargo(arguments);
         command.args(["--locked", "-p", package]).envs(environment.iter().map(|(name, path)| (name, path)));
