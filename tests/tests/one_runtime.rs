@@ -685,3 +685,27 @@ fn a_full_disk_is_told_and_what_was_not_written_is_as_if_it_had_not_been() {
         assert!(notes.len() >= 4 && notes.iter().all(|note| note.mark == NoteMark::Delivered), "{notes:?}");
     });
 }
+
+#[test]
+fn what_is_left_of_erased_keys_is_wiped_after_a_meeting_and_while_a_daemon_rests() {
+    in_one_runtime(async {
+        let mut world = World::new();
+        let (mut mother, _) = world.person();
+        let mut father = Stubborn::new(&mut world);
+        pair_by_link(&mut mother, father.host.as_mut().unwrap()).await;
+        ask(&mut mother, Request::Sync { timeout_millis: 20_000 }).await;
+        let before = father.disk.scrubs();
+        father.ask(&world, Request::Sync { timeout_millis: 20_000 }).await.unwrap();
+        assert!(father.disk.scrubs() > before, "after a meeting");
+
+        let (calls, requests) = mpsc::channel(4);
+        let mut host = father.host.take().unwrap();
+        let daemon = tokio::task::spawn_local(async move { host.serve(requests, std::future::pending()).await });
+        ask(&mut mother, send("Father", voice(1), Wait::Stored)).await;
+        let before = father.disk.scrubs();
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert!(father.disk.scrubs() > before, "while the daemon rests");
+        assert!(matches!(call(&calls, Request::Stop).await, Ok(Reply::Stopping)));
+        daemon.await.unwrap().unwrap();
+    });
+}

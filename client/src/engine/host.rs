@@ -70,6 +70,8 @@ pub struct Host {
     events: mpsc::Receiver<LinkEvent>,
     events_in: mpsc::Sender<LinkEvent>,
     next_link: u64,
+    /// Whether something may have been committed since the store's log was last wiped.
+    unscrubbed: bool,
     /// The store cannot be read any more: nothing can go on.
     failed: Option<Failure>,
     /// Whether links are held without a request that needs them.
@@ -124,6 +126,7 @@ impl Host {
             events,
             events_in,
             next_link: 0,
+            unscrubbed: false,
             failed: None,
             serving: false,
             stopping: false,
@@ -185,6 +188,7 @@ impl Host {
     }
 
     fn begin(&mut self, call: Call) {
+        self.unscrubbed = true;
         if matches!(call.request, Request::Stop) {
             self.stopping = true;
             let _ = call.reply.send(Ok(Reply::Stopping));
@@ -239,7 +243,18 @@ impl Host {
             biased;
             Some(event) = self.events.recv() => self.happened(event).or_else(|failure| self.survive(failure)),
             Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => Ok(()),
-            () = tokio::time::sleep(wake) => Ok(()),
+            () = tokio::time::sleep(wake) => {
+                self.scrub();
+                Ok(())
+            }
+        }
+    }
+
+    /// Wipes what the store's log still holds of keys that were erased, once something was committed. One that fails now is
+    /// tried again; the records themselves are gone already.
+    fn scrub(&mut self) {
+        if self.unscrubbed && self.device.store.scrub().is_ok() {
+            self.unscrubbed = false;
         }
     }
 
@@ -268,6 +283,7 @@ impl Host {
     }
 
     fn happened(&mut self, event: LinkEvent) -> Result<(), Failure> {
+        self.unscrubbed = true;
         let LinkEvent { relay, number, what } = event;
         let Some(link) = self.links.get_mut(&relay).filter(|link| link.number == number) else { return Ok(()) };
         match what {
@@ -361,6 +377,7 @@ impl Host {
         while self.events.try_recv().is_ok() {}
         self.links.clear();
         self.redials.clear();
+        self.scrub();
     }
 
     fn plan_all(&mut self) -> Result<(), Failure> {

@@ -39,6 +39,7 @@ struct Disk {
     /// Commits that still go well, and what happens to the one after them.
     fault: Option<(u64, Fault)>,
     commits: u64,
+    scrubs: u64,
 }
 
 /// A value, and of how many parts it would consist on a real disk.
@@ -82,6 +83,11 @@ impl MemoryDisk {
     /// Lets `commits` more commits that change anything go well and the next one fail in this way, once.
     pub fn fail_commit_after(&self, commits: u64, fault: Fault) {
         self.lock().fault = Some((commits, fault));
+    }
+
+    /// How often what is left of erased records was wiped.
+    pub fn scrubs(&self) -> u64 {
+        self.lock().scrubs
     }
 
     /// How many commits with changes were written since the disk was made.
@@ -229,7 +235,8 @@ impl DeviceStore for MemoryStore {
     }
 
     fn scrub(&mut self) -> Result<(), StoreError> {
-        self.alive().map(drop)
+        self.alive()?.scrubs += 1;
+        Ok(())
     }
 
     fn close(self: Box<Self>) -> Result<(), StoreError> {
