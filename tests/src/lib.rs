@@ -16,4 +16,5 @@ pub mod parcels;
 pub mod person;
 pub mod relay_process;
 pub mod sessions;
+pub mod sim;
 pub mod skipped;
