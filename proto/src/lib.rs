@@ -11,11 +11,14 @@
 //! - [`sealing`]: end to end: notes, control frames, pairing, words
 //! - [`session`]: the two machines, device and relay
 //! - [`outbox`]: what to send next, as a pure function
+//! - [`simulation`]: safeguards that the simulated world can break, and what it reached; nothing of it in a program
 //! - [`limits`]: every bound, with unit and reason
 #![forbid(unsafe_code)]
 
 #[macro_use]
 pub mod redact;
+#[macro_use]
+pub mod simulation;
 
 pub mod codec;
 pub mod durable;

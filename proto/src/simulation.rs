@@ -1,0 +1,154 @@
+//! Safeguards that can be broken on purpose, and counters of rare situations: for the simulated world, and nothing else.
+//!
+//! A simulation whose oracle never fails proves nothing. So each safeguard has a `Switch` that takes it
+//! away, and the oracle must notice within a number of seeds; and each rare `Situation` counts how
+//! often it came about, so that a world too calm to reach one is itself a failure.
+//!
+//! Both stand in the real code as one line each, [`sabotaged!`] and [`reached!`](crate::reached). Without the feature
+//! `simulation`, which the package `tests` alone enables, the first is the literal `false` and the second nothing: no name
+//! and no branch of it is in what people run. A test builds both programs and searches them.
+//!
+//! The state is the thread's: a simulated world is one thread, and two worlds in two threads know nothing of each other.
+
+#[cfg(feature = "simulation")]
+pub mod situation;
+#[cfg(feature = "simulation")]
+pub mod state;
+#[cfg(feature = "simulation")]
+pub mod switch;
+
+#[cfg(feature = "simulation")]
+pub use situation::Situation;
+#[cfg(feature = "simulation")]
+pub use state::{begin, bites, on, reach, reached, used};
+#[cfg(feature = "simulation")]
+pub use switch::Switch;
+
+/// Tells whether the simulated world has this safeguard switched off, and counts that it was asked where that matters.
+///
+/// `false` in every program. To be asked last: `if something_is_at_stake && sabotaged!(Name) { .. }`.
+#[cfg(feature = "simulation")]
+#[macro_export]
+macro_rules! sabotaged {
+    ($switch:ident) => {
+        $crate::simulation::bites($crate::simulation::Switch::$switch)
+    };
+}
+
+/// Tells whether the simulated world has this safeguard switched off: never, since this build has no such switches.
+#[cfg(not(feature = "simulation"))]
+#[macro_export]
+macro_rules! sabotaged {
+    ($switch:ident) => {
+        false
+    };
+}
+
+/// Counts that the simulated world came into this situation.
+///
+/// Nothing in every program.
+#[cfg(feature = "simulation")]
+#[macro_export]
+macro_rules! reached {
+    ($situation:ident) => {
+        $crate::simulation::reach($crate::simulation::Situation::$situation)
+    };
+}
+
+/// Counts nothing, since this build has no counters of situations.
+#[cfg(not(feature = "simulation"))]
+#[macro_export]
+macro_rules! reached {
+    ($situation:ident) => {{}};
+}
+
+/// Makes an enum without fields whose members have a name in kebab-case and a sentence.
+#[cfg(feature = "simulation")]
+macro_rules! named {
+    ($(#[$about:meta])* $kind:ident { $($(#[doc = $what:literal])+ $member:ident = $name:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $kind {
+            $($(#[doc = $what])+ $member,)+
+        }
+
+        impl $kind {
+            /// All of them, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$member),+];
+
+            /// Returns its name in kebab-case, for command lines and tables.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$member => $name),+ }
+            }
+
+            /// Returns what it is, in a sentence or two.
+            pub const fn what(self) -> &'static str {
+                match self { $(Self::$member => concat!($($what),+)),+ }
+            }
+
+            /// Returns the one of this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|member| member.name() == name)
+            }
+        }
+    };
+}
+#[cfg(feature = "simulation")]
+use named;
+
+#[cfg(all(test, feature = "simulation"))]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_switch_and_situation_is_found_by_its_own_name_and_says_what_it_is() {
+        let mut names = BTreeSet::new();
+        for switch in Switch::ALL {
+            assert_eq!(Switch::from_name(switch.name()), Some(*switch));
+            assert!(switch.what().trim().ends_with('.') && !switch.breaks().is_empty(), "{}", switch.name());
+            assert!(switch.breaks().iter().all(|invariant| (1..=10).contains(invariant)), "{}", switch.name());
+            assert!(names.insert(switch.name()));
+        }
+        for situation in Situation::ALL {
+            assert_eq!(Situation::from_name(situation.name()), Some(*situation));
+            assert!(situation.what().trim().ends_with('.'), "{}", situation.name());
+            assert!(names.insert(situation.name()));
+        }
+        assert!(names.iter().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')));
+        assert!(names.iter().all(|name| name.contains('-')), "a name of one word could be in any program");
+        assert_eq!(Switch::from_name("no such switch"), None);
+    }
+
+    #[test]
+    fn a_switch_bites_only_while_it_is_on_and_every_bite_is_counted() {
+        begin(None);
+        assert!(!sabotaged!(StoredBeforeSync) && used() == 0);
+        begin(Some(Switch::StoredBeforeSync));
+        assert!(on(Switch::StoredBeforeSync) && used() == 0);
+        assert!(sabotaged!(StoredBeforeSync) && !sabotaged!(MarksMoveBackward));
+        assert_eq!(used(), 1);
+        begin(None);
+        assert!(!on(Switch::StoredBeforeSync) && used() == 0);
+    }
+
+    #[test]
+    fn situations_are_counted_anew_for_each_world_and_apart_in_each_thread() {
+        begin(None);
+        reached!(UploadResumed);
+        reached!(UploadResumed);
+        let elsewhere = std::thread::spawn(|| {
+            begin(Some(Switch::StoredBeforeSync));
+            reached!(RelayFull);
+            (reached(), on(Switch::StoredBeforeSync))
+        });
+        let (other, is_on) = elsewhere.join().unwrap();
+        assert!(is_on && !on(Switch::StoredBeforeSync));
+        assert_eq!(other.get(&Situation::RelayFull), Some(&1));
+        assert_eq!(reached().get(&Situation::UploadResumed), Some(&2));
+        assert_eq!(reached().len(), 1);
+        begin(None);
+        assert!(reached().is_empty());
+    }
+}

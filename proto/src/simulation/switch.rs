@@ -1,0 +1,130 @@
+//! The safeguards that can be switched off, one at a time.
+
+use super::named;
+
+named! {
+    /// A safeguard that the simulated world can take away. Each says what goes wrong then, on purpose.
+    Switch {
+        /// The relay says *stored* when it has handed the last mark to its store, not when the store has synced it.
+        StoredBeforeSync = "stored-before-sync",
+        /// The relay says *stored* at any durable mark of a parcel, not only at the last.
+        StoredBeforeLastMark = "stored-before-last-mark",
+        /// The relay evicts its oldest parcel, and tells nobody, where it should refuse a new one for want of room.
+        EvictedWhenFull = "evicted-when-full",
+        /// The relay counts no parcel and no byte against the quota of a mailbox.
+        QuotaNotCounted = "quota-not-counted",
+        /// The relay leaves no tombstone: what was released or has expired can be put, and comes, once more.
+        TombstoneForgotten = "tombstone-forgotten",
+        /// The relay tells a writer that a parcel was released, where it should say *stored*.
+        ReleaseToldToWriter = "release-told-to-writer",
+        /// The relay's store ages by the wall clock, jumps and all.
+        ExpiryByWallClock = "expiry-by-wall-clock",
+        /// The relay takes further replies to an invitation that has one.
+        UsedLinkAccepted = "used-link-accepted",
+        /// The relay puts an older word in place of a newer one.
+        OlderWordReplacesNewer = "older-word-replaces-newer",
+        /// The relay moves the seen bucket for a word whose version it has already.
+        SeenMovesOnRepeat = "seen-moves-on-repeat",
+        /// The relay moves the seen bucket when somebody asks for it.
+        SeenMovesOnRead = "seen-moves-on-read",
+        /// The relay puts up with a peer that asks faster than the store answers.
+        LoadNotBounded = "load-not-bounded",
+        /// The relay writes the mailbox that somebody begins to watch into its log.
+        LogTellsMailbox = "log-tells-mailbox",
+        /// The relay begins every parcel at its first byte, whatever part of it the device says it has.
+        DownloadRestarts = "download-restarts",
+        /// A device begins every upload at the first byte, whatever part of it the relay says it has.
+        UploadRestarts = "upload-restarts",
+        /// A device offers what is left of an interrupted upload as other bytes under the same id, as if sealed again.
+        ChunkSealedAgain = "chunk-sealed-again",
+        /// A device seals several notes with the same pair of a session.
+        NoteKeyReused = "note-key-reused",
+        /// A device knows nothing of notes it has had: what comes twice is shown twice.
+        DuplicateShown = "duplicate-shown",
+        /// A device releases a parcel of which only a part is durable here.
+        ReleasedBeforeWhole = "released-before-whole",
+        /// A device erases a note's key when the note begins to arrive, not when it is durably opened.
+        KeyErasedEarly = "key-erased-early",
+        /// A device lets go of a note whose session has not come, instead of keeping it locked.
+        LockedNoteDropped = "locked-note-dropped",
+        /// A device forgets the keys of unheard notes when their session ends, not when their lifetime is over too.
+        SessionRetiredEarly = "session-retired-early",
+        /// A device gives its control frames, session hand-outs among them, an hour to live.
+        HandOutShortLived = "hand-out-short-lived",
+        /// A device lets notes age in its outbox before any relay has stored them.
+        NotesAgeInOutbox = "notes-age-in-outbox",
+        /// A device lets its own clock alone end a lifetime, though the relay's says otherwise.
+        OwnClockEndsLifetime = "own-clock-ends-lifetime",
+        /// A device lets an expired parcel go and does not tell its sender.
+        ExpiredSilently = "expired-silently",
+        /// A device forgets a parcel as soon as a relay says *stored*.
+        StoredMeansForgotten = "stored-means-forgotten",
+        /// A device does not offer again what a relay lost with its store.
+        EpochIgnored = "epoch-ignored",
+        /// A device forgets a parcel that a relay refuses.
+        RefusedMeansForgotten = "refused-means-forgotten",
+        /// A device offers nothing behind a parcel that was refused.
+        HeadOfLineBlocks = "head-of-line-blocks",
+        /// A device gives a relay up that it could not reach a few times.
+        RedialGivenUp = "redial-given-up",
+        /// A device sends control frames beyond what the other end can note as missing.
+        FramesNotBounded = "frames-not-bounded",
+        /// A device acknowledges a control frame in a commit before the one that makes its contents durable.
+        AcknowledgedBeforeDurable = "acknowledged-before-durable",
+        /// A device keeps in memory what a failed commit did not make durable.
+        FailedCommitKept = "failed-commit-kept",
+        /// A device shows the notes of a sender in the order in which they came.
+        ShownByArrival = "shown-by-arrival",
+        /// A device takes over the mark of every receipt, also of one that says less than is known.
+        MarksMoveBackward = "marks-move-backward",
+        /// A device tells *heard* of a note when it is delivered.
+        HeardOnDelivery = "heard-on-delivery",
+        /// A device believes a relay that shows an older word than it has seen.
+        OlderWordBelieved = "older-word-believed",
+        /// A device calls a last-seen answer fresh that no relay has given now.
+        FreshnessLies = "freshness-lies",
+        /// A device offers its parcels in an order drawn from outside the seed.
+        OrderByChance = "order-by-chance",
+    }
+}
+
+impl Switch {
+    /// Returns the invariants of the simulated world, by number from 1 to 10, of which at least one should break.
+    pub const fn breaks(self) -> &'static [u8] {
+        match self {
+            Self::StoredBeforeSync
+            | Self::EvictedWhenFull
+            | Self::ExpiryByWallClock
+            | Self::NotesAgeInOutbox
+            | Self::OwnClockEndsLifetime
+            | Self::ExpiredSilently
+            | Self::StoredMeansForgotten
+            | Self::EpochIgnored => &[1],
+            Self::ReleasedBeforeWhole
+            | Self::NoteKeyReused
+            | Self::KeyErasedEarly
+            | Self::LockedNoteDropped
+            | Self::SessionRetiredEarly
+            | Self::HandOutShortLived
+            | Self::FailedCommitKept => &[1, 2],
+            Self::StoredBeforeLastMark
+            | Self::RefusedMeansForgotten
+            | Self::UsedLinkAccepted
+            | Self::AcknowledgedBeforeDurable => &[1, 2, 9],
+            Self::DuplicateShown | Self::ShownByArrival => &[2],
+            Self::MarksMoveBackward | Self::HeardOnDelivery => &[3],
+            Self::TombstoneForgotten | Self::DownloadRestarts | Self::UploadRestarts => &[4],
+            Self::HeadOfLineBlocks => &[5, 9],
+            Self::QuotaNotCounted | Self::LoadNotBounded => &[6],
+            Self::FramesNotBounded => &[2, 6, 9],
+            Self::LogTellsMailbox => &[7],
+            Self::OlderWordReplacesNewer
+            | Self::SeenMovesOnRepeat
+            | Self::SeenMovesOnRead
+            | Self::OlderWordBelieved
+            | Self::FreshnessLies => &[8],
+            Self::ReleaseToldToWriter | Self::ChunkSealedAgain | Self::RedialGivenUp => &[9],
+            Self::OrderByChance => &[10],
+        }
+    }
+}
