@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 
-use quinn::{ConnectError, ConnectionError, Endpoint, TokioRuntime, TransportErrorCode};
+use quinn::{ConnectError, ConnectionError, Endpoint, TransportErrorCode};
 use rustls::pki_types::ServerName;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
@@ -286,7 +286,7 @@ impl Dialler<'_> {
         self.network.route(remote)?;
         let socket = self.network.bind_udp(unspecified(remote))?;
         let config = transport::device_endpoint(self.options.rng_seed);
-        let endpoint = Endpoint::new_with_abstract_socket(config, None, socket, Arc::new(TokioRuntime))?;
+        let endpoint = Endpoint::new_with_abstract_socket(config, None, socket, self.network.runtime())?;
         let config = transport::device(self.options.link_class, client_config(verifier)?)?;
         let connection = endpoint.connect_with(config, remote, UNCHECKED_NAME)?.await?;
         Ok(Connection::quic(connection, Some(endpoint), None)?)

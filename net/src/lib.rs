@@ -6,6 +6,7 @@
 //! - [`seams`]: clock and network are arguments
 //! - [`transport`]: how quinn is set up for links that drop
 //! - [`limits`]: every bound, with unit and reason
+//! - `links` and `memory`, only with the feature `memory-network`: what bad links do, and a network made of them
 //!
 //! Nothing here logs: addresses and times of contact would be in it.
 #![forbid(unsafe_code)]
@@ -16,6 +17,8 @@ mod drive;
 pub mod identity;
 mod lanes;
 pub mod limits;
+#[cfg(feature = "memory-network")]
+pub mod links;
 mod listen;
 #[cfg(feature = "memory-network")]
 pub mod memory;

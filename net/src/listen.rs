@@ -3,7 +3,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use quinn::{Endpoint, Incoming, TokioRuntime};
+use quinn::{Endpoint, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -115,7 +115,7 @@ impl Listener {
             let (tcp, udp) = bind_both(network, *address)?;
             let local = local(&*tcp, *address)?;
             let config = transport::relay_endpoint(secrets, options.rng_seed);
-            let endpoint = Endpoint::new_with_abstract_socket(config, Some(quic.clone()), udp, Arc::new(TokioRuntime))
+            let endpoint = Endpoint::new_with_abstract_socket(config, Some(quic.clone()), udp, network.runtime())
                 .map_err(bind_error(local, "UDP"))?;
             listener.acceptors.spawn(door.clone().take_quic(endpoint.clone()));
             listener.acceptors.spawn(door.clone().take_tcp(tcp, tls.clone()));

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use quinn::AsyncUdpSocket;
+use quinn::{AsyncUdpSocket, Runtime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use zajil_proto::time::{Instant, Minute};
 
@@ -78,6 +78,9 @@ pub trait ByteListener: Send + fmt::Debug {
 ///
 /// No implementation logs an address.
 pub trait Network: Send + Sync + fmt::Debug {
+    /// Returns what runs the tasks of QUIC endpoints over this network's sockets.
+    fn runtime(&self) -> Arc<dyn Runtime>;
+
     /// Opens a UDP socket. One bound to an IPv6 address carries IPv6 only: an IPv4 peer seen as `::ffff:a.b.c.d` would
     /// lose its congestion state at every change of port (`quinn-proto` keeps it for `is_ipv4()` only).
     ///

@@ -17,6 +17,10 @@ use crate::seams::{ByteListener, ByteStream, Network, Pending};
 pub struct SystemNetwork;
 
 impl Network for SystemNetwork {
+    fn runtime(&self) -> Arc<dyn Runtime> {
+        Arc::new(TokioRuntime)
+    }
+
     fn bind_udp(&self, local: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let socket = open(local, Type::DGRAM, Protocol::UDP)?;
         // The kernel gives what its own limit allows, and an error means it stays as it was.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use quinn::AsyncUdpSocket;
+use quinn::{AsyncUdpSocket, Runtime};
 use tokio::net::TcpSocket;
 use zajil_net::seams::Pending;
 use zajil_net::{ByteListener, ByteStream, Network, SystemNetwork};
@@ -33,6 +33,10 @@ impl OwnAddress {
 }
 
 impl Network for OwnAddress {
+    fn runtime(&self) -> Arc<dyn Runtime> {
+        SystemNetwork.runtime()
+    }
+
     fn bind_udp(&self, local: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         // One that names an address itself, as after a move, keeps it.
         let address = if local.ip().is_unspecified() { self.address.into() } else { local.ip() };

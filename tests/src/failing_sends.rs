@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use quinn::udp::{RecvMeta, Transmit};
-use quinn::{AsyncUdpSocket, UdpPoller};
+use quinn::{AsyncUdpSocket, Runtime, UdpPoller};
 use zajil_net::seams::Pending;
 use zajil_net::{ByteListener, ByteStream, Network, SystemNetwork};
 
@@ -29,6 +29,10 @@ impl FailingSends {
 }
 
 impl Network for FailingSends {
+    fn runtime(&self) -> Arc<dyn Runtime> {
+        SystemNetwork.runtime()
+    }
+
     fn bind_udp(&self, local: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         Ok(Arc::new(FailingSocket { socket: SystemNetwork.bind_udp(local)?, fails: self.switch() }))
     }

@@ -191,6 +191,10 @@ impl MemoryNetwork {
 }
 
 impl Network for MemoryNetwork {
+    fn runtime(&self) -> Arc<dyn quinn::Runtime> {
+        Arc::new(quinn::TokioRuntime)
+    }
+
     fn bind_udp(&self, local: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let local = self.own_socket(local)?;
         let inbox = Arc::new(Inbox::default());
