@@ -17,7 +17,7 @@ use zajil_proto::session::relay::{Admission, RelaySettings};
 use zajil_proto::time::{Lifetime, Minute};
 use zajil_proto::wire::{Code, Scope};
 use zajil_relay::relay::{Observer, Parts, Relay, RelayError};
-use zajil_relay::store::{Engine, Faults, MemoryStore, Store, StoreLimits};
+use zajil_relay::store::{Engine, MemoryStore, Store, StoreLimits};
 use zajil_tests::chance::Chance;
 use zajil_tests::device::Device;
 use zajil_tests::parcels::Pair;
@@ -35,12 +35,12 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(faults: Faults) -> Self {
+    fn new(refuses_writes: bool) -> Self {
         let mut chance = Chance::new(5);
         let network = MemoryWorld::new(Duration::from_millis(300));
         let relay_key = SigningKey::draw(&mut chance);
         let store = MemoryStore::new(StoreLimits::default(), &mut chance).unwrap();
-        store.set_faults(faults);
+        store.refuse_writes(refuses_writes);
         let settings = RelaySettings {
             relay_key: relay_key.clone(),
             epoch: store.epoch(),
@@ -90,7 +90,7 @@ async fn is_closed(device: &mut Device) -> (Code, bool) {
 
 #[tokio::test(start_paused = true)]
 async fn a_note_reaches_a_reader_who_watches_while_it_is_sent() {
-    let mut scene = Scene::new(Faults::default());
+    let mut scene = Scene::new(false);
     let pair = Pair::draw(&mut scene.chance);
     let own = pair.parcel(&mut scene.chance, 40, Lifetime::DEFAULT);
     let mut reader = scene.device(1, Transports::TlsOnly).await;
@@ -123,7 +123,7 @@ async fn a_note_reaches_a_reader_who_watches_while_it_is_sent() {
 #[tokio::test(start_paused = true)]
 async fn what_arrived_before_the_link_died_is_kept() {
     for transports in [Transports::QuicOnly, Transports::TlsOnly] {
-        let mut scene = Scene::new(Faults::default());
+        let mut scene = Scene::new(false);
         let pair = Pair::draw(&mut scene.chance);
         let own = pair.parcel(&mut scene.chance, 200, Lifetime::DEFAULT);
         let mut device = scene.device(1, transports).await;
@@ -149,7 +149,7 @@ async fn what_arrived_before_the_link_died_is_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_ends_the_relay_and_acknowledges_nothing() {
-    let mut scene = Scene::new(Faults { failing: true, ..Faults::default() });
+    let mut scene = Scene::new(true);
     let pair = Pair::draw(&mut scene.chance);
     let mut device = scene.device(1, Transports::QuicOnly).await;
     device.say(pair.prove(Scope::Mailbox)).await;
@@ -168,7 +168,7 @@ async fn a_store_that_fails_ends_the_relay_and_acknowledges_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_never_reads_does_not_keep_a_relay_from_stopping() {
-    let mut scene = Scene::new(Faults::default());
+    let mut scene = Scene::new(false);
     let pair = Pair::draw(&mut scene.chance);
     let mut device = scene.device(1, Transports::TlsOnly).await;
     device.say(pair.prove(Scope::Mailbox)).await;

@@ -126,7 +126,6 @@ impl<E: LedgerEngine> Store for E {
 
 /// The engine a relay was started with. An enum rather than a boxed trait, so that its futures cost no allocation.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one of them in a relay")]
 pub enum Engine {
     /// Rows on a local disk.
     Sqlite(SqliteStore),

@@ -1,75 +1,170 @@
-use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! A store in memory on a disk that fails when it is told to. The simulated world runs on it.
 
+mod disk;
+mod inspection;
+mod rows;
+
+use std::fmt;
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use disk::Disk;
+pub use inspection::{HeldParcel, Inspection, RowCounts, Snapshot};
+use rows::MemoryRows;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until};
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::Epoch;
 use zajil_proto::random::{self, Random};
 
+use super::batch;
 use super::engine::LedgerEngine;
-use super::key::TombstoneNames;
-use super::ledger::{Ledger, Rows, Table, Visit};
-use super::{CheckReport, Guarantee, Space, StoreError, StoreKey, StoreLimits};
+use super::ledger::Ledger;
+use super::{Guarantee, StoreError, StoreLimits};
+use crate::limits::COMMITTER_QUEUE;
 
-/// A store in memory: the same verbs, no thread, no waiting. It promises what a process can promise.
+/// A store in memory: the same verbs and the same committer as on a disk, without a thread. Clones are the same store: a world
+/// keeps one, a relay has another, and the next relay gets a third.
 ///
-/// The simulated world runs on it. [`MemoryStore::crash`] loses what a power cut would lose, [`MemoryStore::set_faults`] makes
-/// it fail as a disk does.
+/// What one verb does waits for a sync; verbs that come meanwhile share the next one, and one whose caller has gone is done all
+/// the same. Without [`MemoryStore::set_sync_time`] a sync takes no time and needs no runtime; with it, the timer of tokio.
+/// It promises what a process can promise.
+#[derive(Clone)]
 pub struct MemoryStore {
-    limits: StoreLimits,
-    /// `None` after [`Store::close`](super::Store::close).
-    ledger: Mutex<Option<Ledger<MemoryRows>>>,
-    epoch: Epoch,
+    shared: Arc<Shared>,
 }
 
-/// What goes wrong with a [`MemoryStore`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Faults {
-    /// Room on the disk; `None` = more than will ever be used.
-    pub free_bytes: Option<u64>,
-    /// The next write fails as a disk fails: the store has stopped until [`MemoryStore::crash`].
-    pub failing: bool,
+struct Shared {
+    disk: Mutex<Disk>,
+    /// Places in the queue of the committer.
+    places: Arc<Semaphore>,
 }
 
 impl MemoryStore {
-    /// Makes an empty store.
+    /// Makes an empty store on a disk that is larger than will ever be used.
     ///
     /// # Errors
     /// None in practice; the type is that of every opening.
     pub fn new(limits: StoreLimits, random: &mut (impl Random + ?Sized)) -> Result<Self, StoreError> {
-        let rows = MemoryRows::default();
-        let epoch = Epoch(random::bytes(random));
-        let ledger = Ledger::open(rows, limits.clone(), names(), epoch)?;
-        Ok(Self { limits, ledger: Mutex::new(Some(ledger)), epoch })
+        let disk = Disk::new(limits, Epoch(random::bytes(random)))?;
+        let places = Arc::new(Semaphore::new(COMMITTER_QUEUE));
+        Ok(Self { shared: Arc::new(Shared { disk: Mutex::new(disk), places }) })
     }
 
-    /// Sets what goes wrong from now on.
-    pub fn set_faults(&self, faults: Faults) {
-        if let Some(ledger) = self.lock().as_mut() {
-            ledger.rows().faults = faults;
-            ledger.batch_ended();
-        }
+    /// Sets how long each sync takes that begins from now on.
+    pub fn set_sync_time(&self, lasts: Duration) {
+        self.settled().sync_time = lasts;
     }
 
-    /// Cuts the power and starts again: what was acknowledged is there, everything else is gone. Ends a failing write's effect.
+    /// Lets the next sync take this much longer.
+    pub fn stall_next_sync(&self, longer: Duration) {
+        self.settled().stall = longer;
+    }
+
+    /// Lets the next sync fail when it ends: nothing of it is acknowledged, and the store has stopped.
+    pub fn fail_next_sync(&self) {
+        self.settled().next_sync_fails = true;
+    }
+
+    /// Lets every write fail with [`StoreError::Full`] from now on, as a disk does that something else has filled, or none. The
+    /// first one stops the store.
+    pub fn refuse_writes(&self, refuses: bool) {
+        self.settled().ledger.rows().refuse_writes(refuses);
+    }
+
+    /// Sets the size of the disk, bytes; `None` = more than will ever be used. A write that does not fit fails as
+    /// [`MemoryStore::refuse_writes`] says; the reserve of [`StoreLimits`] is there so that none does.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.settled().ledger.rows().set_capacity(bytes);
+    }
+
+    /// Cuts the power, and opens the store again when it is back. Whatever no sync has ended for is gone, and whoever waits for
+    /// one is told [`StoreError::Unavailable`].
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if the ledger cannot read its own rows: a defect of ours.
     pub fn crash(&self) -> Result<(), StoreError> {
-        let mut guard = self.lock();
-        if let Some(ledger) = guard.take() {
-            let mut rows = ledger.into_rows();
-            rows.roll_back();
-            rows.faults.failing = false;
-            *guard = Some(Ledger::open(rows, self.limits.clone(), names(), self.epoch)?);
-        }
-        Ok(())
+        self.settled().crash()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Ledger<MemoryRows>>> {
+    /// Ends the process and opens the store in a new one; after [`Store::close`](super::Store::close) nothing is missing then.
+    ///
+    /// What a sync was writing is there without having been acknowledged, and is lost in a power cut before the next sync. Verbs
+    /// that waited behind it are lost.
+    ///
+    /// # Errors
+    /// As [`MemoryStore::crash`].
+    pub fn restart(&self) -> Result<(), StoreError> {
+        self.settled().restart()
+    }
+
+    /// Copies the disk as a power cut would leave it.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.settled().ledger.rows().durable())
+    }
+
+    /// Plays an operator who puts an older copy in place and starts again. The epoch is that of the copy.
+    ///
+    /// # Errors
+    /// As [`MemoryStore::crash`].
+    pub fn restore_from(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        self.settled().restore(snapshot.0.clone())
+    }
+
+    /// Plays an operator who begins with an empty disk. The epoch is drawn anew.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] if the disk refuses even that.
+    pub fn replace(&self, random: &mut (impl Random + ?Sized)) -> Result<(), StoreError> {
+        self.settled().empty(Epoch(random::bytes(random)))
+    }
+
+    /// Looks at what a power cut would leave.
+    ///
+    /// # Errors
+    /// As [`MemoryStore::crash`].
+    pub fn inspect(&self) -> Result<Inspection, StoreError> {
+        let mut disk = self.settled();
+        let (epoch, bytes, syncs) = (disk.ledger.epoch(), disk.ledger.rows().bytes(), disk.syncs);
+        let mut rows = MemoryRows::default();
+        rows.replace(disk.ledger.rows().durable());
+        drop(disk);
+        let ledger = Ledger::open(rows, StoreLimits::default(), disk::names(), epoch)?;
+        Ok(Inspection { ledger, bytes, syncs })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Disk> {
         // Nothing panics while it is held, and a ledger after a panic is no worse than after a failed write: it is stopped.
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The disk as it is now: what has ended by now has ended before anything else happens to it.
+    fn settled(&self) -> MutexGuard<'_, Disk> {
+        let mut disk = self.lock();
+        disk.settle();
+        disk
+    }
+
+    /// Waits for `wanted` and ends every sync at its time meanwhile: whoever waits works the disk.
+    async fn working<F: Future>(&self, wanted: F) -> F::Output {
+        tokio::pin!(wanted);
+        loop {
+            let due = self.lock().settle();
+            tokio::select! {
+                biased;
+                done = &mut wanted => return done,
+                () = moment(due) => {}
+            }
+        }
+    }
+}
+
+/// Waits until `due`; for ever if nothing is.
+async fn moment(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
     }
 }
 
@@ -79,11 +174,6 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-/// Nobody reads this memory's names from a disk, so that their key need not be secret.
-fn names() -> TombstoneNames {
-    TombstoneNames::new(&StoreKey::new([0; 32]))
-}
-
 impl LedgerEngine for MemoryStore {
     type Rows = MemoryRows;
 
@@ -91,22 +181,15 @@ impl LedgerEngine for MemoryStore {
         &self,
         work: impl FnOnce(&mut Ledger<MemoryRows>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Durable<T>, StoreError> {
-        let mut guard = self.lock();
-        let ledger = guard.as_mut().ok_or(StoreError::Unavailable)?;
-        if ledger.rows().stopped {
-            return Err(StoreError::Unavailable);
-        }
-        let result = work(ledger);
-        match &result {
-            Ok(_) | Err(StoreError::Refused(_)) => ledger.rows().commit(),
-            Err(_) => ledger.rows().stopped = true,
-        }
-        ledger.batch_ended();
-        result.map(Durable::after_sync)
+        let place = self.working(Arc::clone(&self.shared.places).acquire_owned()).await;
+        let (job, answer) = batch::job(work, Durable::after_sync);
+        self.lock().push(job, place.map_err(|_| StoreError::Unavailable)?)?;
+        // An answer that is gone means that the store has stopped, or is another's by now.
+        self.working(answer).await.map_err(|_| StoreError::Unavailable)?
     }
 
     fn store_epoch(&self) -> Epoch {
-        self.epoch
+        self.lock().ledger.epoch()
     }
 
     fn promise(&self) -> Guarantee {
@@ -114,97 +197,13 @@ impl LedgerEngine for MemoryStore {
     }
 
     async fn end(&self) -> Result<(), StoreError> {
-        *self.lock() = None;
-        Ok(())
-    }
-}
-
-type Place = (Table, i64);
-type Row = (Vec<u8>, Vec<u8>);
-
-/// Rows in memory, with what one verb has changed but not committed.
-#[derive(Default)]
-pub(super) struct MemoryRows {
-    rows: BTreeMap<Place, Row>,
-    /// What each place held before the verb that is running changed it.
-    before: BTreeMap<Place, Option<Row>>,
-    faults: Faults,
-    stopped: bool,
-}
-
-impl MemoryRows {
-    fn commit(&mut self) {
-        self.before.clear();
-    }
-
-    fn roll_back(&mut self) {
-        for (place, row) in std::mem::take(&mut self.before) {
-            match row {
-                Some(row) => self.rows.insert(place, row),
-                None => self.rows.remove(&place),
-            };
-        }
-        self.stopped = false;
-    }
-
-    fn change(&mut self, place: Place, row: Option<Row>) -> Result<(), StoreError> {
-        if self.faults.failing {
-            return Err(StoreError::Full);
-        }
-        let held = match row {
-            Some(row) => self.rows.insert(place, row),
-            None => self.rows.remove(&place),
-        };
-        self.before.entry(place).or_insert(held);
-        Ok(())
-    }
-
-    fn row(&self, table: Table, row: i64) -> Result<&Row, StoreError> {
-        self.rows.get(&(table, row)).ok_or_else(|| StoreError::corrupt("a row is missing"))
-    }
-}
-
-impl Rows for MemoryRows {
-    fn scan(&mut self, table: Table, after: i64, visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        let range = (Bound::Excluded((table, after)), Bound::Included((table, i64::MAX)));
-        for ((_, row), (record, _)) in self.rows.range(range) {
-            if !visit(*row, record)? {
-                break;
+        let life = self.lock().close()?;
+        loop {
+            let due = self.lock().closed(life)?;
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => return Ok(()),
             }
         }
-        Ok(())
-    }
-
-    fn record(&mut self, table: Table, row: i64) -> Result<Vec<u8>, StoreError> {
-        self.row(table, row).map(|(record, _)| record.clone())
-    }
-
-    fn body(&mut self, row: i64) -> Result<Vec<u8>, StoreError> {
-        self.row(Table::Parcels, row).map(|(_, body)| body.clone())
-    }
-
-    fn write(&mut self, table: Table, row: i64, record: &[u8], body: &[u8]) -> Result<(), StoreError> {
-        self.change((table, row), Some((record.to_vec(), body.to_vec())))
-    }
-
-    fn delete(&mut self, table: Table, row: i64) -> Result<(), StoreError> {
-        self.change((table, row), None)
-    }
-
-    fn delete_below(&mut self, table: Table, row: i64) -> Result<(), StoreError> {
-        let places: Vec<Place> = self.rows.range((table, i64::MIN)..(table, row)).map(|(place, _)| *place).collect();
-        places.into_iter().try_for_each(|place| self.change(place, None))
-    }
-
-    fn space(&mut self) -> Result<Space, StoreError> {
-        Ok(Space { free_bytes: self.faults.free_bytes.unwrap_or(u64::MAX), total_bytes: u64::MAX })
-    }
-
-    /// There are no files.
-    fn tidy(&mut self, _daily: bool) {}
-
-    fn check(&mut self, _deep: bool, report: &mut CheckReport) -> Result<(), StoreError> {
-        report.rows = u64::try_from(self.rows.len()).unwrap_or(u64::MAX);
-        Ok(())
     }
 }

@@ -8,6 +8,7 @@
 //! Time is an argument. A store has a clock of its own that only [`Store::sweep`] moves on, by time its caller has measured;
 //! the wall clock never hastens anything (P3.10).
 
+mod batch;
 mod engine;
 mod error;
 mod key;
@@ -23,7 +24,7 @@ use std::time::Duration;
 pub use engine::Engine;
 pub use error::StoreError;
 pub use key::StoreKey;
-pub use memory::{Faults, MemoryStore};
+pub use memory::{HeldParcel, Inspection, MemoryStore, RowCounts, Snapshot};
 pub use space::{Space, SpaceProbe, StoreLimits};
 pub use sqlite::{SqliteOptions, SqliteStore};
 use zajil_proto::durable::Durable;

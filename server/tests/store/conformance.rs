@@ -9,7 +9,7 @@ use zajil_proto::parcel::{Home, Travel};
 use zajil_proto::session::custody::{Extension, Registration};
 use zajil_proto::time::{Age, Lifetime, Minute};
 use zajil_proto::wire::{Code, Observation, Precision, Scope};
-use zajil_relay::store::{Opened, Store, StoreError, StoreLimits, Swept};
+use zajil_relay::store::{Engine, MemoryStore, Opened, Store, StoreError, StoreLimits, Swept};
 
 use crate::fixture::{
     Counting, Parcel, Subject, block_on, mailbox, registration, seed, short, slot, slot_registration, word,
@@ -325,6 +325,27 @@ impl Trial {
         assert_eq!(usage.bytes, self.model.parcels.values().map(|held| held.bytes.len() as u64).sum::<u64>());
         assert_eq!(usage.tombstones, self.model.tombstones.len() as u64);
         assert_eq!((usage.mailboxes, usage.slots), (self.model.mailboxes.len() as u64, self.model.slots.len() as u64));
+        if let Engine::Memory(store) = store {
+            self.inspect(store);
+        }
+    }
+
+    /// What a judge sees without asking the store is the same.
+    fn inspect(&self, store: &MemoryStore) {
+        let mut inspection = store.inspect().expect("it can be read");
+        let got: Vec<_> = inspection
+            .parcels()
+            .iter()
+            .map(|parcel| (parcel.id, parcel.mailbox, parcel.bytes as usize, parcel.whole))
+            .collect();
+        let begun = self.model.parcels.iter().filter(|(_, held)| held.begun.is_some());
+        let expected: Vec<_> = begun.map(|(id, held)| (*id, held.mailbox, held.bytes.len(), held.closed)).collect();
+        assert_eq!(got, expected);
+        assert_eq!(inspection.rows().tombstones, self.model.tombstones.len());
+        assert_eq!(inspection.rows().scopes, self.model.mailboxes.len() + self.model.slots.len());
+        for parcel in &self.parcels {
+            assert_eq!(inspection.is_buried(&parcel.id()), self.model.tombstones.contains_key(&parcel.id()));
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use zajil_proto::session::custody::Registration;
 use zajil_proto::time::{Age, Lifetime};
 use zajil_proto::wire::{Code, Precision};
 use zajil_relay::limits::{ANNOUNCED_MAX, RESERVE_BYTES_MIN};
-use zajil_relay::store::{Faults, MemoryStore, Opened, Space, SqliteStore, Store, StoreError, StoreLimits};
+use zajil_relay::store::{MemoryStore, Opened, Space, SqliteStore, Store, StoreError, StoreLimits};
 
 use crate::fixture::{Counting, Parcel, Subject, block_on, mailbox, options, registration, slot_registration, word};
 
@@ -159,7 +159,7 @@ async fn fill(store: &impl Store, set_free: impl Fn(u64)) {
 fn the_last_space_is_kept_for_old_promises_in_memory() {
     let limits = StoreLimits { reserve_bytes_max: RESERVE_BYTES_MIN, ..StoreLimits::default() };
     let store = MemoryStore::new(limits, &mut Counting(1)).unwrap();
-    block_on(fill(&store, |bytes| store.set_faults(Faults { free_bytes: Some(bytes), ..Faults::default() })));
+    block_on(fill(&store, |free| store.set_capacity(Some(store.inspect().unwrap().bytes() + free))));
 }
 
 #[test]

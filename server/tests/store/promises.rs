@@ -8,9 +8,7 @@ use zajil_proto::parcel::Travel;
 use zajil_proto::session::custody::{Registration, StoreReply, StoreRequest};
 use zajil_proto::time::{Age, Minute};
 use zajil_proto::wire::{Code, Observation, Precision, Scope};
-use zajil_relay::store::{
-    Cursor, Engine, Exported, Faults, Guarantee, Opened, Store, StoreError, StoreLimits, execute,
-};
+use zajil_relay::store::{Cursor, Engine, Exported, Guarantee, Opened, Store, StoreError, StoreLimits, execute};
 
 use crate::fixture::{Parcel, Subject, block_on, mailbox, registration, seed, slot, slot_registration, word};
 
@@ -335,11 +333,12 @@ fn after_a_failed_write_nothing_is_acknowledged_until_the_store_is_opened_again(
         store.register(registration(0)).await.unwrap();
         kept.store_in(store).await.unwrap();
         store.put(lost.header.clone(), Travel::default()).await.unwrap();
-        store.set_faults(Faults { failing: true, ..Faults::default() });
-        assert_eq!(store.extend(lost.whole()).await, Err(StoreError::Full));
-        store.set_faults(Faults::default());
+        store.refuse_writes(true);
+        assert_eq!(store.extend(lost.whole()).await, Err(StoreError::Unavailable));
+        store.refuse_writes(false);
         assert_eq!(store.extend(lost.whole()).await, Err(StoreError::Unavailable));
         assert_eq!(store.list(mailbox(0)).await, Err(StoreError::Unavailable));
+        assert_eq!(store.close().await, Err(StoreError::Full), "the reason is told when it is closed");
         store.crash().unwrap();
         assert!(kept.is_whole_in(store).await.unwrap());
         assert_eq!(store.list(mailbox(0)).await.unwrap().len(), 1);

@@ -9,7 +9,7 @@ use zajil_proto::wire::{Observation, Precision, Scope};
 use super::record::{MailboxRow, ParcelRow, ScopeRow, SlotRow, Validity};
 use super::{Ledger, Rows, StoreError, Table};
 use crate::limits::{EXPORT_RECORDS_MAX, STEP_MINUTES};
-use crate::store::{CheckReport, Cursor, ExportPage, Exported, Usage};
+use crate::store::{CheckReport, Cursor, ExportPage, Exported, HeldParcel, Usage};
 
 impl<R: Rows> Ledger<R> {
     /// See [`crate::store::Store::usage`].
@@ -43,6 +43,24 @@ impl<R: Rows> Ledger<R> {
             }
         }
         Ok(report)
+    }
+
+    /// Returns every parcel of which there are bytes, by rising id.
+    pub(in crate::store) fn held_parcels(&self) -> Vec<HeldParcel> {
+        let begun = self.parcels.iter().filter(|(_, parcel)| parcel.begin.is_some());
+        begun
+            .map(|(id, parcel)| HeldParcel {
+                id: *id,
+                mailbox: parcel.mailbox,
+                bytes: parcel.held(),
+                whole: parcel.open.is_none(),
+            })
+            .collect()
+    }
+
+    /// Returns whether there is a tombstone for this parcel.
+    pub(in crate::store) fn is_buried(&self, id: &ParcelId) -> bool {
+        self.tombstones.days.contains_key(&self.names.name(id))
     }
 
     /// Opens every row of a parcel and follows its marks with their signatures.

@@ -242,11 +242,6 @@ impl<R: Rows> Ledger<R> {
         &mut self.rows
     }
 
-    /// Gives the rows back, as a crash leaves them.
-    pub(super) fn into_rows(self) -> R {
-        self.rows
-    }
-
     /// Tells that what was written is committed: room is asked for anew.
     pub(super) const fn batch_ended(&mut self) {
         self.room = None;

@@ -39,7 +39,7 @@ impl<R: Rows> Ledger<R> {
                 }
             };
         }
-        if self.tombstones.days.contains_key(&self.names.name(&id)) {
+        if self.is_buried(&id) {
             return Ok(Found::Stored);
         }
         let sealed_length = header.sealed_length().unwrap_or(0);
@@ -260,7 +260,7 @@ impl<R: Rows> Ledger<R> {
         if !self.mailboxes.contains_key(mailbox) {
             return Ok(());
         }
-        if self.tombstones.days.contains_key(&self.names.name(id)) {
+        if self.is_buried(id) {
             return Ok(());
         }
         // It may still come by another way. A place in the quota until the next step keeps these from being free.

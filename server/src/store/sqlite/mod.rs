@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use committer::{Job, Outcome};
+use committer::Job;
 use directory::StoreDirectory;
 use rows::SealedRows;
 use tokio::sync::{mpsc, oneshot};
@@ -21,6 +21,7 @@ use zajil_proto::durable::Durable;
 use zajil_proto::ids::Epoch;
 use zajil_proto::random::{self, Random};
 
+use super::batch;
 use super::engine::LedgerEngine;
 use super::key::{TombstoneNames, Vault};
 use super::ledger::Ledger;
@@ -133,17 +134,7 @@ impl LedgerEngine for SqliteStore {
         work: impl FnOnce(&mut Ledger<SealedRows>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Durable<T>, StoreError> {
         let jobs = lock(&self.jobs).clone().ok_or(StoreError::Unavailable)?;
-        let (tell, answer) = oneshot::channel();
-        let job: Job = Box::new(move |ledger| {
-            let result = work(ledger);
-            Outcome {
-                failed: result.as_ref().err().filter(|error| error.refusal().is_none()).cloned(),
-                reply: Box::new(move |committed| {
-                    // Whoever asked may have gone; what was done stays done.
-                    let _nobody_waits = tell.send(committed.and(result).map(Durable::after_sync));
-                }),
-            }
-        });
+        let (job, answer) = batch::job(work, Durable::after_sync);
         // A queue or an answer that is gone means that the committer has stopped.
         jobs.send(job).await.map_err(|_| StoreError::Unavailable)?;
         drop(jobs);

@@ -3,6 +3,7 @@
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
+use super::super::batch::RequestRows;
 use super::super::key::Vault;
 use super::super::ledger::{Rows, Table, Visit};
 use super::super::{CheckReport, Space, SpaceProbe, StoreError};
@@ -188,16 +189,6 @@ impl SealedRows {
         .map(|_| ())
     }
 
-    /// Forgets what the last request did.
-    pub(super) const fn request_begins(&mut self) {
-        self.wrote = false;
-    }
-
-    /// Returns whether the request that failed has changed nothing and SQLite found its own files in order.
-    pub(super) const fn is_unharmed(&self) -> bool {
-        !self.wrote && !self.damaged
-    }
-
     /// Returns once everything written is durable.
     pub(super) fn commit(&mut self) -> Result<(), StoreError> {
         if !self.in_transaction {
@@ -327,6 +318,16 @@ impl SealedRows {
             report.add(format!("the database: {line}"));
         }
         Ok(())
+    }
+}
+
+impl RequestRows for SealedRows {
+    fn request_begins(&mut self) {
+        self.wrote = false;
+    }
+
+    fn is_unharmed(&self) -> bool {
+        !self.wrote && !self.damaged
     }
 }
 

@@ -18,7 +18,10 @@ const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
 const PAGE_BYTES_MAX: u32 = 65_536;
 
-/// Checks the log at `path`; one that is missing or empty is in order.
+/// Checks the log at `path`, and makes durable what it holds; one that is missing or empty is in order.
+///
+/// A process that was killed during an fsync leaves a commit that only the system knows. From now on requests are answered from
+/// it, perhaps without a write and so without an fsync of their own: it must be on the disk before.
 pub(super) fn check(path: &Path) -> Result<(), StoreError> {
     let failed = |error: std::io::Error| StoreError::Io { what: "reading the store's log", reason: error.to_string() };
     let file = match File::open(path) {
@@ -26,6 +29,7 @@ pub(super) fn check(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
     };
+    file.sync_all().map_err(failed)?;
     if scan(BufReader::new(file)).map_err(failed)? {
         Ok(())
     } else {
