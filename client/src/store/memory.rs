@@ -32,7 +32,9 @@ pub struct MemoryDisk {
 /// The disk's content, and who may write it.
 #[derive(Default)]
 struct Disk {
-    records: BTreeMap<(u8, Vec<u8>), Held>,
+    records: Records,
+    /// What all keys and values take.
+    bytes: u64,
     /// Rises whenever a store is opened, closed or cut off: a store of an older life is closed.
     life: u64,
     is_open: bool,
@@ -40,7 +42,21 @@ struct Disk {
     fault: Option<(u64, Fault)>,
     commits: u64,
     scrubs: u64,
+    /// Size of the disk; `None` = more than will ever be used.
+    capacity: Option<u64>,
 }
+
+/// A copy of what a [`MemoryDisk`] holds, as a backup of the whole phone.
+#[derive(Clone)]
+pub struct Snapshot(Records);
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").finish_non_exhaustive()
+    }
+}
+
+type Records = BTreeMap<(u8, Vec<u8>), Held>;
 
 /// A value, and of how many parts it would consist on a real disk.
 #[derive(Clone)]
@@ -85,6 +101,38 @@ impl MemoryDisk {
         self.lock().fault = Some((commits, fault));
     }
 
+    /// Sets the size of the disk, bytes; `None` = more than will ever be used.
+    ///
+    /// A commit after which keys and values would take more is refused with [`StoreError::Full`], unless it deletes at least
+    /// as much as it puts: a home holds space back for those.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.lock().capacity = bytes;
+    }
+
+    /// Copies what is committed.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.lock().records.clone())
+    }
+
+    /// Plays a person who puts an older copy in place: the open store answers [`StoreError::Closed`] from now on, and the
+    /// disk can be opened again.
+    pub fn restore_from(&self, snapshot: &Snapshot) {
+        let mut disk = self.lock();
+        disk.end_life();
+        disk.records = snapshot.0.clone();
+        disk.bytes = disk.records.iter().fold(0, |sum: u64, ((_, key), held)| sum.saturating_add(taken(key, held)));
+    }
+
+    /// Bytes that all keys and values take.
+    pub fn bytes(&self) -> u64 {
+        self.lock().bytes
+    }
+
+    /// How many records there are of a kind, also while no store is open.
+    pub fn count(&self, kind: Kind) -> usize {
+        self.lock().of_kind(kind).count()
+    }
+
     /// How often what is left of erased records was wiped.
     pub fn scrubs(&self) -> u64 {
         self.lock().scrubs
@@ -118,6 +166,30 @@ impl Disk {
                 None
             }
         }
+    }
+
+    /// Refuses a commit that does not fit, but none that deletes as much as it puts: the rule of a home's reserve.
+    fn has_room(&self, changes: &[Change], changed: &Changed) -> Result<(), StoreError> {
+        let Some(capacity) = self.capacity else { return Ok(()) };
+        let (mut puts, mut deletes) = (0_usize, 0_usize);
+        for Change { kind, key, operation } in changes {
+            match operation {
+                Operation::Put(value) | Operation::Append(value) => puts = puts.saturating_add(value.len()),
+                Operation::Delete => {
+                    let held = self.records.get(&(kind.code(), key.clone()));
+                    deletes = deletes.saturating_add(held.map_or(0, |held| held.value.len()));
+                }
+            }
+        }
+        if self.bytes_after(changed) > capacity && puts > deletes { Err(StoreError::Full) } else { Ok(()) }
+    }
+
+    fn bytes_after(&self, changed: &Changed) -> u64 {
+        changed.iter().fold(self.bytes, |bytes, (name, held)| {
+            let before = self.records.get(name).map_or(0, |held| taken(&name.1, held));
+            let after = held.as_ref().map_or(0, |held| taken(&name.1, held));
+            bytes.saturating_add(after).saturating_sub(before)
+        })
     }
 
     fn end_life(&mut self) {
@@ -177,7 +249,8 @@ impl DeviceStore for MemoryStore {
         if changes.is_empty() {
             return Ok(Durable::after_sync(()));
         }
-        let changed = apply(&disk.records, changes)?;
+        let changed = apply(&disk.records, &changes)?;
+        disk.has_room(&changes, &changed)?;
         let fault = disk.next_fault();
         match fault {
             Some(Fault::Full) => return Err(StoreError::Full),
@@ -187,6 +260,7 @@ impl DeviceStore for MemoryStore {
             }
             Some(Fault::CutAfter) | None => {}
         }
+        disk.bytes = disk.bytes_after(&changed);
         for (name, held) in changed {
             match held {
                 Some(held) => drop(disk.records.insert(name, held)),
@@ -228,10 +302,7 @@ impl DeviceStore for MemoryStore {
 
     fn usage(&self, kind: Kind) -> Result<u64, StoreError> {
         let disk = self.alive()?;
-        Ok(disk.of_kind(kind).fold(0, |sum: u64, (key, held)| {
-            let bytes = key.len().saturating_add(held.value.len());
-            sum.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX))
-        }))
+        Ok(disk.of_kind(kind).fold(0, |sum: u64, (key, held)| sum.saturating_add(taken(key, held))))
     }
 
     fn scrub(&mut self) -> Result<(), StoreError> {
@@ -252,19 +323,24 @@ impl Disk {
     }
 }
 
+/// Bytes of a record.
+fn taken(key: &[u8], held: &Held) -> u64 {
+    u64::try_from(key.len().saturating_add(held.value.len())).unwrap_or(u64::MAX)
+}
+
 /// What each changed record becomes; `None` if it is no more.
 type Changed = BTreeMap<(u8, Vec<u8>), Option<Held>>;
 
-fn apply(records: &BTreeMap<(u8, Vec<u8>), Held>, changes: Vec<Change>) -> Result<Changed, StoreError> {
+fn apply(records: &Records, changes: &[Change]) -> Result<Changed, StoreError> {
     let mut changed = Changed::new();
     for Change { kind, key, operation } in changes {
-        let name = (kind.code(), key);
+        let name = (kind.code(), key.clone());
         let held = match operation {
-            Operation::Put(value) => Some(Held { value, parts: 1 }),
+            Operation::Put(value) => Some(Held { value: value.clone(), parts: 1 }),
             Operation::Delete => None,
             Operation::Append(bytes) => {
                 let before = changed.remove(&name).unwrap_or_else(|| records.get(&name).cloned());
-                Some(appended(before, &bytes)?)
+                Some(appended(before, bytes)?)
             }
         };
         changed.insert(name, held);

@@ -66,7 +66,7 @@ pub use batch::Batch;
 pub use error::StoreError;
 pub use keys::{Argon2Cost, Method, Passphrase, Protection, Unlock};
 pub use kind::Kind;
-pub use memory::{Fault, MemoryDisk, MemoryStore};
+pub use memory::{Fault, MemoryDisk, MemoryStore, Snapshot};
 pub use record::{Record, Records};
 pub use sqlite::SqliteStore;
 

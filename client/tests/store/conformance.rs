@@ -379,3 +379,46 @@ fn each_fault_in_memory_leaves_the_batch_whole_or_not_at_all() {
         assert_eq!(disk.commits(), if written { 2 } else { 1 });
     }
 }
+
+#[test]
+fn a_disk_in_memory_that_is_full_refuses_what_takes_and_never_what_frees() {
+    let disk = MemoryDisk::new();
+    let mut store = disk.open().unwrap();
+    put(&mut store, Kind::Note, b"a", &[1; 600]);
+    put(&mut store, Kind::Outgoing, b"b", &[2; 300]);
+    assert_eq!((disk.bytes(), disk.count(Kind::Note), disk.count(Kind::Outgoing)), (902, 1, 1));
+    disk.set_capacity(Some(1_000));
+    let mut batch = Batch::new();
+    batch.put(Kind::Note, b"c", [3; 98]);
+    assert_eq!(store.commit(batch).unwrap_err(), StoreError::Full, "one byte too many");
+    put(&mut store, Kind::Note, b"c", &[3; 97]);
+    let mut batch = Batch::new();
+    batch.append(Kind::Note, b"c", [4]);
+    assert_eq!(store.commit(batch).unwrap_err(), StoreError::Full);
+    // Others fill the disk: what is held is more than there is room for, and one can still delete.
+    disk.set_capacity(Some(0));
+    let mut batch = Batch::new();
+    batch.delete(Kind::Note, b"a").put(Kind::Outgoing, b"d", [5; 400]);
+    store.commit(batch).unwrap();
+    let mut batch = Batch::new();
+    batch.delete(Kind::Outgoing, b"b").put(Kind::Outgoing, b"e", [5; 301]);
+    assert_eq!(store.commit(batch).unwrap_err(), StoreError::Full);
+    assert_eq!((disk.bytes(), store.count(Kind::Outgoing).unwrap()), (800, 2));
+    disk.set_capacity(None);
+    put(&mut store, Kind::Note, b"f", &[6; 5_000]);
+}
+
+#[test]
+fn an_older_copy_of_a_disk_in_memory_takes_the_place_of_what_was_there() {
+    let disk = MemoryDisk::new();
+    let mut store = disk.open().unwrap();
+    put(&mut store, Kind::Note, b"a", b"old");
+    let copy = disk.snapshot();
+    put(&mut store, Kind::Note, b"a", b"new");
+    put(&mut store, Kind::Note, b"b", b"1");
+    disk.restore_from(&copy);
+    assert_eq!(store.get(Kind::Note, b"a").err(), Some(StoreError::Closed));
+    let again = disk.open().unwrap();
+    assert_eq!(**again.get(Kind::Note, b"a").unwrap().unwrap(), *b"old");
+    assert_eq!((again.count(Kind::Note).unwrap(), disk.bytes()), (1, 4));
+}
