@@ -13,9 +13,10 @@ use zajil_proto::sealing::control::{ControlFrame, FrameSize, open_control, seal_
 use zajil_proto::sealing::seal::Destination;
 use zajil_proto::sealing::{RING, ReceivedSession};
 use zajil_proto::time::{Lifetime, Minute};
+use zajil_proto::{reached, sabotaged};
 
 use super::api::{Failure, NoteMark, Receipts};
-use super::model::{Cargo, Control, Granted, KnownSession, Stage};
+use super::model::{Cargo, Contact, Control, Granted, KnownSession, Stage};
 use super::state::Device;
 use crate::limits::{LATER_MINUTES_MAX, LATER_MINUTES_MIN, SESSIONS_PER_CONTACT_MAX};
 use crate::store::Batch;
@@ -74,6 +75,11 @@ impl Device {
         // The span counts, not the number of frames: what the other end cannot note in its bitmap must not be sent.
         let span = numbers.min().map_or(0, |lowest| next.saturating_sub(lowest));
         let mut room = CONTROL_UNACKNOWLEDGED_MAX.saturating_sub(usize::try_from(span).unwrap_or(usize::MAX));
+        let pends = |contact: &Contact| contact.control.as_ref().is_some_and(|control| !control.pending.is_empty());
+        if room == 0 && self.contacts.get(&key).is_some_and(pends) {
+            reached!(FramesHeldBack);
+            room = usize::from(sabotaged!(FramesNotBounded));
+        }
         while room > 0 {
             let Some(contact) = self.contacts.get_mut(&key) else { return Ok(()) };
             let (Some(control), Some(peer)) = (&mut contact.control, &contact.peer) else { return Ok(()) };
@@ -84,7 +90,8 @@ impl Device {
             let message = control.olm.encrypt(&row).map_err(internal)?;
             let frame = ControlFrame { number: control.next, message };
             control.next = control.next.saturating_add(1);
-            let destination = Destination { to: &peer.writer, lifetime: Lifetime::LONGEST };
+            let lifetime = Lifetime::from_hours(1).filter(|_| sabotaged!(HandOutShortLived));
+            let destination = Destination { to: &peer.writer, lifetime: lifetime.unwrap_or(Lifetime::LONGEST) };
             let parcel =
                 seal_control(&RING, &mut self.random, &control.outer.current, destination, &frame, FrameSize::Small)
                     .map_err(internal)?;
@@ -136,6 +143,7 @@ impl Device {
                 Ok((frame, which)) => frames.push((frame.number, id, key, frame, which)),
                 // Both ends have had their keys since the pairing: what they do not open is from somebody else, and goes.
                 Err(_) => {
+                    reached!(FrameForeign);
                     let mut batch = Batch::new();
                     self.delete_incoming(&mut batch, &id)?;
                     released.push(self.commit(batch)?.map(|()| id));
@@ -174,6 +182,10 @@ impl Device {
             if contents.iter().any(|content| !matches!(content, Content::Acknowledgement(_))) {
                 control.owes_acknowledgement = true;
             }
+        }
+        if !contents.is_empty() && sabotaged!(AcknowledgedBeforeDurable) {
+            self.put_contact(&mut batch, key)?;
+            self.commit(std::mem::take(&mut batch))?;
         }
         let owes = contents.iter().any(|content| !matches!(content, Content::Acknowledgement(_)));
         if owes {
@@ -291,11 +303,16 @@ impl Device {
         let over: Vec<(u32, u32)> = self
             .sessions
             .iter()
-            .filter(|(_, known)| known.session.mailbox == *mailbox && known.session.needed_until() < agreed)
+            .filter(|(_, known)| known.session.mailbox == *mailbox)
+            .filter(|(_, KnownSession { session, .. })| {
+                let is_old = agreed.0.saturating_sub(session.first_minute.0) > 24 * 60;
+                session.needed_until() < agreed || (is_old && sabotaged!(SessionRetiredEarly))
+            })
             .map(|(session, _)| *session)
             .collect();
         let mut batch = Batch::new();
         for session in over {
+            reached!(SessionRetired);
             self.sessions.remove(&session);
             self.delete_session(&mut batch, session);
         }
@@ -314,7 +331,8 @@ impl Device {
             self.notes.iter_mut().find(|(_, note)| note.outgoing && note.contact == key && note.id == receipt.note);
         let Some((number, note)) = found else { return Ok(()) };
         let (number, parcel) = (*number, note.parcel);
-        if note.mark < mark || note.mark == NoteMark::Expired {
+        count_receipt(note.mark, mark);
+        if note.mark < mark || note.mark == NoteMark::Expired || (note.mark > mark && sabotaged!(MarksMoveBackward)) {
             note.mark = mark;
         }
         self.put_note(batch, number)?;
@@ -338,7 +356,10 @@ impl Device {
 impl Control {
     /// Notes that a frame has come; `false` if it had come before.
     fn note_number(&mut self, number: u32) -> bool {
-        let Some(ahead) = number.checked_sub(self.expected) else { return false };
+        let Some(ahead) = number.checked_sub(self.expected) else {
+            reached!(FrameRepeated);
+            return false;
+        };
         if ahead == 0 {
             self.expected = self.expected.saturating_add(1);
             while self.held & 1 == 1 {
@@ -353,9 +374,21 @@ impl Control {
         self.expected = self.expected.saturating_add(beyond);
         self.held = self.held.checked_shr(beyond).unwrap_or(0);
         let bit = 1_u32.checked_shl(ahead - beyond - 1).unwrap_or(0);
+        reached!(FrameOutOfOrder);
         let new = self.held & bit == 0;
         self.held |= bit;
         new
+    }
+}
+
+/// Counts a receipt that comes early, late or out of order.
+fn count_receipt(known: NoteMark, told: NoteMark) {
+    match known {
+        NoteMark::Expired => reached!(ReceiptAfterExpiry),
+        NoteMark::OnDevice => reached!(ReceiptBeforeStored),
+        NoteMark::AtRelay if told == NoteMark::Heard => reached!(HeardBeforeDelivered),
+        NoteMark::Heard if told == NoteMark::Delivered => reached!(ReceiptLate),
+        _ => {}
     }
 }
 

@@ -4,6 +4,7 @@ use tokio::sync::{mpsc, oneshot};
 use zajil_proto::ids::SlotId;
 use zajil_proto::sealing::HomeRelay;
 use zajil_proto::time::{Instant, Lifetime};
+use zajil_proto::{reached, sabotaged};
 
 use super::api::{
     Failure, NoteMark, NoteView, Progress, Receipts, Reply, Request, SyncView, Trouble, Wait, WaitReason,
@@ -316,7 +317,10 @@ impl Host {
             },
             Goal::Note(number, _) => self.note_view(*number).map(Reply::Sent),
             Goal::Words(readers) => Ok(words_written(readers, self.device.words_stored(readers))),
-            Goal::Seen(key, _) => self.device.seen(*key, false, self.clock.wall()).map(Reply::Seen),
+            Goal::Seen(key, _) => {
+                reached!(SeenFromMemory);
+                self.device.seen(*key, sabotaged!(FreshnessLies), self.clock.wall()).map(Reply::Seen)
+            }
             Goal::Sync => Ok(self.synced(waiting)),
         }
     }

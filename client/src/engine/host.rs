@@ -12,6 +12,7 @@ use zajil_proto::random::Random;
 use zajil_proto::relay_link::RelayLink;
 use zajil_proto::sealing::{Address, HomeRelay};
 use zajil_proto::time::Instant;
+use zajil_proto::{reached, sabotaged};
 
 use super::api::{Failure, Progress, Reply, Request, Trouble};
 use super::goals::{Goal, Waiting};
@@ -220,8 +221,10 @@ impl Host {
 
     /// After a commit that failed, what is in memory is ahead of the disk: takes up what is durable and meets relays anew.
     fn recover(&mut self, failure: &Failure) -> Result<(), Failure> {
-        if !matches!(failure, Failure::DiskFull | Failure::Store(_)) {
-            return Ok(());
+        match failure {
+            Failure::DiskFull => reached!(DeviceFull),
+            Failure::Store(_) => reached!(DeviceStoreFailed),
+            _ => return Ok(()),
         }
         self.links.clear();
         self.tasks.abort_all();
@@ -229,7 +232,7 @@ impl Host {
         for relay in self.targets() {
             self.redials.insert(relay.key, (0, next));
         }
-        self.device.reload()
+        if sabotaged!(FailedCommitKept) { Ok(()) } else { self.device.reload() }
     }
 
     /// Waits for one thing to happen and does what it asks for. Cancelling it loses nothing.
@@ -308,7 +311,13 @@ impl Host {
                 }
                 let (tries, _) = self.redials.get(&relay).copied().unwrap_or_default();
                 let pause = if tries < REDIAL_FAST_TRIES { REDIAL_FAST_MILLIS } else { REDIAL_SLOW_MILLIS };
-                let next = self.clock.now().after(Duration::from_millis(pause));
+                let mut next = self.clock.now().after(Duration::from_millis(pause));
+                if pause == REDIAL_SLOW_MILLIS {
+                    reached!(RedialSlow);
+                    if sabotaged!(RedialGivenUp) {
+                        next = Instant::from_millis(u64::MAX);
+                    }
+                }
                 self.redials.insert(relay, (tries.saturating_add(1), next));
             }
         }
@@ -370,7 +379,10 @@ impl Host {
                     let _ = self.happened(event);
                     let _ = self.plan_all();
                 }
-                () = tokio::time::sleep_until(until) => break,
+                () = tokio::time::sleep_until(until) => {
+                    reached!(HungUpUnfinished);
+                    break;
+                }
             }
         }
         self.tasks.shutdown().await;

@@ -14,6 +14,7 @@ use zajil_proto::sealing::pairing::PairingSecrets;
 use zajil_proto::session::client::{Arrived, Asked, ClientCommand, ClientEvent};
 use zajil_proto::time::Minute;
 use zajil_proto::wire::{Code, Welcome};
+use zajil_proto::{reached, sabotaged};
 
 use super::api::{Failure, NoteMark, WaitReason};
 use super::model::{Cargo, Incoming, KnownRelay, Stage};
@@ -101,9 +102,7 @@ impl Meeting {
     pub(crate) fn is_idle(&self, device: &Device) -> bool {
         let due = self.epoch.is_some_and(|epoch| {
             device.outgoing.values().any(|outgoing| {
-                outgoing.home.key == self.relay.key
-                    && outgoing.stored.is_none_or(|(stored, _)| stored != epoch)
-                    && outgoing.waits.is_none()
+                outgoing.home.key == self.relay.key && outgoing.is_due(epoch) && outgoing.waits.is_none()
             })
         });
         self.is_welcomed()
@@ -156,8 +155,17 @@ impl Meeting {
 
     fn welcomed(&mut self, device: &mut Device, welcome: &Welcome, now: Minute) -> Result<(), Failure> {
         self.epoch = Some(welcome.epoch);
+        #[cfg(feature = "simulation")]
+        if device.profile.home.key == self.relay.key
+            && device.contacts.values().any(|contact| contact.registered.is_some_and(|known| known != welcome.epoch))
+        {
+            reached!(EpochChanged);
+        }
         let trusted = welcome.clock_trust > 0;
         let off = i64::from(now.0) - i64::from(welcome.minute.0);
+        if off.abs() > 60 {
+            reached!(ClocksDisagree);
+        }
         let relay = KnownRelay {
             address: self.relay.address.as_str().to_owned(),
             reached: Some(now),
@@ -166,6 +174,9 @@ impl Meeting {
         device.save_relay(self.relay.key, relay)?;
         // Both clocks must agree that a lifetime is over: one that jumps ahead delays nothing and loses nothing.
         self.agreed = Minute(now.0.min(welcome.minute.0));
+        if now > self.agreed && sabotaged!(OwnClockEndsLifetime) {
+            self.agreed = now;
+        }
         device.expire_outgoing(&self.relay.key, self.agreed)?;
         self.take_up(device, now)
     }
@@ -176,6 +187,7 @@ impl Meeting {
             device.incoming.iter().filter(|(_, incoming)| incoming.closed).map(|(id, _)| *id).collect();
         for id in whole {
             let Some(incoming) = device.incoming.get(&id) else { continue };
+            reached!(TakenUpAfterStop);
             let (key, mailbox) = (incoming.contact, incoming.mailbox);
             let class = incoming.header().map(|header| header.class());
             let mut batch = Batch::new();
@@ -197,6 +209,7 @@ impl Meeting {
             Asked::Register { id, .. } => {
                 self.registering.remove(&id);
                 if code != Code::OK {
+                    reached!(NotAdmitted);
                     self.not_admitted = true;
                     return Ok(());
                 }
@@ -261,6 +274,9 @@ impl Meeting {
                     note.mark = NoteMark::AtRelay;
                     device.put_note(&mut batch, number)?;
                 }
+                if sabotaged!(StoredMeansForgotten) {
+                    device.delete_outgoing(&mut batch, id);
+                }
             }
             Cargo::Reply => {
                 if let Some(contact) = device.contacts.get_mut(&key)
@@ -281,8 +297,12 @@ impl Meeting {
         outgoing.waits = Some(reason(code));
         self.refusals.push((*id, code));
         let key = outgoing.contact;
+        let is_note = matches!(outgoing.cargo, Cargo::Note(_));
         let mut batch = Batch::new();
         device.put_outgoing(&mut batch, id)?;
+        if is_note && sabotaged!(RefusedMeansForgotten) {
+            device.delete_outgoing(&mut batch, id);
+        }
         device.commit(batch)?;
         let Some(outgoing) = device.outgoing.get(id) else { return Ok(()) };
         let is_first_reply = outgoing.cargo == Cargo::Reply
@@ -296,6 +316,7 @@ impl Meeting {
             Code::OVER | Code::NOT_HERE => Failure::LinkExpired,
             _ => return Ok(()),
         };
+        reached!(UsedLinkRefused);
         self.failed.insert(key, failure);
         device.forget(key)
     }
@@ -322,6 +343,9 @@ impl Meeting {
         match class {
             Some(Class::Control) if arrived.closed => self.control_arrived(device, durable, arrived.mailbox, key, now),
             Some(Class::Text | Class::Voice) => {
+                if !arrived.closed && sabotaged!(ReleasedBeforeWhole) {
+                    self.release(arrived.mailbox, vec![durable]);
+                }
                 if let Some(durable) = device.take_note(&arrived.id, now)? {
                     self.received = self.received.saturating_add(1);
                     self.release(arrived.mailbox, vec![durable]);
@@ -379,6 +403,7 @@ impl Meeting {
             _ => None,
         });
         if let Some(key) = fetching {
+            reached!(LinkLedNowhere);
             // Nothing behind the link: its inviter has taken a reply and dropped it, or its seven days are over.
             self.failed.insert(key, Failure::LinkUsed);
             device.forget(key)?;
@@ -461,7 +486,12 @@ impl Device {
             .filter(|(_, outgoing)| outgoing.home.key == *relay)
             .filter(|(_, outgoing)| {
                 let lifetime = u32::from(outgoing.lifetime().hours()) * 60;
-                outgoing.stored.is_some_and(|(_, since)| now.0.saturating_sub(since.0) >= lifetime)
+                let is_over = |since: Minute| now.0.saturating_sub(since.0) >= lifetime;
+                match outgoing.stored {
+                    Some((_, since)) => is_over(since),
+                    // What no relay has stored does not age.
+                    None => is_over(outgoing.sealed_at) && sabotaged!(NotesAgeInOutbox),
+                }
             })
             .map(|(id, _)| *id)
             .collect();
@@ -471,7 +501,9 @@ impl Device {
             if let Cargo::Note(number) = outgoing.cargo
                 && let Some(note) = self.notes.get_mut(&number)
                 && note.mark < NoteMark::Delivered
+                && !sabotaged!(ExpiredSilently)
             {
+                reached!(NoteExpired);
                 note.mark = NoteMark::Expired;
                 self.put_note(&mut batch, number)?;
             }

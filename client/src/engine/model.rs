@@ -6,6 +6,7 @@ use zajil_proto::ids::{Epoch, MailboxId, NoteId, NoteTag, ParcelId};
 use zajil_proto::keys::{Secret, SigningKey};
 use zajil_proto::parcel::{HEADER_BYTES, Header, MARK_BYTES, Mark, Resumed};
 use zajil_proto::random::Random;
+use zajil_proto::sabotaged;
 use zajil_proto::sealing::contents::SlotGrant;
 use zajil_proto::sealing::olm::{Account, Session as OlmSession};
 use zajil_proto::sealing::pairing::{Inviter, Replier};
@@ -298,6 +299,11 @@ impl Outgoing {
 
     pub(crate) fn marks(&self) -> Vec<Mark> {
         decode_marks(&self.marks)
+    }
+
+    /// Returns whether a relay whose store has this epoch is to be offered it: a new store has lost what an old one had.
+    pub(crate) fn is_due(&self, epoch: Epoch) -> bool {
+        self.stored.is_none_or(|(stored, _)| stored != epoch && !sabotaged!(EpochIgnored))
     }
 
     pub(crate) fn lifetime(&self) -> Lifetime {

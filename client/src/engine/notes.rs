@@ -10,6 +10,7 @@ use zajil_proto::sealing::note::body_tag;
 use zajil_proto::sealing::seal::{About, Destination, NoteContent, seal_note};
 use zajil_proto::sealing::{Codec, Head, NoteKind, NoteOpener, NoteSession, Part, PartOf, RING, Tail};
 use zajil_proto::time::{Lifetime, Minute};
+use zajil_proto::{reached, sabotaged};
 
 use super::api::{Failure, NoteMark, Receipts, Voice};
 use super::frames::internal;
@@ -101,6 +102,9 @@ impl Device {
         if contact.session.as_ref().is_some_and(|session| !session.is_over(now) && session.allows(lifetime)) {
             return Ok(());
         }
+        if contact.session.is_some() {
+            reached!(SessionRenewed);
+        }
         let longest = if lifetime > Lifetime::DEFAULT { Lifetime::LONGEST } else { Lifetime::DEFAULT };
         let (session, grant) = NoteSession::draw(&mut self.random, peer.writer.mailbox(), now, longest);
         contact.session = Some(session);
@@ -121,8 +125,13 @@ impl Device {
         let body = self.incoming_body(id)?;
         let Some(tag) = body_tag(&body) else { return Ok(None) };
         if self.is_replay(key, &tag) {
+            reached!(DuplicateNote);
             let mut batch = Batch::new();
             self.delete_incoming(&mut batch, id)?;
+            #[cfg(feature = "simulation")]
+            if sabotaged!(DuplicateShown) {
+                self.list_again(&mut batch, id)?;
+            }
             return Ok(Some(self.commit(batch)?.map(|()| *id)));
         }
         let Some((session, opened)) = self.open_note(id, &tag, &body, closed) else {
@@ -151,8 +160,13 @@ impl Device {
                 (false, false) => NoteMark::Arriving,
             },
             sealed_bytes: u32::try_from(body.len()).unwrap_or(u32::MAX),
-            sequence: session.1.saturating_mul(32).saturating_add(u32::from(opened.head.number)),
+            sequence: match session.1.saturating_mul(32).saturating_add(u32::from(opened.head.number)) {
+                _ if sabotaged!(ShownByArrival) => number,
+                sequence => sequence,
+            },
         };
+        #[cfg(feature = "simulation")]
+        self.count_arrival(number, &note);
         self.notes.insert(number, note);
         let mut batch = Batch::new();
         self.put_note(&mut batch, number)?;
@@ -161,13 +175,13 @@ impl Device {
             contact.news = Some(now);
         }
         if !closed {
-            if let Some(incoming) = self.incoming.get_mut(id) {
-                incoming.note = Some(number);
+            if let Some(known) = self.sessions.get_mut(&session)
+                && sabotaged!(KeyErasedEarly)
+            {
+                known.session.erase(&tag);
+                self.put_session(&mut batch, session)?;
             }
-            self.put_incoming(&mut batch, id)?;
-            self.put_contact(&mut batch, key)?;
-            self.commit(batch)?;
-            return Ok(None);
+            return self.list_in_part(batch, key, id, number);
         }
         batch.put_record(&number_key(number), &Recording { voice: opened.voice })?;
         // The key goes with the same commit that makes the opened note durable.
@@ -177,9 +191,27 @@ impl Device {
         }
         self.put_session(&mut batch, session)?;
         self.delete_incoming(&mut batch, id)?;
-        self.owe_receipt(key, opened.head.note, false, now);
+        self.owe_receipt(key, opened.head.note, sabotaged!(HeardOnDelivery), now);
         self.put_contact(&mut batch, key)?;
         Ok(Some(self.commit(batch)?.map(|()| *id)))
+    }
+
+    /// Lists a note of which only a part is here; durable with `batch`.
+    fn list_in_part(
+        &mut self,
+        mut batch: Batch,
+        key: u32,
+        id: &ParcelId,
+        number: u32,
+    ) -> Result<Option<Durable<ParcelId>>, Failure> {
+        reached!(NoteShownInPart);
+        if let Some(incoming) = self.incoming.get_mut(id) {
+            incoming.note = Some(number);
+        }
+        self.put_incoming(&mut batch, id)?;
+        self.put_contact(&mut batch, key)?;
+        self.commit(batch)?;
+        Ok(None)
     }
 
     /// Keeps a note that cannot be opened: its session may still come. What is whole and durable here need not wait at the relay.
@@ -190,12 +222,13 @@ impl Device {
         let Some(incoming) = self.incoming.get(id) else { return Ok(None) };
         let (key, known, held) = (incoming.contact, incoming.note, incoming.held);
         let locked = self.notes.values().filter(|note| note.contact == key && note.mark == NoteMark::Locked).count();
-        if known.is_none() && locked >= LOCKED_NOTES_MAX {
+        if known.is_none() && (locked >= LOCKED_NOTES_MAX || sabotaged!(LockedNoteDropped)) {
             // Somebody fills this mailbox with what nobody can open; the disk is for those who speak.
             let mut batch = Batch::new();
             self.delete_incoming(&mut batch, id)?;
             return Ok(Some(self.commit(batch)?.map(|()| *id)));
         }
+        reached!(NoteLocked);
         let number = match known {
             Some(number) => number,
             None => self.take_note_number(),
@@ -303,6 +336,33 @@ impl Device {
         self.put_session(&mut batch, session)?;
         self.delete_incoming(&mut batch, id)?;
         Ok(self.commit(batch)?.map(|()| *id))
+    }
+
+    /// Counts a note that is opened late: after one that was sealed later, or after its session came late.
+    #[cfg(feature = "simulation")]
+    fn count_arrival(&self, number: u32, note: &Note) {
+        let theirs = |other: &&Note| !other.outgoing && other.contact == note.contact && other.mark != NoteMark::Locked;
+        let is_new = self.notes.get(&number).is_none_or(|before| before.mark == NoteMark::Locked);
+        if is_new && self.notes.values().filter(theirs).any(|other| other.sequence > note.sequence) {
+            reached!(NoteOutOfOrder);
+        }
+        if self.notes.get(&number).is_some_and(|before| before.mark == NoteMark::Locked) {
+            reached!(NoteUnlocked);
+        }
+    }
+
+    /// Lists a note that came twice as if it were another one.
+    #[cfg(feature = "simulation")]
+    fn list_again(&mut self, batch: &mut Batch, id: &ParcelId) -> Result<(), Failure> {
+        let known = self.notes.iter().find(|(_, note)| !note.outgoing && note.parcel == *id);
+        let Some((first, note)) = known.map(|(number, note)| (*number, note.clone())) else { return Ok(()) };
+        let number = self.take_note_number();
+        if let Some(recording) = self.store.record::<Recording>(&number_key(first))? {
+            batch.put_record(&number_key(number), &recording)?;
+        }
+        self.notes.insert(number, Note { mark: NoteMark::Delivered, ..note });
+        self.put_note(batch, number)?;
+        self.put_profile(batch)
     }
 
     fn is_replay(&self, key: u32, tag: &NoteTag) -> bool {

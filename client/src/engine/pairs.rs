@@ -3,6 +3,7 @@
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{MailboxId, ParcelId};
 use zajil_proto::parcel::Header;
+use zajil_proto::reached;
 use zajil_proto::sealing::contents::Content;
 use zajil_proto::sealing::pairing::{Pair, PairingError, PairingSecrets, accept_reply, invite, open_invitation, reply};
 use zajil_proto::sealing::{Homes, Link, MailboxOwner, NoteSession, RING, ReturnCode};
@@ -148,6 +149,9 @@ impl Device {
             }
             _ => None,
         };
+        if accepted.is_none() {
+            reached!(ReplyNotTaken);
+        }
         if let Some(accepted) = accepted
             && let Some(contact) = self.contacts.get_mut(&key)
         {
@@ -181,6 +185,7 @@ impl Device {
             _ => None,
         });
         let Some((key, secret)) = over else { return Ok(()) };
+        reached!(InvitationEnded);
         let mut batch = Batch::new();
         self.delete_cargo(&mut batch, key, &Cargo::Invitation);
         if let Some(contact) = self.contacts.get_mut(&key) {

@@ -10,6 +10,7 @@ use zajil_proto::random::Random;
 use zajil_proto::sealing::HomeRelay;
 use zajil_proto::sealing::pairing::PairingSecrets;
 use zajil_proto::time::Minute;
+use zajil_proto::{reached, sabotaged};
 
 use super::api::Failure;
 use super::model::{Cargo, Contact, Incoming, KnownRelay, KnownSession, Note, Outgoing, Profile, Stage, encode_marks};
@@ -250,7 +251,12 @@ impl Device {
         let (Some(header), Some(body)) = (outgoing.header(), self.store.get(Kind::OutgoingBody, &id.0)?) else {
             return Ok(None);
         };
-        Ok(Some(SealedParcel { header, body: body.to_vec(), marks: outgoing.marks() }))
+        let mut body = body.to_vec();
+        let begun = usize::try_from(outgoing.durable).unwrap_or(usize::MAX);
+        if begun > 0 && begun < body.len() && sabotaged!(ChunkSealedAgain) {
+            body.iter_mut().skip(begun).for_each(|byte| *byte ^= 1);
+        }
+        Ok(Some(SealedParcel { header, body, marks: outgoing.marks() }))
     }
 
     /// Reads all that is held of an incoming body.
@@ -270,7 +276,11 @@ impl Device {
     /// Refuses new work before an old promise would break.
     pub(crate) fn check_outbox(&self, more: usize) -> Result<(), Failure> {
         let more = u64::try_from(more).unwrap_or(u64::MAX);
-        if self.outbox_bytes().saturating_add(more) > OUTBOX_BYTES_MAX { Err(Failure::OutboxFull) } else { Ok(()) }
+        if self.outbox_bytes().saturating_add(more) > OUTBOX_BYTES_MAX {
+            reached!(OutboxFull);
+            return Err(Failure::OutboxFull);
+        }
+        Ok(())
     }
 
     /// Finds a contact by name.

@@ -8,6 +8,7 @@ use zajil_proto::sealing::contents::Content;
 use zajil_proto::sealing::word::{Freshness, LastWord, SlotOwner, WordState as Said, compare};
 use zajil_proto::time::Minute;
 use zajil_proto::wire::{LinkReport, LinkState, Observation, Precision, Word};
+use zajil_proto::{reached, sabotaged};
 
 use super::api::{Failure, LinkCondition, LinkView, SeenBucket, SeenPrecision, SeenView, WordState, WordView};
 use super::frames::internal;
@@ -161,14 +162,18 @@ impl Device {
             (Some(_), None) => true,
             (_, Some(word)) if granted.grant.open(word).is_ok() => {
                 let freshness = held.as_ref().map_or(Freshness::Newer, |held| compare(held, word));
-                if freshness == Freshness::Newer {
+                let is_older = freshness == Freshness::Older;
+                if freshness == Freshness::Newer || (is_older && sabotaged!(OlderWordBelieved)) {
                     granted.newest = Some(encode_word(word));
                     news = true;
                 }
-                freshness == Freshness::Older
+                is_older
             }
             (held, _) => held.is_some(),
         };
+        if granted.relay_is_older {
+            reached!(OlderWordShown);
+        }
         if let Some(observation) = shown.observation {
             let newer = granted.observed.is_none_or(|(version, ..)| observation.version >= version);
             let believable = observation.width != Precision::Off && observation.is_signed_by(relay, slot);

@@ -97,6 +97,10 @@ impl NoteSession {
 
     /// Takes the next pair out. The session must be durable without it before a note is sealed with it.
     pub fn take(&mut self) -> Option<NotePair> {
+        if sabotaged!(NoteKeyReused) {
+            let again = |pair: &NotePair| NotePair { number: pair.number, tag: pair.tag, key: pair.key.clone() };
+            return self.pairs.front().map(again);
+        }
         self.pairs.pop_front()
     }
 

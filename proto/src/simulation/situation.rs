@@ -15,6 +15,8 @@ named! {
         UploadSkippedAhead = "upload-skipped-ahead",
         /// A session ends in the middle of an upload, and what came of it goes into the store.
         UploadCutShort = "upload-cut-short",
+        /// A device puts a parcel again in the session in which it is on its way.
+        PutAgainInSession = "put-again-in-session",
         /// Two sessions write the same parcel at once.
         UploadedTwiceAtOnce = "uploaded-twice-at-once",
         /// A relay is brought bytes of a parcel that is closed already.

@@ -5,7 +5,7 @@ use super::named;
 named! {
     /// A safeguard that the simulated world can take away. Each says what goes wrong then, on purpose.
     Switch {
-        /// The relay says *stored* when it has handed the last mark to its store, not when the store has synced it.
+        /// The relay's store answers before its commit: *stored* is said of what a power cut would take.
         StoredBeforeSync = "stored-before-sync",
         /// The relay says *stored* at any durable mark of a parcel, not only at the last.
         StoredBeforeLastMark = "stored-before-last-mark",
@@ -47,7 +47,7 @@ named! {
         KeyErasedEarly = "key-erased-early",
         /// A device lets go of a note whose session has not come, instead of keeping it locked.
         LockedNoteDropped = "locked-note-dropped",
-        /// A device forgets the keys of unheard notes when their session ends, not when their lifetime is over too.
+        /// A device forgets the keys of notes that have not come when their session is a day old, not when their lifetime is over.
         SessionRetiredEarly = "session-retired-early",
         /// A device gives its control frames, session hand-outs among them, an hour to live.
         HandOutShortLived = "hand-out-short-lived",

@@ -13,6 +13,7 @@ use zajil_proto::sealing::pairing::PairingSecrets;
 use zajil_proto::session::client::{ClientCommand, HeldState, Offer, Registering, Room};
 use zajil_proto::time::Instant;
 use zajil_proto::wire::{Precision, Scope};
+use zajil_proto::{reached, sabotaged};
 
 use super::Meeting;
 use crate::engine::api::Failure;
@@ -147,18 +148,21 @@ impl Meeting {
 
     fn plan_offers(&mut self, device: &Device, epoch: Epoch) -> Result<(), Failure> {
         let mut turns: BTreeMap<u32, u32> = BTreeMap::new();
-        let due: Vec<ParcelId> = device
+        let mut due: Vec<ParcelId> = device
             .outgoing
             .iter()
             .filter(|(_, outgoing)| outgoing.home.key == self.relay.key)
-            .filter(|(_, outgoing)| outgoing.stored.is_none_or(|(stored, _)| stored != epoch))
+            .filter(|(_, outgoing)| outgoing.is_due(epoch))
             .filter(|(id, _)| !self.offered.contains(*id))
             .map(|(id, _)| *id)
             .collect();
+        if due.len() > 1 && sabotaged!(OrderByChance) {
+            let chance = std::hash::RandomState::new();
+            due.sort_by_key(|id| std::hash::BuildHasher::hash_one(&chance, id));
+        }
         let on_offer = |id: &ParcelId| {
-            let outgoing = device.outgoing.get(id).filter(|outgoing| {
-                outgoing.waits.is_none() && outgoing.stored.is_none_or(|(stored, _)| stored != epoch)
-            });
+            let outgoing =
+                device.outgoing.get(id).filter(|outgoing| outgoing.waits.is_none() && outgoing.is_due(epoch));
             outgoing.map_or(0, |outgoing| u64::from(outgoing.length))
         };
         let mut bytes: u64 = self.offered.iter().map(on_offer).sum();
@@ -166,6 +170,16 @@ impl Meeting {
             let Some(outgoing) = device.outgoing.get(&id) else { continue };
             if bytes >= OFFERED_BYTES_MAX {
                 break;
+            }
+            #[cfg(feature = "simulation")]
+            if outgoing.waits.is_none()
+                && device.outgoing.values().any(|other| other.waits.is_some())
+                && sabotaged!(HeadOfLineBlocks)
+            {
+                continue;
+            }
+            if outgoing.stored.is_some() {
+                reached!(OfferedAgain);
             }
             bytes = bytes.saturating_add(u64::from(outgoing.length));
             let contact = device.contacts.get(&outgoing.contact);

@@ -71,7 +71,8 @@ impl Uploads {
             port.event(ClientEvent::Refused { id, code: Code::BUSY });
             return;
         }
-        let from = offer.from.min(length(&offer.parcel));
+        let from = if offer.from > 0 && sabotaged!(UploadRestarts) { 0 } else { offer.from };
+        let from = from.min(length(&offer.parcel));
         let mut upload = Upload {
             parcel: offer.parcel,
             travel: offer.travel,
@@ -253,7 +254,9 @@ impl Upload {
     fn answered(&mut self, durable: u32) -> Option<u64> {
         let mut over = None;
         let sent = self.next_mark;
-        if durable > self.next {
+        let skips = durable > self.next && !sabotaged!(UploadRestarts);
+        if skips {
+            reached!(UploadSkippedAhead);
             self.start_at(durable);
             self.next_mark = self.next_mark.max(sent);
         } else if !self.is_answered && durable < self.from {

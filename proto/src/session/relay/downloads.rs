@@ -93,6 +93,16 @@ impl Downloads {
     ) -> Result<(), Code> {
         let watch = self.watches.entry(mailbox).or_default();
         for entry in held {
+            let is_part = entry.offset.is_some_and(|offset| offset > 0);
+            if is_part {
+                reached!(DownloadResumed);
+            }
+            if entry.offset.is_none() {
+                reached!(HeldDownloadLeftOut);
+            }
+            if is_part && sabotaged!(DownloadRestarts) {
+                continue;
+            }
             watch.progress.entry(entry.id).or_default().claim(entry.offset);
         }
         if watch.progress.len() > HELD_ENTRIES_MAX {
@@ -222,6 +232,7 @@ impl Downloads {
             StoreReply::Bytes { bytes, marks } => self.send(desk, reading, &bytes, &marks),
             // Withdrawn, released or expired meanwhile.
             StoreReply::Refused(_) => {
+                reached!(GoneWhileReading);
                 if let Some(watch) = self.watches.get_mut(&mailbox) {
                     watch.queue.remove(&id);
                 }

@@ -127,6 +127,7 @@ impl RelaySession {
                 self.downloads.watch(&mut self.desk, mailbox, (live, more), &held)?;
             }
             Frame::Watch { mailbox, more, .. } => {
+                reached!(UnprovenWatched);
                 if !more {
                     let pending = Pending::ListUnproven { mailbox };
                     self.desk.store(StoreRequest::List { mailbox }, pending);
@@ -230,6 +231,7 @@ impl RelaySession {
             }
             RelayCommand::Drain => {
                 if self.state == State::Open {
+                    reached!(RelayDrained);
                     self.state = State::Draining;
                     self.downloads.stop();
                     self.uploads.close(&mut self.desk);
@@ -300,6 +302,7 @@ impl RelaySession {
     /// Ends the session over a mistake: what was good is kept.
     fn fail(&mut self, code: Code) {
         if self.state != State::Closed {
+            reached!(SessionRefused);
             self.desk.metric(Counter::SessionRefused(code));
             self.close(code, true);
         }
@@ -324,6 +327,7 @@ impl RelaySession {
         self.active.get_or_insert(now);
         self.uploads.wake(&mut self.desk, now);
         if self.idle_at().is_some_and(|at| at <= now) {
+            reached!(SessionIdle);
             self.close(Code::IDLE, true);
         }
     }

@@ -107,7 +107,8 @@ impl RelaySession {
         let StoreReply::Slot(slot) = reply else {
             return self.refused(put.request, reply);
         };
-        let is_newer = slot.word.as_ref().is_none_or(|held| put.word.version > held.version);
+        let is_newer = slot.word.as_ref().is_none_or(|held| put.word.version > held.version)
+            || (slot.registered && sabotaged!(SeenMovesOnRepeat));
         let observation = (slot.registered && is_newer).then(|| {
             let relay_key = &self.settings.relay_key;
             Observation::sign(relay_key, &put.word.slot(), put.word.version, wall, slot.precision)
@@ -145,7 +146,14 @@ impl RelaySession {
             version: word.as_ref().map_or(0, |word| word.version),
             sealed: word.as_ref().map_or([0; SEALED_WORD_BYTES], |word| word.sealed),
             signature: word.as_ref().map_or(Signature::NONE, |word| word.signature),
-            observation: if word.is_some() { slot.observation } else { Observation::NONE },
+            observation: match &word {
+                Some(word) if sabotaged!(SeenMovesOnRead) => {
+                    let relay_key = &self.settings.relay_key;
+                    Observation::sign(relay_key, &word.slot(), word.version, self.wall, slot.precision)
+                }
+                Some(_) => slot.observation,
+                None => Observation::NONE,
+            },
             links,
         };
         self.desk.port.control(&Frame::SeenAnswer(answer));

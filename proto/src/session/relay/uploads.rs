@@ -101,6 +101,7 @@ impl Uploads {
         }
         self.transfers.insert(transfer, Transfer { lane, id, offset });
         if let Some(upload) = self.parcels.get_mut(&id).filter(|upload| !upload.settled) {
+            reached!(PutAgainInSession);
             upload.ending = false;
             if let Phase::Open(open) = &upload.phase {
                 let durable = upload.in_flight.front().map_or(open.unsaved.offset, |unsaved| unsaved.offset);
@@ -188,6 +189,9 @@ impl Uploads {
     /// The session is over: everything received is handed to the store as it stands.
     pub(super) fn close(&mut self, desk: &mut Desk) {
         for (id, upload) in &mut self.parcels {
+            if !upload.settled {
+                reached!(UploadCutShort);
+            }
             upload.ending = true;
             upload.save(desk, *id);
         }
@@ -240,7 +244,7 @@ impl Uploads {
         match reply {
             StoreReply::Extended(durable) => {
                 let Extended { held, closed, .. } = *durable.get();
-                if closed {
+                if closed || sabotaged!(StoredBeforeLastMark) {
                     desk.metric(Counter::ParcelStored);
                     self.finish(desk, id, PutState::Stored, 0);
                 } else if let Some(upload) = self.parcels.get_mut(&id) {
@@ -269,6 +273,12 @@ impl Uploads {
         let pieces = core::mem::take(pieces);
         let assembly = Assembly::resume(upload.header.clone(), resumed);
         let held = assembly.held();
+        if held > 0 {
+            reached!(UploadResumed);
+        }
+        if upload.header.sealed_length() == Some(held) {
+            reached!(CloseResumed);
+        }
         answer(desk, id, PutState::Open, held);
         upload.phase = Phase::Open(Box::new(Open {
             assembly,
@@ -296,6 +306,7 @@ impl Uploads {
         let Phase::Open(open) = &mut upload.phase else {
             return;
         };
+        reached!(UploadedTwiceAtOnce);
         let later = upload.in_flight.iter().cloned().chain([core::mem::take(&mut open.unsaved)]);
         let pieces = [handed].into_iter().chain(later).flat_map(Unsaved::into_pieces).map(|piece| (0, piece)).collect();
         upload.resyncs += 1;
@@ -348,6 +359,7 @@ impl Uploads {
             .map(|(transfer, _)| *transfer)
             .collect();
         for transfer in &ahead {
+            reached!(UploadSentBack);
             self.transfers.remove(transfer);
             self.ended.add(*transfer, id);
         }
