@@ -44,6 +44,8 @@ struct Disk {
     scrubs: u64,
     /// Size of the disk; `None` = more than will ever be used.
     capacity: Option<u64>,
+    /// Whom to tell when a fault cuts the power.
+    on_cut: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// A copy of what a [`MemoryDisk`] holds, as a backup of the whole phone.
@@ -99,6 +101,16 @@ impl MemoryDisk {
     /// Lets `commits` more commits that change anything go well and the next one fail in this way, once.
     pub fn fail_commit_after(&self, commits: u64, fault: Fault) {
         self.lock().fault = Some((commits, fault));
+    }
+
+    /// Takes back a fault that has not come about.
+    pub fn clear_fault(&self) {
+        self.lock().fault = None;
+    }
+
+    /// Says whom to tell, before the commit answers, when a fault has cut the power: what else runs on the machine ends then.
+    pub fn on_cut(&self, tell: impl Fn() + Send + Sync + 'static) {
+        self.lock().on_cut = Some(Arc::new(tell));
     }
 
     /// Sets the size of the disk, bytes; `None` = more than will ever be used.
@@ -254,10 +266,7 @@ impl DeviceStore for MemoryStore {
         let fault = disk.next_fault();
         match fault {
             Some(Fault::Full) => return Err(StoreError::Full),
-            Some(Fault::CutBefore) => {
-                disk.end_life();
-                return Err(StoreError::Closed);
-            }
+            Some(Fault::CutBefore) => return Err(cut(disk)),
             Some(Fault::CutAfter) | None => {}
         }
         disk.bytes = disk.bytes_after(&changed);
@@ -269,8 +278,7 @@ impl DeviceStore for MemoryStore {
         }
         disk.commits = disk.commits.saturating_add(1);
         if fault.is_some() {
-            disk.end_life();
-            return Err(StoreError::Closed);
+            return Err(cut(disk));
         }
         Ok(Durable::after_sync(()))
     }
@@ -326,6 +334,17 @@ impl Disk {
 /// Bytes of a record.
 fn taken(key: &[u8], held: &Held) -> u64 {
     u64::try_from(key.len().saturating_add(held.value.len())).unwrap_or(u64::MAX)
+}
+
+/// Cuts the power. Whoever is told finds the disk unlocked.
+fn cut(mut disk: MutexGuard<'_, Disk>) -> StoreError {
+    disk.end_life();
+    let told = disk.on_cut.clone();
+    drop(disk);
+    if let Some(tell) = told {
+        tell();
+    }
+    StoreError::Closed
 }
 
 /// What each changed record becomes; `None` if it is no more.
