@@ -11,6 +11,7 @@ use zajil_net::{Clock, Connection};
 use zajil_proto::ids::MailboxId;
 use zajil_proto::session::custody::{StoreReply, StoreRequest};
 use zajil_proto::session::relay::{RelayCommand, RelayEvent, RelaySession, RelaySettings};
+use zajil_proto::{reached, sabotaged};
 
 use crate::limits::{SESSION_COMMANDS_QUEUED_MAX, SESSION_EVENTS_QUEUED_MAX};
 use crate::metrics::Metrics;
@@ -127,6 +128,9 @@ impl Gateway<'_> {
                 }));
             }
             RelayEvent::WatchStarted { mailbox } => {
+                if sabotaged!(LogTellsMailbox) {
+                    tracing::debug!(mailbox = data_encoding::HEXLOWER.encode(&mailbox.0), "somebody watches");
+                }
                 self.watching.insert(mailbox);
                 self.shared.watchers.start(mailbox, self.number, &self.bell);
             }
@@ -143,6 +147,7 @@ impl Gateway<'_> {
         match (&reply, brings) {
             (StoreReply::Extended(_), Some(mailbox)) => self.shared.watchers.arrived(mailbox),
             (StoreReply::Failed, _) => {
+                reached!(RelayStoreFailed);
                 self.shared.metrics.count("store_failed");
                 self.shared.store_failed.notify_one();
             }

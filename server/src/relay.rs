@@ -8,6 +8,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use zajil_net::{Clock, EndpointSecrets, ListenError, ListenOptions, Listener, Network, RelayIdentity};
+#[cfg(feature = "simulation")]
+use zajil_proto::sabotaged;
 use zajil_proto::session::relay::RelaySettings;
 use zajil_proto::time::Instant;
 
@@ -163,6 +165,8 @@ async fn look_after_store(shared: &Shared) -> StoreError {
     let mut ticks = interval(Duration::from_secs(SWEEP_SECONDS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut swept_at = shared.clock.now();
+    #[cfg(feature = "simulation")]
+    let mut wall_at = shared.clock.wall();
     let (mut was_refusing, mut sweeps) = (false, 0_u32);
     loop {
         let is_due = tokio::select! {
@@ -172,7 +176,10 @@ async fn look_after_store(shared: &Shared) -> StoreError {
         };
         if is_due {
             let now = shared.clock.now();
-            let swept = match shared.store.sweep(now.since(swept_at)).await {
+            let elapsed = now.since(swept_at);
+            #[cfg(feature = "simulation")]
+            let elapsed = by_wall_clock(shared, &mut wall_at).max(elapsed);
+            let swept = match shared.store.sweep(elapsed).await {
                 Ok(swept) => swept,
                 Err(error) => return error,
             };
@@ -188,6 +195,15 @@ async fn look_after_store(shared: &Shared) -> StoreError {
             Err(error) => return error,
         }
     }
+}
+
+/// Returns how far the wall clock has moved on by a jump since `wall_at`, where that is believed.
+#[cfg(feature = "simulation")]
+fn by_wall_clock(shared: &Shared, wall_at: &mut zajil_proto::time::Minute) -> Duration {
+    let wall = shared.clock.wall();
+    let minutes = wall.0.saturating_sub(std::mem::replace(wall_at, wall).0);
+    let has_jumped = minutes > 60;
+    Duration::from_secs(if has_jumped && sabotaged!(ExpiryByWallClock) { 60 * u64::from(minutes) } else { 0 })
 }
 
 /// Logs when the disk has become too full for new work, and when it has room again.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use zajil_proto::limits::TOMBSTONE_EXTRA_HOURS;
 use zajil_proto::time::{Age, Lifetime};
+use zajil_proto::{reached, sabotaged};
 
 use crate::limits::{IDLE_PERIOD_MINUTES, STEP_MINUTES, SWEEP_MINUTES_MAX};
 
@@ -29,7 +30,14 @@ impl StoreClock {
     /// Returns the clock moved on by `elapsed`, of which at most [`SWEEP_MINUTES_MAX`] counts.
     pub(super) fn after(self, elapsed: Duration) -> Self {
         let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        Self { millis: self.millis.saturating_add(millis.min(SWEEP_MINUTES_MAX * 60_000)) }
+        let most = SWEEP_MINUTES_MAX * 60_000;
+        if millis > most {
+            reached!(SweepCapped);
+            if sabotaged!(ExpiryByWallClock) {
+                return Self { millis: self.millis.saturating_add(millis) };
+            }
+        }
+        Self { millis: self.millis.saturating_add(millis.min(most)) }
     }
 
     const fn minutes(self) -> u64 {

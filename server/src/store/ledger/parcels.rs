@@ -6,6 +6,7 @@ use zajil_proto::parcel::{Header, Mark, Resumed, Travel};
 use zajil_proto::session::custody::{Extended, Extension, Waiting};
 use zajil_proto::time::Age;
 use zajil_proto::wire::Code;
+use zajil_proto::{reached, sabotaged};
 
 use super::clock::tombstone_day;
 use super::join::{Held, Joined};
@@ -30,7 +31,10 @@ impl<R: Rows> Ledger<R> {
         if let Some(parcel) = self.parcels.get(&id) {
             return match &parcel.open {
                 _ if parcel.mailbox != mailbox_id => Err(StoreError::Refused(Code::BAD_ID)),
-                None => Ok(Found::Stored),
+                None => {
+                    reached!(HeldParcelPutAgain);
+                    Ok(Found::Stored)
+                }
                 Some(open) if open.header != header => Err(StoreError::Refused(Code::BAD_ID)),
                 Some(open) => {
                     let chain = (open.chain, parcel.marked());
@@ -40,6 +44,10 @@ impl<R: Rows> Ledger<R> {
             };
         }
         if self.is_buried(&id) {
+            reached!(ReleasedParcelPutAgain);
+            if sabotaged!(ReleaseToldToWriter) {
+                return Err(StoreError::Refused(Code::OVER));
+            }
             return Ok(Found::Stored);
         }
         let sealed_length = header.sealed_length().unwrap_or(0);
@@ -87,11 +95,24 @@ impl<R: Rows> Ledger<R> {
             return refuse(Code::TOO_LONG);
         }
         // A parcel of unknown length needs room for a first byte at least.
-        self.allow(mailbox, 1, u64::from(sealed_length.max(1)))?;
+        self.allow(mailbox, 1, u64::from(sealed_length.max(1))).inspect_err(|_| reached!(QuotaRefusedAtOpen))?;
         if self.announced >= ANNOUNCED_MAX {
             return refuse(Code::BUSY);
         }
-        self.take_room(u64::from(sealed_length))
+        let taken = self.take_room(u64::from(sealed_length));
+        #[cfg(feature = "simulation")]
+        if taken.is_err() && sabotaged!(EvictedWhenFull) {
+            return self.evict_oldest();
+        }
+        taken
+    }
+
+    /// Makes room for a new parcel at the cost of one that was promised to be kept.
+    #[cfg(feature = "simulation")]
+    fn evict_oldest(&mut self) -> Result<(), StoreError> {
+        let begun = self.parcels.iter().filter_map(|(id, parcel)| Some((parcel.begin?, *id)));
+        let Some((_, oldest)) = begun.min() else { return Ok(()) };
+        self.remove(&[oldest], Leaving::ByTime)
     }
 
     /// See [`crate::store::Store::extend`].
@@ -101,6 +122,7 @@ impl<R: Rows> Ledger<R> {
         let parcel = parcel.ok_or(StoreError::Refused(Code::NOT_HERE))?;
         let (held, marked, sealed_length) = (parcel.held(), parcel.marked(), parcel.sealed_length);
         let Some(open) = &parcel.open else {
+            reached!(ClosedParcelExtended);
             return Ok(Extended { id, held, closed: true });
         };
         let chain = open.chain;
@@ -129,7 +151,7 @@ impl<R: Rows> Ledger<R> {
         }
         if let Some(parcel) = self.parcels.get(id) {
             let more = u64::from(end).saturating_sub(parcel.charge());
-            self.allow(&parcel.mailbox, 0, more)?;
+            self.allow(&parcel.mailbox, 0, more).inspect_err(|_| reached!(QuotaRefusedMidParcel))?;
         }
         // Marks alone are let through: they end what was begun.
         if length > 0 { self.take_room(u64::from(length)) } else { Ok(()) }
@@ -281,7 +303,7 @@ impl<R: Rows> Ledger<R> {
     pub(super) fn bury(&mut self, id: &ParcelId, expires: u32) -> Result<(), StoreError> {
         const { assert!(TOMBSTONE_EXTRA_HOURS > 0) };
         let name = self.names.name(id);
-        if self.tombstones.days.contains_key(&name) {
+        if self.tombstones.days.contains_key(&name) || sabotaged!(TombstoneForgotten) {
             return Ok(());
         }
         let row = self.tombstones.add(name, tombstone_day(expires));
@@ -377,6 +399,7 @@ impl<R: Rows> Ledger<R> {
         let mut leaving = Vec::new();
         for id in ids {
             let Some(parcel) = self.parcels.get(id).filter(|parcel| parcel.mailbox == *mailbox) else {
+                reached!(ReleaseRepeated);
                 continue;
             };
             if leaving.contains(id) {

@@ -3,6 +3,7 @@
 use zajil_proto::ids::{MailboxId, SlotId};
 use zajil_proto::session::custody::{Registration, SlotState};
 use zajil_proto::wire::{Code, Observation, Precision, Scope, Word};
+use zajil_proto::{reached, sabotaged};
 
 use super::parcels::Leaving;
 use super::record::{MailboxRow, SlotRow, Validity};
@@ -112,8 +113,17 @@ impl<R: Rows> Ledger<R> {
     ) -> Result<(), StoreError> {
         let period = self.clock.period();
         let slot = self.slots.get_mut(&word.slot()).ok_or(StoreError::Refused(Code::NOT_HERE))?;
-        if slot.kept.word.as_ref().is_some_and(|held| held.version >= word.version) {
-            return Ok(());
+        if let Some(held) = slot.kept.word.as_ref().filter(|held| held.version >= word.version) {
+            let is_taken = if held.version == word.version {
+                reached!(WordRepeated);
+                observation.is_some() && sabotaged!(SeenMovesOnRepeat)
+            } else {
+                reached!(WordOutdated);
+                sabotaged!(OlderWordReplacesNewer)
+            };
+            if !is_taken {
+                return Ok(());
+            }
         }
         // A word that was only passed on leaves the older observation: what it says is still true.
         if let Some(observation) = observation.filter(|seen| seen.width == slot.kept.precision) {

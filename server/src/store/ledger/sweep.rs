@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use zajil_proto::ids::{MailboxId, ParcelId, SlotId};
+use zajil_proto::reached;
 
 use super::parcels::Leaving;
 use super::record::Validity;
@@ -49,6 +50,7 @@ impl<R: Rows> Ledger<R> {
             let Some(parcel) = self.parcels.get(&id).filter(|p| p.begin.is_some() && p.expires == step) else {
                 continue;
             };
+            reached!(ParcelExpiredAtRelay);
             if parcel.open.is_none() {
                 self.bury(&id, step)?;
             }
@@ -59,6 +61,9 @@ impl<R: Rows> Ledger<R> {
     }
 
     fn return_quota(&mut self) -> Result<(), StoreError> {
+        if !self.freed.is_empty() {
+            reached!(QuotaReturned);
+        }
         self.freed.clear();
         self.rows.delete_below(Table::Freed, self.next_freed_row)
     }
@@ -101,6 +106,7 @@ impl<R: Rows> Ledger<R> {
         let idle_slots: Vec<SlotId> =
             self.slots.iter().filter(|(_, slot)| idle(slot.kept.period)).map(|(id, _)| *id).collect();
         for id in &ended {
+            reached!(InvitationOverAtRelay);
             self.end_mailbox(id, step.saturating_add(OVER_STEPS))?;
         }
         for id in &gone {
