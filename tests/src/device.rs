@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use zajil_net::{ConnectionMover, DialError, DialOptions, DriveEnd, Network, PinnedKeys, SystemClock, Transports};
+use zajil_net::{
+    Clock, Connection, ConnectionMover, DialError, DialOptions, DriveEnd, Network, PinnedKeys, SystemClock, Transports,
+};
 use zajil_proto::keys::VerifyingKey;
 use zajil_proto::session::Session;
 use zajil_proto::session::client::{ClientCommand, ClientEvent, ClientSession, ClientSettings};
@@ -51,13 +53,22 @@ impl<C: Send + 'static, E: Send + 'static> Device<C, E> {
     ) -> Result<Self, DialError> {
         let options = DialOptions { transports, ..DialOptions::default() };
         let connection = zajil_net::dial(network, address, PinnedKeys::one(key), &options).await?;
-        let mover = connection.mover();
         let session = make(*connection.exporter());
+        Ok(Self::over(connection, session, Arc::new(SystemClock::new())))
+    }
+
+    /// Speaks through `session` over a connection that is there already.
+    pub fn over<S: Session<Command = C, Event = E> + Send + 'static>(
+        connection: Connection,
+        session: S,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let mover = connection.mover();
         let (commands, commands_in) = mpsc::channel(WAITING_MAX);
         let (events_out, events) = mpsc::channel(WAITING_MAX);
         let mut driving = JoinSet::new();
-        driving.spawn(zajil_net::drive(connection, session, commands_in, events_out, Arc::new(SystemClock::new())));
-        Ok(Self { commands, events, mover, driving })
+        driving.spawn(zajil_net::drive(connection, session, commands_in, events_out, clock));
+        Self { commands, events, mover, driving }
     }
 
     /// Says something to the session; nothing if it is over.

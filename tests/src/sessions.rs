@@ -1,6 +1,6 @@
 //! Sessions that are not what the engine uses: one that writes down all it sees, one that says whatever bytes it is told.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
@@ -59,10 +59,10 @@ where
     }
 }
 
-/// Says on the control lane the bytes it is told, and tells the frames it hears there.
+/// Says on the control lane the bytes it is told, and tells the frames it hears on any lane.
 #[derive(Debug, Default)]
 pub struct Raw {
-    heard: FrameBuffer,
+    heard: BTreeMap<Lane, FrameBuffer>,
     outputs: VecDeque<Output<Frame>>,
 }
 
@@ -76,9 +76,10 @@ impl Session for Raw {
                 let output = Output::Transmit { lane: Lane::Control, rank: Rank::FIRST, bytes, end: false };
                 self.outputs.push_back(output);
             }
-            Input::Received { lane: Lane::Control, bytes } => {
-                self.heard.push(&bytes);
-                while let Ok(Some(frame)) = self.heard.next_frame() {
+            Input::Received { lane, bytes } => {
+                let heard = self.heard.entry(lane).or_default();
+                heard.push(&bytes);
+                while let Ok(Some(frame)) = heard.next_frame() {
                     self.outputs.push_back(Output::Event(frame));
                 }
             }

@@ -1,0 +1,104 @@
+//! Sends again what was sent before: other people's datagrams, and their own, of which they know what must not change.
+
+use std::future::poll_fn;
+use std::io::IoSliceMut;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use quinn::AsyncUdpSocket;
+use quinn::udp::{RecvMeta, Transmit};
+use tokio::time::{Instant, sleep, sleep_until};
+use zajil_net::Network;
+
+use super::AttackScene;
+use super::estate::Keeper;
+use super::wiretap::{Captured, Datagram, Mangler, Wiretapped};
+
+/// Datagrams sent at one time.
+const AT_ONCE: usize = 16;
+/// Pause between them.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How long answers are awaited. A handshake that nobody goes on with is given up after 15 s.
+const LISTENS: Duration = Duration::from_secs(30);
+/// What a relay may send to an address that has shown nothing, in times of what came from there (RFC 9000 §8.1).
+const AMPLIFICATION_MAX: usize = 3;
+/// Longest datagram there is.
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+/// Under this number the attacker's own datagrams are kept.
+const OWN: u8 = 0;
+
+/// Sends other people's datagrams again, from an address of their own.
+pub(super) async fn others(scene: &AttackScene, datagrams: &[Datagram]) -> Vec<String> {
+    let Some((sent, received)) = send_again(scene, datagrams).await else { return Vec::new() };
+    if received > sent * AMPLIFICATION_MAX {
+        return vec![format!("{received} B came back for {sent} B that somebody else had sent before")];
+    }
+    Vec::new()
+}
+
+/// Does things at the relay, undoes some, sends all datagrams of the first session again, and looks what has changed by it.
+pub(super) async fn own(scene: &mut AttackScene) -> Vec<String> {
+    let captured = Captured::default();
+    captured.listen_to(OWN, LISTENS);
+    let network = Arc::clone(&scene.network);
+    let tapped: Arc<dyn Network> = Arc::new(Wiretapped::new(Arc::clone(&network), OWN, &captured, &Mangler::default()));
+    let estate = match Keeper::open(scene, &tapped).await {
+        Some(mut keeper) => keeper.lay_out(scene).await,
+        None => None,
+    };
+    let Some(estate) = estate else { return Vec::new() };
+    let released = match Keeper::open(scene, &network).await {
+        Some(mut keeper) => keeper.release(&estate).await,
+        None => None,
+    };
+    if released.is_none() {
+        return Vec::new();
+    }
+    let datagrams = captured.last(OWN, u32::MAX);
+    let mut breaches = others(scene, &datagrams).await;
+    let damage = estate.damage(scene, true).await;
+    breaches.extend(damage.iter().map(|damage| format!("datagrams sent again changed something: {damage}")));
+    let _unreachable = estate.clear(scene).await;
+    breaches
+}
+
+/// Sends datagrams again; returns the bytes that went and those that came back. `None`: there is no socket to be had.
+async fn send_again(scene: &AttackScene, datagrams: &[Datagram]) -> Option<(usize, usize)> {
+    let socket = scene.network.bind_udp(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)).ok()?;
+    let mut sent = 0;
+    for some in datagrams.chunks(AT_ONCE) {
+        for datagram in some {
+            let destination = datagram.to;
+            let transmit =
+                Transmit { destination, ecn: None, contents: &datagram.bytes, segment_size: None, src_ip: None };
+            sent += socket.try_send(&transmit).map_or(0, |()| datagram.bytes.len());
+        }
+        sleep(PAUSE).await;
+    }
+    Some((sent, received(&*socket).await))
+}
+
+/// Returns how many bytes come until [`LISTENS`] is over.
+async fn received(socket: &dyn AsyncUdpSocket) -> usize {
+    let until = Instant::now() + LISTENS;
+    let (mut bytes, mut buffer) = (0, vec![0; DATAGRAM_BYTES_MAX]);
+    loop {
+        let next = poll_fn(|context| {
+            let (mut buffers, mut meta) = ([IoSliceMut::new(&mut buffer)], [RecvMeta::default()]);
+            match socket.poll_recv(context, &mut buffers, &mut meta) {
+                Poll::Ready(got) => Poll::Ready(got.map(|_| meta[0].len)),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        tokio::select! {
+            biased;
+            got = next => match got {
+                Ok(length) => bytes += length,
+                Err(_) => return bytes,
+            },
+            () = sleep_until(until) => return bytes,
+        }
+    }
+}
