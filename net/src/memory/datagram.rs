@@ -1,83 +1,46 @@
 use core::fmt;
-use std::collections::BTreeMap;
-use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
-use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::memory::MemoryWorld;
-
-/// Datagrams on their way to one socket; more are lost, as in a full queue.
-const INBOX_MAX: usize = 4_096;
-
-/// What is on its way to one socket, by the time it arrives.
-#[derive(Default)]
-pub(super) struct Inbox {
-    state: Mutex<InboxState>,
-}
-
-#[derive(Default)]
-struct InboxState {
-    coming: BTreeMap<(Instant, u64), (SocketAddr, Vec<u8>)>,
-    added: u64,
-    reader: Option<Waker>,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Inbox {
-    pub(super) fn deliver(&self, at: Instant, from: SocketAddr, bytes: &[u8]) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.coming.len() >= INBOX_MAX {
-            return;
-        }
-        state.added += 1;
-        let key = (at, state.added);
-        state.coming.insert(key, (from, bytes.to_vec()));
-        if let Some(reader) = state.reader.take() {
-            reader.wake();
-        }
-    }
-
-    /// Returns the next datagram that has arrived.
-    fn poll_next(&self, context: &mut Context<'_>) -> Poll<(SocketAddr, Vec<u8>)> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let Some(((at, _), _)) = state.coming.first_key_value() else {
-                state.timer = None;
-                state.reader = Some(context.waker().clone());
-                return Poll::Pending;
-            };
-            let at = *at;
-            if at <= Instant::now()
-                && let Some((_, datagram)) = state.coming.pop_first()
-            {
-                return Poll::Ready(datagram);
-            }
-            let timer = state.timer.insert(Box::pin(sleep_until(at)));
-            if timer.as_mut().poll(context).is_pending() {
-                state.reader = Some(context.waker().clone());
-                return Poll::Pending;
-            }
-        }
-    }
-}
+use crate::memory::effects::keep_waker;
+use crate::memory::machine::Inbox;
+use crate::memory::{MachineId, MemoryWorld, Packet};
 
 /// A UDP socket of the simulated network. Sending never blocks.
 pub(super) struct MemoryUdpSocket {
     world: MemoryWorld,
+    machine: MachineId,
     local: SocketAddr,
-    inbox: Arc<Inbox>,
+    /// Tells this socket from a later one at the same address.
+    id: u64,
 }
 
 impl MemoryUdpSocket {
-    pub(super) fn new(world: MemoryWorld, local: SocketAddr, inbox: Arc<Inbox>) -> Self {
-        Self { world, local, inbox }
+    pub(super) const fn new(world: MemoryWorld, machine: MachineId, local: SocketAddr, id: u64) -> Self {
+        Self { world, machine, local, id }
+    }
+
+    fn send(&self, to: SocketAddr, bytes: &[u8]) {
+        let asked = {
+            let mut world = self.world.lock();
+            let machine = world.machines.get(self.machine.0);
+            let inbox = machine.and_then(|machine| machine.sockets.get(&self.local));
+            if inbox.is_none_or(|inbox| inbox.id != self.id) {
+                // The machine has crashed: what it still says, nobody hears.
+                return;
+            }
+            let number = world.number(self.machine, to.ip());
+            world.loss.clone().map(|loss| (loss, number))
+        };
+        let chosen =
+            asked.is_some_and(|(loss, number)| loss(&Packet { from: self.local, to, bytes: bytes.len(), number }));
+        self.world.with(|world| world.send(self.machine, self.local, to, bytes, chosen));
     }
 }
 
@@ -95,7 +58,7 @@ impl AsyncUdpSocket for MemoryUdpSocket {
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let segment = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
         for bytes in transmit.contents.chunks(segment) {
-            self.world.send(self.local, transmit.destination, bytes);
+            self.send(transmit.destination, bytes);
         }
         Ok(())
     }
@@ -106,27 +69,25 @@ impl AsyncUdpSocket for MemoryUdpSocket {
         buffers: &mut [IoSliceMut<'_>],
         metas: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        let (Some(buffer), Some(meta)) = (buffers.first_mut(), metas.first_mut()) else {
-            return Poll::Ready(Ok(0));
-        };
-        loop {
-            let Poll::Ready((from, bytes)) = self.inbox.poll_next(context) else {
-                return Poll::Pending;
-            };
-            // One that is longer than the receiver takes is lost, as everywhere.
-            let Some(room) = buffer.get_mut(..bytes.len()) else {
-                continue;
-            };
-            room.copy_from_slice(&bytes);
-            *meta = RecvMeta {
-                addr: from,
-                len: bytes.len(),
-                stride: bytes.len(),
-                ecn: None,
-                dst_ip: Some(self.local.ip()),
-            };
-            return Poll::Ready(Ok(1));
-        }
+        self.world.with(|world| {
+            let Some(machine) = world.machines.get_mut(self.machine.0) else { return Poll::Pending };
+            // Without an inbox of ours the machine has crashed, and nothing will ever come.
+            let inbox = machine.sockets.get_mut(&self.local).filter(|inbox| inbox.id == self.id);
+            let Some(inbox) = inbox else { return Poll::Pending };
+            let mut count = 0;
+            for (buffer, meta) in buffers.iter_mut().zip(metas) {
+                if !receive(inbox, self.local, buffer, meta) {
+                    break;
+                }
+                count += 1;
+            }
+            if count > 0 {
+                return Poll::Ready(Ok(count));
+            }
+            let spent = keep_waker(&mut inbox.reader, context.waker());
+            world.effects.spend(spent);
+            Poll::Pending
+        })
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -136,6 +97,24 @@ impl AsyncUdpSocket for MemoryUdpSocket {
     fn may_fragment(&self) -> bool {
         false
     }
+}
+
+impl Drop for MemoryUdpSocket {
+    fn drop(&mut self) {
+        self.world.with(|world| world.close_socket(self.machine, self.local, self.id));
+    }
+}
+
+/// Takes the next datagram out of an inbox; `false` if there is none.
+fn receive(inbox: &mut Inbox, local: SocketAddr, buffer: &mut IoSliceMut<'_>, meta: &mut RecvMeta) -> bool {
+    while let Some((from, bytes)) = inbox.arrived.pop_front() {
+        // One that is longer than the receiver takes is lost, as everywhere.
+        let Some(room) = buffer.get_mut(..bytes.len()) else { continue };
+        room.copy_from_slice(&bytes);
+        *meta = RecvMeta { addr: from, len: bytes.len(), stride: bytes.len(), ecn: None, dst_ip: Some(local.ip()) };
+        return true;
+    }
+    false
 }
 
 #[derive(Debug)]

@@ -1,29 +1,37 @@
 //! A network without an operating system, for the simulated world: tests only.
 //!
-//! Everything happens in the runtime that polls it, in tokio's time, with no thread and no task of its own: it works in
-//! one paused current-thread runtime, where time jumps ahead whenever nobody has anything to do.
+//! Everything happens in the runtime that polls it, in tokio's time, with no thread: it works in one paused
+//! current-thread runtime, where time jumps ahead whenever nobody has anything to do. One task for the whole world
+//! carries what is on its way; it ends with the world.
+//!
+//! A datagram passes the sender's way up, the backbone, and the receiver's way down. The two ways are
+//! [links](crate::links); the backbone only takes its time. The same seed and the same doings give the same fates.
 
+mod agenda;
+mod carrier;
+mod clock;
 mod datagram;
+mod effects;
+mod handles;
+mod machine;
+mod nat;
+mod network;
+mod passing;
+mod runtime;
 mod stream;
+mod world;
 
 use core::fmt;
 use core::time::Duration;
-use std::collections::BTreeMap;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quinn::AsyncUdpSocket;
-use zajil_proto::time::{Instant, Minute};
+pub use clock::SimulatedClock;
+pub use network::MemoryNetwork;
+pub use passing::{CarriedBy, Count, LostTo, Outcome, Passing, Traffic, Way, WayTraffic};
 
-use crate::memory::datagram::{Inbox, MemoryUdpSocket};
-use crate::memory::stream::{Backlog, MemoryListener, Pipe};
-use crate::seams::{ByteListener, ByteStream, Clock, Network, Pending};
-use crate::system::alternate;
-
-/// First port given to who asks for any (RFC 6335 §6).
-const PORT_FIRST: u16 = 49_152;
+use crate::links::LinkSettings;
+use crate::memory::world::World;
 
 /// What a simulated link of one machine does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,11 +54,13 @@ pub struct Packet {
     pub to: SocketAddr,
     /// Length of the payload, bytes.
     pub bytes: usize,
-    /// How many datagrams went from this machine to that one before it.
+    /// How many datagrams went from this machine to that address before it.
     pub number: u64,
 }
 
-type Loss = Arc<dyn Fn(&Packet) -> bool + Send + Sync>;
+/// Which machine of a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct MachineId(usize);
 
 /// The simulated network that joins all machines. Clones are handles to the same one.
 #[derive(Clone)]
@@ -58,41 +68,27 @@ pub struct MemoryWorld {
     state: Arc<Mutex<World>>,
 }
 
-struct World {
-    delay: Duration,
-    loss: Loss,
-    links: BTreeMap<IpAddr, LinkState>,
-    names: BTreeMap<String, Vec<IpAddr>>,
-    sockets: BTreeMap<SocketAddr, Weak<Inbox>>,
-    listeners: BTreeMap<SocketAddr, Weak<Backlog>>,
-    pipes: Vec<Weak<Pipe>>,
-    sent: BTreeMap<(IpAddr, IpAddr), u64>,
-    port_next: u16,
-}
-
 impl MemoryWorld {
-    /// Makes a network in which everything takes `delay` to arrive, and nothing is lost.
+    /// Makes a network in which everything takes `delay` to arrive, and nothing is lost. Make it within the runtime: its
+    /// time begins now.
     pub fn new(delay: Duration) -> Self {
-        let state = World {
-            delay,
-            loss: Arc::new(|_| false),
-            links: BTreeMap::new(),
-            names: BTreeMap::new(),
-            sockets: BTreeMap::new(),
-            listeners: BTreeMap::new(),
-            pipes: Vec::new(),
-            sent: BTreeMap::new(),
-            port_next: PORT_FIRST,
-        };
-        Self { state: Arc::new(Mutex::new(state)) }
+        Self::seeded(delay, 0)
     }
 
-    /// Adds a machine with these addresses, its link up, and returns the network as it sees it.
+    /// The same with a seed, from which all chance of all links comes.
+    pub fn seeded(delay: Duration, seed: u64) -> Self {
+        Self { state: Arc::new(Mutex::new(World::new(delay, seed))) }
+    }
+
+    /// Starts a machine with these addresses, its link up, and returns the network as it sees it. One that has one of the
+    /// addresses already is the same machine, and keeps what it is joined to the others by.
     pub fn machine(&self, addresses: &[IpAddr]) -> Arc<MemoryNetwork> {
-        for address in addresses {
-            self.lock().links.insert(*address, LinkState::Up);
-        }
-        Arc::new(MemoryNetwork { world: self.clone(), addresses: addresses.to_vec() })
+        let (machine, crashes) = self.with(|world| {
+            let id = world.start_machine(addresses);
+            world.go_on();
+            (id, world.machine_mut(id).map_or(0, |machine| machine.crashes))
+        });
+        Arc::new(MemoryNetwork { world: self.clone(), machine, crashes, addresses: addresses.to_vec() })
     }
 
     /// Gives a name its addresses.
@@ -100,50 +96,153 @@ impl MemoryWorld {
         self.lock().names.insert(name.to_owned(), addresses.to_vec());
     }
 
-    /// Changes how long everything sent from now on takes.
+    /// Changes how long the backbone takes for everything sent from now on.
     pub fn set_delay(&self, delay: Duration) {
         self.lock().delay = delay;
     }
 
-    /// Loses every datagram for which `loss` says so. Streams lose nothing.
+    /// Loses every datagram for which `loss` says so, after the sender's way up. Streams lose nothing.
     pub fn set_loss(&self, loss: impl Fn(&Packet) -> bool + Send + Sync + 'static) {
-        self.lock().loss = Arc::new(loss);
+        // The former one is dropped when the lock is free again.
+        let _former = self.lock().loss.replace(Arc::new(loss));
     }
 
-    /// Changes the link of the machine with this address.
+    /// Changes the link of the machine with this address, at this address. What waits in it when it goes is lost; what
+    /// has left it arrives.
     pub fn set_link(&self, address: IpAddr, state: LinkState) {
-        let pipes = {
-            let mut world = self.lock();
-            world.links.insert(address, state);
-            world.pipes.retain(|pipe| pipe.strong_count() > 0);
-            world.pipes.clone()
-        };
-        // Whoever waits at a silent link looks again.
-        pipes.iter().filter_map(Weak::upgrade).for_each(|pipe| pipe.wake());
+        self.change(address, |world, id| {
+            if let Some(machine) = world.machine_mut(id) {
+                machine.set_link_state(address, state);
+            }
+            if state == LinkState::Up {
+                world.go_on();
+            } else {
+                world.cut_link(id, Way::Up);
+                world.cut_link(id, Way::Down);
+            }
+        });
+    }
+
+    /// Lets one way of a machine's access link carry, or swallow everything without a word.
+    pub fn set_direction(&self, address: IpAddr, way: Way, passes: bool) {
+        self.change(address, |world, id| {
+            if let Some(machine) = world.machine_mut(id) {
+                machine.access(way).passes = passes;
+            }
+            if passes { world.go_on() } else { world.cut_link(id, way) }
+        });
+    }
+
+    /// Changes what a machine's access link does, from now on. At first it does nothing to anything.
+    pub fn set_access(&self, address: IpAddr, up: LinkSettings, down: LinkSettings) {
+        self.change(address, |world, id| {
+            if let Some(machine) = world.machine_mut(id) {
+                machine.up.link.set_settings(up);
+                machine.down.link.set_settings(down);
+            }
+            world.go_on();
+        });
+    }
+
+    /// Puts a machine behind an address translator: others of that family see it at `outside`, at a port for each of its
+    /// sockets, and reach it only there. Mappings last until the socket closes or [`rebind_nat`](Self::rebind_nat);
+    /// several machines may share an outside address.
+    pub fn set_nat(&self, address: IpAddr, outside: IpAddr) {
+        self.change(address, |world, id| world.set_nat(id, outside));
+    }
+
+    /// Makes a machine's address translator forget everything. The next datagram out gets a new port, what comes to an
+    /// old one is lost, and byte streams carry nothing more, of which neither end is told.
+    pub fn rebind_nat(&self, address: IpAddr) {
+        self.change(address, World::forget_mappings);
+    }
+
+    /// Takes the power from a machine. From now on nothing that it holds sends or receives; what waited in its link is
+    /// lost; its listeners are gone; its streams carry nothing in either direction, then or later. Nobody is told. The
+    /// tasks that its QUIC endpoints spawned are aborted. [`machine`](Self::machine) starts it again, and may bind the
+    /// same ports at once.
+    pub fn crash(&self, address: IpAddr) {
+        let mut tasks = None;
+        self.change(address, |world, id| tasks = world.crash(id));
+        if let Some(tasks) = tasks {
+            tasks.crash();
+        }
+    }
+
+    /// Returns how many tasks live on a machine that its QUIC endpoints spawned.
+    pub fn tasks(&self, address: IpAddr) -> usize {
+        let tasks = self.lock().machine(address).map(|machine| Arc::clone(&machine.tasks));
+        tasks.map_or(0, |tasks| tasks.count())
+    }
+
+    /// Returns how many UDP sockets a machine has open.
+    pub fn sockets(&self, address: IpAddr) -> usize {
+        self.lock().machine(address).map_or(0, |machine| machine.sockets.len())
+    }
+
+    /// Shows `observer` everything that is sent, once it is known what became of it, in the order of that. It is called
+    /// while nothing is locked, and must be quick.
+    pub fn observe(&self, observer: impl Fn(&Passing) + Send + Sync + 'static) {
+        let _former = self.lock().effects.observer.replace(Arc::new(observer));
+    }
+
+    /// Returns what a machine has sent and received until now.
+    pub fn traffic(&self, address: IpAddr) -> Traffic {
+        self.with(|world| {
+            world.advance();
+            world.machine(address).map_or_else(Traffic::default, machine::Machine::traffic)
+        })
+    }
+
+    /// Returns the time since the world began, as the observer is told it.
+    pub fn elapsed(&self) -> Duration {
+        self.lock().start.elapsed()
+    }
+
+    /// Brings the world to the present and changes something about one machine. An address that nobody has changes
+    /// nothing.
+    fn change(&self, address: IpAddr, change: impl FnOnce(&mut World, MachineId)) {
+        self.with(|world| {
+            world.advance();
+            if let Some(id) = world.addresses.get(&address).copied() {
+                change(world, id);
+            }
+        });
+    }
+
+    fn instant(&self, at: u64) -> tokio::time::Instant {
+        self.lock().start + Duration::from_nanos(at)
     }
 
     fn lock(&self) -> MutexGuard<'_, World> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether anything passes between two machines now.
-    fn carries(&self, from: IpAddr, to: IpAddr) -> bool {
-        let world = self.lock();
-        world.is_up(from) && world.is_up(to)
+    /// Does something to the world, and then, the lock free again, what has to follow from it.
+    fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
+        let (result, effects) = {
+            let mut world = self.lock();
+            let result = act(&mut world);
+            (result, world.effects.take())
+        };
+        if let Some(mut effects) = effects {
+            if effects.carrier_wanted {
+                self.start_carrier();
+            }
+            effects.run();
+            self.lock().effects.use_room_of(effects);
+        }
+        result
     }
 
-    /// Sends a datagram: into the receiver's inbox, or nowhere.
-    fn send(&self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    fn start_carrier(&self) {
+        let runtime = tokio::runtime::Handle::try_current();
+        let task = runtime.map(|runtime| runtime.spawn(carrier::carry(Arc::downgrade(&self.state))).abort_handle());
         let mut world = self.lock();
-        let number = world.sent.entry((from.ip(), to.ip())).or_default();
-        let packet = Packet { from, to, bytes: bytes.len(), number: *number };
-        *number += 1;
-        let (loss, delay) = (Arc::clone(&world.loss), world.delay);
-        let carries = world.is_up(from.ip()) && world.is_up(to.ip());
-        let inbox = world.sockets.get(&to).and_then(Weak::upgrade);
-        drop(world);
-        if let Some(inbox) = inbox.filter(|_| carries && !loss(&packet)) {
-            inbox.deliver(tokio::time::Instant::now() + delay, from, bytes);
+        match task {
+            Ok(task) => world.carrier.task = Some(task),
+            // Nobody polls anything now; whoever sends next tries again.
+            Err(_) => world.carrier.looks_at = None,
         }
     }
 }
@@ -151,144 +250,5 @@ impl MemoryWorld {
 impl fmt::Debug for MemoryWorld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MemoryWorld(..)")
-    }
-}
-
-impl World {
-    fn is_up(&self, address: IpAddr) -> bool {
-        self.links.get(&address) == Some(&LinkState::Up)
-    }
-
-    /// Returns a port that nobody has had yet.
-    fn port(&mut self) -> io::Result<u16> {
-        let port = self.port_next;
-        self.port_next = port.checked_add(1).ok_or(io::ErrorKind::AddrInUse)?;
-        Ok(port)
-    }
-}
-
-/// The simulated network as one machine sees it.
-#[derive(Debug, Clone)]
-pub struct MemoryNetwork {
-    world: MemoryWorld,
-    addresses: Vec<IpAddr>,
-}
-
-impl MemoryNetwork {
-    /// Returns the machine's own address of the family of `wanted`, or `wanted` itself where it is one.
-    fn own(&self, wanted: IpAddr) -> io::Result<IpAddr> {
-        let mut own = self.addresses.iter().copied();
-        let fits = |own: &IpAddr| *own == wanted || (wanted.is_unspecified() && own.is_ipv4() == wanted.is_ipv4());
-        own.find(fits).ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
-    }
-
-    /// Returns the address to bind, with a port of its own where any will do.
-    fn own_socket(&self, local: SocketAddr) -> io::Result<SocketAddr> {
-        let address = self.own(local.ip())?;
-        let port = if local.port() == 0 { self.world.lock().port()? } else { local.port() };
-        Ok(SocketAddr::new(address, port))
-    }
-}
-
-impl Network for MemoryNetwork {
-    fn runtime(&self) -> Arc<dyn quinn::Runtime> {
-        Arc::new(quinn::TokioRuntime)
-    }
-
-    fn bind_udp(&self, local: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        let local = self.own_socket(local)?;
-        let inbox = Arc::new(Inbox::default());
-        let mut world = self.world.lock();
-        if world.sockets.get(&local).is_some_and(|socket| socket.strong_count() > 0) {
-            return Err(io::ErrorKind::AddrInUse.into());
-        }
-        world.sockets.insert(local, Arc::downgrade(&inbox));
-        drop(world);
-        Ok(Arc::new(MemoryUdpSocket::new(self.world.clone(), local, inbox)))
-    }
-
-    fn connect(&self, remote: SocketAddr) -> Pending<'_, io::Result<Box<dyn ByteStream>>> {
-        Box::pin(async move {
-            self.route(remote)?;
-            let unspecified = crate::system::unspecified(remote);
-            let local = self.own_socket(unspecified)?;
-            let delay = self.world.lock().delay;
-            tokio::time::sleep(delay).await;
-            while !self.world.carries(local.ip(), remote.ip()) {
-                // The first packet is lost and sent again, as TCP does.
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            let backlog = self.world.lock().listeners.get(&remote).and_then(Weak::upgrade);
-            let backlog = backlog.ok_or(io::ErrorKind::ConnectionRefused)?;
-            let (ours, theirs) = stream::pair(&self.world, local.ip(), remote.ip());
-            backlog.add(theirs)?;
-            tokio::time::sleep(delay).await;
-            Ok(Box::new(ours) as Box<dyn ByteStream>)
-        })
-    }
-
-    fn listen(&self, local: SocketAddr) -> io::Result<Box<dyn ByteListener>> {
-        let local = self.own_socket(local)?;
-        let (listener, backlog) = MemoryListener::new(local);
-        let mut world = self.world.lock();
-        if world.listeners.get(&local).is_some_and(|listener| listener.strong_count() > 0) {
-            return Err(io::ErrorKind::AddrInUse.into());
-        }
-        world.listeners.insert(local, Arc::downgrade(&backlog));
-        Ok(Box::new(listener))
-    }
-
-    fn route(&self, remote: SocketAddr) -> io::Result<()> {
-        let own = self.own(crate::system::unspecified(remote).ip()).map_err(|_| io::ErrorKind::NetworkUnreachable)?;
-        match self.world.lock().links.get(&own) {
-            Some(LinkState::Up | LinkState::Silent) => Ok(()),
-            Some(LinkState::Down) | None => Err(io::ErrorKind::NetworkUnreachable.into()),
-        }
-    }
-
-    fn look_up<'a>(&'a self, address: &'a str) -> Pending<'a, io::Result<Vec<SocketAddr>>> {
-        Box::pin(async move {
-            if let Ok(literal) = address.parse() {
-                return Ok(vec![literal]);
-            }
-            let (name, port) = address.rsplit_once(':').ok_or(io::ErrorKind::InvalidInput)?;
-            let port: u16 = port.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
-            let found = self.world.lock().names.get(name).cloned().ok_or(io::ErrorKind::NotFound)?;
-            Ok(alternate(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()))
-        })
-    }
-}
-
-/// A clock that follows tokio's, with a wall clock that a test sets and shifts.
-#[derive(Debug)]
-pub struct SimulatedClock {
-    start: tokio::time::Instant,
-    wall_start: Minute,
-    shift_minutes: AtomicI64,
-}
-
-impl SimulatedClock {
-    /// Starts now, at this wall-clock minute.
-    pub fn new(wall: Minute) -> Self {
-        Self { start: tokio::time::Instant::now(), wall_start: wall, shift_minutes: AtomicI64::new(0) }
-    }
-
-    /// Moves the wall clock on or back; the monotonic one does not notice.
-    pub fn shift_wall(&self, minutes: i64) {
-        self.shift_minutes.fetch_add(minutes, Ordering::Relaxed);
-    }
-}
-
-impl Clock for SimulatedClock {
-    fn now(&self) -> Instant {
-        Instant::default().after(self.start.elapsed())
-    }
-
-    fn wall(&self) -> Minute {
-        let passed = i64::try_from(self.start.elapsed().as_secs() / 60).unwrap_or(i64::MAX);
-        let shifted = i64::from(self.wall_start.0)
-            .saturating_add(passed)
-            .saturating_add(self.shift_minutes.load(Ordering::Relaxed));
-        Minute(u32::try_from(shifted.max(0)).unwrap_or(u32::MAX))
     }
 }

@@ -1,214 +1,423 @@
-use core::fmt;
+use core::time::Duration;
 use std::collections::VecDeque;
-use std::future::Future;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::memory::MemoryWorld;
-use crate::seams::{ByteListener, ByteStream, Pending};
+use crate::links::nanos;
+use crate::memory::MachineId;
+use crate::memory::effects::keep_waker;
+use crate::memory::passing::{CarriedBy, LostTo, Outcome, Passing, Way};
+use crate::memory::world::{Event, World};
 
-/// Bytes on their way in one direction; a writer waits above.
-const PIPE_BYTES_MAX: usize = 64 << 10;
-/// Streams waiting to be accepted; more are refused.
-const BACKLOG_MAX: usize = 128;
+/// Bytes written and not yet read in one direction; a writer waits above.
+const STREAM_BYTES_MAX: usize = 64 << 10;
+/// The same on a link with a short queue: a sender that learns from losses has no more than the queue holds on its way.
+/// At least three segments, or it would crawl.
+const STREAM_BYTES_MIN: usize = 4 << 10;
+/// Bytes that travel together: what fits a packet of 1 400 bytes with headers and options.
+const SEGMENT_BYTES_MAX: usize = 1_340;
+/// Headers of a segment (RFC 791, 8200, 9293), bytes.
+pub(super) const TCP_HEADERS_V4: usize = 40;
+pub(super) const TCP_HEADERS_V6: usize = 60;
 
-/// One direction of a byte stream.
-pub(super) struct Pipe {
-    state: Mutex<PipeState>,
+/// Which end of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Dialled,
+    Accepted,
 }
 
-#[derive(Default)]
-struct PipeState {
-    coming: VecDeque<(Instant, Bytes)>,
-    bytes: usize,
-    /// The writer has ended, and when its end arrives.
-    ended: Option<Instant>,
-    /// The reader has gone: writing fails.
-    unread: bool,
+impl Side {
+    pub(super) const BOTH: [Self; 2] = [Self::Dialled, Self::Accepted];
+
+    const fn other(self) -> Self {
+        match self {
+            Self::Dialled => Self::Accepted,
+            Self::Accepted => Self::Dialled,
+        }
+    }
+}
+
+/// A byte stream between two machines: reliable and in order. What TCP would repair is not modelled: nothing of it is
+/// lost on the air, and while a link is not there it waits and goes on at once when the link is back.
+pub(super) struct Stream {
+    dialled: End,
+    accepted: End,
+    /// An end crashed, or an address translator forgot the way: nothing passes any more, and nobody is told.
+    cut: bool,
+}
+
+/// One end: what has come to it, and what it has sent.
+pub(super) struct End {
+    pub(super) machine: MachineId,
+    /// Its own address.
+    pub(super) local: SocketAddr,
+    /// The address that the other end knows.
+    pub(super) seen_as: SocketAddr,
+    /// Somebody holds this end.
+    held: bool,
+    arrived: VecDeque<Bytes>,
+    /// The other end will send no more, and all it sent has arrived.
+    ended: bool,
     reader: Option<Waker>,
+    /// Bytes written here that the other end has not read.
+    unread: usize,
+    /// This end will send no more.
+    finished: bool,
+    /// The other end takes no more.
+    refused: bool,
     writer: Option<Waker>,
-    timer: Option<Pin<Box<Sleep>>>,
+    /// What was sent here and waits for the way up, or at the other end's access link for the way down.
+    waits_up: VecDeque<Travelling>,
+    waits_down: VecDeque<Travelling>,
+    /// When the last piece comes to the other end's access link: none overtakes it.
+    door_at: u64,
 }
 
-impl Pipe {
-    fn new(world: &MemoryWorld) -> Arc<Self> {
-        let pipe = Arc::new(Self { state: Mutex::new(PipeState::default()) });
-        world.lock().pipes.push(Arc::downgrade(&pipe));
-        pipe
-    }
+/// A piece of a stream on its way.
+pub(super) struct Travelling {
+    stream: u64,
+    from: Side,
+    pub(super) sender: MachineId,
+    pub(super) receiver: MachineId,
+    offered: u64,
+    /// When it has left the access link that it is in.
+    pub(super) leaves: u64,
+    piece: Piece,
+}
 
-    /// Makes whoever waits look again.
-    pub(super) fn wake(&self) {
-        self.lock().wake();
-    }
+enum Piece {
+    Bytes(Bytes),
+    /// No more bytes come.
+    End,
+    /// No more bytes are taken.
+    Refusal,
+}
 
-    fn lock(&self) -> MutexGuard<'_, PipeState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Piece {
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::End | Self::Refusal => 0,
+        }
     }
 }
 
-impl PipeState {
-    fn wake(&mut self) {
-        [self.reader.take(), self.writer.take()].into_iter().flatten().for_each(Waker::wake);
+impl Stream {
+    /// Joins two ends, each of which somebody holds: machine, own address, address seen by the other.
+    pub(super) fn new(
+        dialled: (MachineId, SocketAddr, SocketAddr),
+        accepted: (MachineId, SocketAddr, SocketAddr),
+    ) -> Self {
+        Self { dialled: End::new(dialled), accepted: End::new(accepted), cut: false }
     }
 
-    fn poll_read(
+    pub(super) const fn end(&self, side: Side) -> &End {
+        match side {
+            Side::Dialled => &self.dialled,
+            Side::Accepted => &self.accepted,
+        }
+    }
+
+    const fn end_mut(&mut self, side: Side) -> &mut End {
+        match side {
+            Side::Dialled => &mut self.dialled,
+            Side::Accepted => &mut self.accepted,
+        }
+    }
+
+    fn passing(&self, from: Side, offered: u64, bytes: usize, outcome: Outcome) -> Passing {
+        let (sender, receiver) = (self.end(from), self.end(from.other()));
+        Passing {
+            at: Duration::from_nanos(offered),
+            from: sender.local,
+            seen_as: sender.seen_as,
+            to: receiver.seen_as,
+            reached: receiver.local,
+            bytes,
+            carried_by: CarriedBy::Stream,
+            copy: false,
+            outcome,
+        }
+    }
+}
+
+impl End {
+    fn new((machine, local, seen_as): (MachineId, SocketAddr, SocketAddr)) -> Self {
+        Self {
+            machine,
+            local,
+            seen_as,
+            held: true,
+            arrived: VecDeque::new(),
+            ended: false,
+            reader: None,
+            unread: 0,
+            finished: false,
+            refused: false,
+            writer: None,
+            waits_up: VecDeque::new(),
+            waits_down: VecDeque::new(),
+            door_at: 0,
+        }
+    }
+}
+
+impl World {
+    /// Reads what has arrived; ready with 0 at the end of the stream, or if there is no room.
+    pub(super) fn poll_read(
         &mut self,
-        context: &mut Context<'_>,
-        carries: bool,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.reader = Some(context.waker().clone());
-        let next = self.coming.front().map(|(at, _)| *at).or(self.ended);
-        let Some(at) = next.filter(|_| carries) else {
+        id: u64,
+        side: Side,
+        context: &Context<'_>,
+        mut take: impl FnMut(&[u8]) -> usize,
+    ) -> Poll<()> {
+        let Some(stream) = self.streams.get_mut(&id) else { return Poll::Pending };
+        let end = stream.end_mut(side);
+        let Some(bytes) = end.arrived.front_mut() else {
+            if end.ended {
+                return Poll::Ready(());
+            }
+            let spent = keep_waker(&mut end.reader, context.waker());
+            self.effects.spend(spent);
             return Poll::Pending;
         };
-        if at > Instant::now() {
-            let timer = self.timer.insert(Box::pin(sleep_until(at)));
-            if timer.as_mut().poll(context).is_pending() {
-                return Poll::Pending;
-            }
+        let count = take(bytes);
+        bytes.advance(count);
+        if bytes.is_empty() {
+            end.arrived.pop_front();
         }
-        if let Some((_, bytes)) = self.coming.front_mut() {
-            let count = bytes.len().min(buffer.remaining());
-            buffer.put_slice(&bytes.split_to(count));
-            self.bytes -= count;
-            if !bytes.has_remaining() {
-                self.coming.pop_front();
-            }
-            self.writer.take().into_iter().for_each(Waker::wake);
+        if !stream.cut {
+            let peer = stream.end_mut(side.other());
+            peer.unread = peer.unread.saturating_sub(count);
+            self.effects.wake(peer.writer.take());
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(())
     }
 
-    fn poll_write(&mut self, context: &mut Context<'_>, arrival: Instant, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.unread || self.ended.is_some() {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+    /// Sends as much as there is room for; `None` if the other end takes no more or this one has finished.
+    pub(super) fn poll_write(
+        &mut self,
+        id: u64,
+        side: Side,
+        context: &Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Option<usize>> {
+        let Some(stream) = self.streams.get_mut(&id) else { return Poll::Pending };
+        let cut = stream.cut;
+        let end = stream.end_mut(side);
+        if end.refused || end.finished {
+            return Poll::Ready(None);
         }
-        let room = PIPE_BYTES_MAX.saturating_sub(self.bytes);
-        let Some(taken) = bytes.get(..room.min(bytes.len())).filter(|taken| !taken.is_empty()) else {
-            self.writer = Some(context.waker().clone());
+        if bytes.is_empty() {
+            return Poll::Ready(Some(0));
+        }
+        let queue = self.machines.get(end.machine.0).map_or(0, |machine| machine.up.link.settings().queue_bytes);
+        let room = queue.clamp(STREAM_BYTES_MIN, STREAM_BYTES_MAX).saturating_sub(end.unread);
+        let Some(taken) = bytes.get(..room.min(bytes.len()).min(SEGMENT_BYTES_MAX)).filter(|taken| !taken.is_empty())
+        else {
+            let spent = keep_waker(&mut end.writer, context.waker());
+            self.effects.spend(spent);
             return Poll::Pending;
         };
-        self.bytes += taken.len();
-        self.coming.push_back((arrival, Bytes::copy_from_slice(taken)));
-        self.reader.take().into_iter().for_each(Waker::wake);
-        Poll::Ready(Ok(taken.len()))
-    }
-}
-
-/// One end of a simulated byte stream: reliable, in order, late by the network's delay, held while a link is not up.
-pub(super) struct MemoryStream {
-    world: MemoryWorld,
-    own: IpAddr,
-    peer: IpAddr,
-    incoming: Arc<Pipe>,
-    outgoing: Arc<Pipe>,
-}
-
-/// Makes both ends of a stream.
-pub(super) fn pair(world: &MemoryWorld, a: IpAddr, b: IpAddr) -> (MemoryStream, MemoryStream) {
-    let (to_a, to_b) = (Pipe::new(world), Pipe::new(world));
-    let end = |own, peer, incoming: &Arc<Pipe>, outgoing: &Arc<Pipe>| MemoryStream {
-        world: world.clone(),
-        own,
-        peer,
-        incoming: Arc::clone(incoming),
-        outgoing: Arc::clone(outgoing),
-    };
-    (end(a, b, &to_a, &to_b), end(b, a, &to_b, &to_a))
-}
-
-impl MemoryStream {
-    fn end(&self) {
-        let arrival = Instant::now() + self.world.lock().delay;
-        let mut state = self.outgoing.lock();
-        state.ended.get_or_insert(arrival);
-        state.wake();
-    }
-}
-
-impl AsyncRead for MemoryStream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let carries = self.world.carries(self.own, self.peer);
-        self.incoming.lock().poll_read(context, carries, buffer)
-    }
-}
-
-impl AsyncWrite for MemoryStream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let arrival = Instant::now() + self.world.lock().delay;
-        self.outgoing.lock().poll_write(context, arrival, bytes)
+        end.unread += taken.len();
+        if !cut {
+            self.travel(id, side, Piece::Bytes(Bytes::copy_from_slice(taken)));
+        }
+        Poll::Ready(Some(taken.len()))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// Says that this end sends no more.
+    pub(super) fn finish(&mut self, id: u64, side: Side) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let end = stream.end_mut(side);
+        if !std::mem::replace(&mut end.finished, true) {
+            self.travel(id, side, Piece::End);
+        }
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.end();
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Drop for MemoryStream {
-    fn drop(&mut self) {
-        self.end();
-        let mut state = self.incoming.lock();
-        state.unread = true;
-        state.wake();
-    }
-}
-
-/// Streams that wait for a listener.
-pub(super) struct Backlog(mpsc::Sender<MemoryStream>);
-
-impl Backlog {
-    pub(super) fn add(&self, stream: MemoryStream) -> io::Result<()> {
-        self.0.try_send(stream).map_err(|_| io::ErrorKind::ConnectionRefused.into())
-    }
-}
-
-/// Accepts simulated byte streams.
-pub(super) struct MemoryListener {
-    local: SocketAddr,
-    waiting: mpsc::Receiver<MemoryStream>,
-    /// The network reaches it only as long as this lives.
-    _backlog: Arc<Backlog>,
-}
-
-impl MemoryListener {
-    pub(super) fn new(local: SocketAddr) -> (Self, Arc<Backlog>) {
-        let (sender, waiting) = mpsc::channel(BACKLOG_MAX);
-        let backlog = Arc::new(Backlog(sender));
-        let listener = Self { local, waiting, _backlog: Arc::clone(&backlog) };
-        (listener, backlog)
-    }
-}
-
-impl fmt::Debug for MemoryListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MemoryListener(..)")
-    }
-}
-
-impl ByteListener for MemoryListener {
-    fn accept(&mut self) -> Pending<'_, io::Result<Box<dyn ByteStream>>> {
-        Box::pin(async move {
-            let stream = self.waiting.recv().await.ok_or(io::ErrorKind::NotConnected)?;
-            Ok(Box::new(stream) as Box<dyn ByteStream>)
-        })
+    /// Lets go of an end; with the second the stream is gone.
+    pub(super) fn let_go(&mut self, id: u64, side: Side) {
+        self.finish(id, side);
+        self.travel(id, side, Piece::Refusal);
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let end = stream.end_mut(side);
+        end.held = false;
+        end.arrived.clear();
+        for waker in [end.reader.take(), end.writer.take()] {
+            self.effects.spend(waker);
+        }
+        if stream.end(side.other()).held {
+            return;
+        }
+        let (machine, local) = (stream.dialled.machine, stream.dialled.local);
+        self.streams.remove(&id);
+        self.forget_mapping(machine, local);
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.local)
+    /// Cuts every stream of a machine: nothing passes any more, and neither end is told.
+    pub(super) fn cut_streams(&mut self, machine: MachineId) {
+        for stream in self.streams.values_mut() {
+            if !Side::BOTH.iter().any(|side| stream.end(*side).machine == machine) {
+                continue;
+            }
+            stream.cut = true;
+            for side in Side::BOTH {
+                let end = stream.end_mut(side);
+                let waiting: Vec<_> = end.waits_down.drain(..).chain(end.waits_up.drain(..)).collect();
+                for piece in waiting {
+                    let outcome = Outcome::Lost(LostTo::Cut);
+                    self.effects.tell(|| stream.passing(side, piece.offered, piece.piece.len(), outcome));
+                }
+            }
+        }
+    }
+
+    fn travel(&mut self, id: u64, from: Side, piece: Piece) {
+        let offered = self.now();
+        let Some(stream) = self.streams.get(&id).filter(|stream| !stream.cut) else { return };
+        let (sender, receiver) = (stream.end(from).machine, stream.end(from.other()).machine);
+        let waits = !stream.end(from).waits_up.is_empty();
+        if let Some(machine) = self.machine_mut(sender) {
+            machine.up.traffic.stream_bytes += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        }
+        let piece = Travelling { stream: id, from, sender, receiver, offered, leaves: offered, piece };
+        if waits { self.hold(piece, Way::Up) } else { self.stream_out(offered, piece) }
+    }
+
+    /// Takes a piece into the sender's access link.
+    fn stream_out(&mut self, now: u64, mut piece: Travelling) {
+        let delay = nanos(self.delay);
+        let Some((leaves, at)) = self.carry(now, piece.sender, &piece, Way::Up) else {
+            return self.hold(piece, Way::Up);
+        };
+        let Some(stream) = self.streams.get_mut(&piece.stream) else { return };
+        let end = stream.end_mut(piece.from);
+        end.door_at = end.door_at.max(at.saturating_add(delay));
+        piece.leaves = leaves;
+        let at = end.door_at;
+        self.enter(at, Event::StreamDoor(piece));
+    }
+
+    /// A piece comes to the receiver's access link.
+    pub(super) fn stream_door(&mut self, now: u64, mut piece: Travelling) {
+        if !self.goes_on(&piece) {
+            return;
+        }
+        let waits = self.streams.get(&piece.stream).is_some_and(|stream| !stream.end(piece.from).waits_down.is_empty());
+        if waits {
+            return self.hold(piece, Way::Down);
+        }
+        let Some((leaves, at)) = self.carry(now, piece.receiver, &piece, Way::Down) else {
+            return self.hold(piece, Way::Down);
+        };
+        piece.leaves = leaves;
+        if at <= now { self.stream_arrive(now, piece) } else { self.enter(at, Event::StreamArrival(piece)) }
+    }
+
+    /// A piece comes out of the receiver's access link.
+    pub(super) fn stream_arrive(&mut self, now: u64, piece: Travelling) {
+        if !self.goes_on(&piece) {
+            return;
+        }
+        let bytes = piece.piece.len();
+        if let Some(machine) = self.machine_mut(piece.receiver) {
+            machine.down.traffic.stream_bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+        }
+        let Some(stream) = self.streams.get_mut(&piece.stream) else { return };
+        let outcome = Outcome::Arrived { at: Duration::from_nanos(now) };
+        self.effects.tell(|| stream.passing(piece.from, piece.offered, bytes, outcome));
+        let end = stream.end_mut(piece.from.other());
+        let waker = match piece.piece {
+            Piece::Bytes(bytes) => {
+                if end.held {
+                    end.arrived.push_back(bytes);
+                }
+                end.reader.take()
+            }
+            Piece::End => {
+                end.ended = true;
+                end.reader.take()
+            }
+            Piece::Refusal => {
+                end.refused = true;
+                end.writer.take()
+            }
+        };
+        self.effects.wake(waker);
+    }
+
+    /// Says whether a piece is still of a stream that carries; if not, it is told as lost.
+    fn goes_on(&mut self, piece: &Travelling) -> bool {
+        let Some(stream) = self.streams.get(&piece.stream) else { return false };
+        if stream.cut {
+            let outcome = Outcome::Lost(LostTo::Cut);
+            self.effects.tell(|| stream.passing(piece.from, piece.offered, piece.piece.len(), outcome));
+        }
+        !stream.cut
+    }
+
+    /// Passes a piece through an access link: when it has left and when it arrives, or `None` if the link is not there.
+    fn carry(&mut self, now: u64, id: MachineId, piece: &Travelling, way: Way) -> Option<(u64, u64)> {
+        let stream = self.streams.get(&piece.stream)?;
+        let end = stream.end(match way {
+            Way::Up => piece.from,
+            Way::Down => piece.from.other(),
+        });
+        let address = end.local;
+        let bytes = piece.piece.len() + if address.is_ipv4() { TCP_HEADERS_V4 } else { TCP_HEADERS_V6 };
+        self.carry_bytes(now, id, address, bytes, way)
+    }
+
+    /// The same for any bytes of a byte stream, or of one that is being made.
+    pub(super) fn carry_bytes(
+        &mut self,
+        now: u64,
+        id: MachineId,
+        address: SocketAddr,
+        ip_bytes: usize,
+        way: Way,
+    ) -> Option<(u64, u64)> {
+        let machine = self.machine_mut(id).filter(|machine| machine.passes(way, address.ip()))?;
+        let (leaves, at) = machine.access(way).link.carry(Duration::from_nanos(now), ip_bytes)?;
+        Some((nanos(leaves), nanos(at)))
+    }
+
+    /// Keeps a piece until one way of an access link is there again.
+    pub(super) fn hold(&mut self, piece: Travelling, way: Way) {
+        let Some(stream) = self.streams.get_mut(&piece.stream) else { return };
+        let end = stream.end_mut(piece.from);
+        match way {
+            Way::Up => end.waits_up.push_back(piece),
+            Way::Down => end.waits_down.push_back(piece),
+        }
+    }
+
+    /// Sends everything on that waited for a link; what finds it still away goes on waiting.
+    pub(super) fn go_on(&mut self) {
+        let now = self.now();
+        let waits = |stream: &Stream, side| {
+            let end: &End = stream.end(side);
+            !end.waits_down.is_empty() || !end.waits_up.is_empty()
+        };
+        let ids: Vec<u64> = self
+            .streams
+            .iter()
+            .filter(|(_, s)| Side::BOTH.iter().any(|side| waits(s, *side)))
+            .map(|(id, _)| *id)
+            .collect();
+        for (id, side) in ids.into_iter().flat_map(|id| Side::BOTH.map(|side| (id, side))) {
+            let Some(stream) = self.streams.get_mut(&id) else { continue };
+            let end = stream.end_mut(side);
+            let (down, up) = (std::mem::take(&mut end.waits_down), std::mem::take(&mut end.waits_up));
+            // What is farther goes first: it was sent first.
+            down.into_iter().for_each(|piece| self.stream_door(now, piece));
+            for piece in up {
+                let waits = self.streams.get(&id).is_some_and(|stream| !stream.end(side).waits_up.is_empty());
+                if waits { self.hold(piece, Way::Up) } else { self.stream_out(now, piece) }
+            }
+        }
     }
 }
