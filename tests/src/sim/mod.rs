@@ -2,5 +2,12 @@
 //!
 //! [`plan`] says what happens, `play` plays it, [`record`] holds what was seen, the oracle judges it. docs/TESTING.md tells how to use it.
 
+pub mod attacker;
+pub mod make;
+pub mod oracle;
 pub mod plan;
+pub mod plan_file;
 pub mod record;
+pub mod world;
+
+pub use world::{Options, Played, Trace, play};

@@ -1,0 +1,107 @@
+//! The end of a run: faults stop, everybody goes online, and all that waits has to settle.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use zajil_client::engine::api::{Reply, Request};
+use zajil_net::memory::LinkState;
+
+use super::phone::{self, Link, Phone, ask};
+use super::relay::{self, RELAY};
+use super::{World, deeds, eyes};
+use crate::sim::plan::{Habit, MINUTE, Millis};
+use crate::sim::record::{PhoneLoad, Seen};
+
+/// Between two rounds in which everybody meets the relay, listens and looks.
+const ROUND: Duration = Duration::from_secs(20);
+/// Rounds without anything new after which nothing more is expected.
+const QUIET_ROUNDS: u32 = 3;
+/// What an open link has besides the transfers themselves, milliseconds.
+const OPEN_LINK: Millis = 10 * MINUTE;
+
+/// Ends all faults and gives the world the time it may take.
+pub(super) async fn calm(world: &Rc<World>) {
+    world.network.set_link(RELAY, LinkState::Up);
+    let disk = &world.relay.disk;
+    disk.set_capacity(None);
+    disk.set_sync_time(Duration::from_millis(world.plan.relay.sync_millis));
+    relay::start(world);
+    for phone in world.phones() {
+        phone.disk.set_capacity(None);
+        phone.disk.clear_fault();
+        world.set_access(phone.ip, &phone.person.access);
+        phone::set_link(world, phone, Link::Up);
+        phone::switch_on(world, phone);
+    }
+    let deadline = world.now() + OPEN_LINK + 2 * transfers(world).await;
+    let mut quiet = 0;
+    while world.now() < deadline && quiet < QUIET_ROUNDS {
+        round(world).await;
+        tokio::time::sleep(ROUND).await;
+        quiet = if is_settled(world).await { quiet + 1 } else { 0 };
+    }
+    load(world).await;
+}
+
+/// How long everything that waits takes on the slowest way there is: up and down, one after the other.
+async fn transfers(world: &Rc<World>) -> Millis {
+    let mut millis = 0;
+    for phone in world.phones() {
+        if let Ok(Reply::Status(status)) = ask(world, phone, Request::Status).await {
+            // Up at the sender's rate, down at the reader's: nobody's is below 20 kbit/s.
+            millis += 2 * status.waiting_bytes * 8 / 20;
+        }
+        millis += eyes::unheard(phone).len() as u64 * 1_000;
+    }
+    // What the relay holds still has to come down.
+    millis + world.relay.load(&world.network).disk_bytes * 8 / 20
+}
+
+async fn round(world: &Rc<World>) {
+    for phone in world.phones() {
+        if !phone.is_on() {
+            // It may have restarted by itself, or not: a person would look.
+            phone::switch_on(world, phone);
+        }
+        let (seen_by, phone) = (Rc::clone(world), Rc::clone(phone));
+        let _task = world.spawn(async move {
+            if phone.person.habit == Habit::Commands {
+                deeds::sync(&seen_by, &phone).await;
+            }
+            eyes::listen(&seen_by, &phone, 0).await;
+            eyes::look(&seen_by, &phone).await;
+        });
+    }
+}
+
+/// Whether nothing waits anywhere, as people see it.
+async fn is_settled(world: &Rc<World>) -> bool {
+    if world.pairings_under_way() > 0 {
+        return false;
+    }
+    for phone in world.phones() {
+        let Ok(Reply::Status(status)) = ask(world, phone, Request::Status).await else { return false };
+        if status.waiting > 0 || status.unheard > 0 || !eyes::unheard(phone).is_empty() {
+            return false;
+        }
+    }
+    world.relay.load(&world.network).parcels == 0
+}
+
+/// Writes down what every machine holds.
+pub(super) async fn load(world: &Rc<World>) {
+    for phone in world.phones() {
+        phone_load(world, phone).await;
+    }
+    world.see(Seen::RelayLoad(world.relay.load(&world.network)));
+}
+
+async fn phone_load(world: &Rc<World>, phone: &Rc<Phone>) {
+    let status = match ask(world, phone, Request::Status).await {
+        Ok(Reply::Status(status)) => Some(status),
+        _ => None,
+    };
+    let (tasks, sockets) = (world.network.tasks(phone.ip), world.network.sockets(phone.ip));
+    let load = PhoneLoad { tasks, sockets, disk_bytes: phone.disk.bytes(), status };
+    world.see(Seen::PhoneLoad(phone.id, load));
+}

@@ -1,0 +1,331 @@
+//! A person's phone: what survives a power cut, what runs on it, and how a person reaches the program.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+use zajil_client::engine::api::{ContactView, Failure, Reply, Request};
+use zajil_client::engine::host::{Call, Host, Parts, create, open};
+use zajil_client::store::MemoryDisk;
+use zajil_net::DialOptions;
+use zajil_net::memory::{LinkState, MemoryWorld, SimulatedClock, Way};
+
+use super::World;
+use crate::chance::Chance;
+use crate::sim::plan::{Habit, Person, PersonId, Side};
+use crate::sim::record::{Seen, Shown};
+
+/// Requests that wait at a phone: a person taps no faster.
+const CALLS_MAX: usize = 16;
+/// Longest time any request may take before the program counts as broken: ten that wait for a relay, one after the other.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(900);
+/// How long a phone whose power failed takes to start again by itself.
+const RESTART_PAUSE: Duration = Duration::from_secs(60);
+/// How long a program may take to end when it is asked to.
+const END_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// One person's phone.
+pub(super) struct Phone {
+    pub(super) id: PersonId,
+    pub(super) person: Person,
+    pub(super) ip: IpAddr,
+    pub(super) disk: MemoryDisk,
+    pub(super) clock: Arc<SimulatedClock>,
+    pub(super) link: Cell<Link>,
+    /// What the person saw last.
+    pub(super) view: RefCell<View>,
+    state: RefCell<State>,
+    opens: Cell<u64>,
+    /// Whether a fault of the disk has cut the power of what runs.
+    cut: Arc<AtomicBool>,
+}
+
+/// How a phone's link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Link {
+    Up,
+    Down,
+    Silent,
+    OnlyOut,
+    OnlyIn,
+}
+
+/// What a person knows from looking.
+#[derive(Default)]
+pub(super) struct View {
+    pub(super) contacts: BTreeMap<String, ContactView>,
+    pub(super) notes: BTreeMap<u32, Shown>,
+    pub(super) order: Vec<u32>,
+    /// Which note of the plan each number is.
+    pub(super) serials: BTreeMap<u32, u32>,
+}
+
+#[derive(Default)]
+struct State {
+    on: bool,
+    life: u64,
+    made: bool,
+    calls: Option<mpsc::Sender<Call>>,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<AbortHandle>,
+}
+
+/// Why a request has no answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum NoAnswer {
+    /// The phone is off, or went off.
+    Off,
+    /// The program refused.
+    Failed(Failure),
+}
+
+impl Phone {
+    pub(super) fn new(id: PersonId, person: Person, clock: Arc<SimulatedClock>) -> Self {
+        let disk = MemoryDisk::new();
+        disk.set_capacity(person.disk_bytes);
+        Self {
+            id,
+            ip: IpAddr::V4(Ipv4Addr::new(10, 0, 1, id.saturating_add(1))),
+            person,
+            disk,
+            clock,
+            link: Cell::new(Link::Up),
+            view: RefCell::default(),
+            state: RefCell::default(),
+            opens: Cell::new(0),
+            cut: Arc::default(),
+        }
+    }
+
+    /// Lets a fault of the disk cut everything at once: what runs must not say goodbye.
+    pub(super) fn watch_disk(&self, network: &MemoryWorld) {
+        let (network, ip, cut) = (network.clone(), self.ip, Arc::clone(&self.cut));
+        self.disk.on_cut(move || {
+            cut.store(true, Ordering::Relaxed);
+            network.crash(ip);
+        });
+    }
+
+    pub(super) fn is_on(&self) -> bool {
+        self.state.borrow().on
+    }
+
+    /// Where others see a phone whose provider translates addresses: all of one side share it.
+    fn outside(&self) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(100, 64, 0, if self.person.side == Side::Town { 1 } else { 2 }))
+    }
+
+    /// A phone's own chance: another one each time it is opened, the same in every run.
+    fn parts(&self, world: &World) -> Result<Parts, Failure> {
+        self.opens.set(self.opens.get() + 1);
+        let seed = world.plan.seed ^ (u64::from(self.id) << 40) ^ (self.opens.get() << 8);
+        let mut rng_seed = [0; 32];
+        rng_seed[..8].copy_from_slice(&seed.to_be_bytes());
+        Ok(Parts {
+            clock: Arc::<SimulatedClock>::clone(&self.clock),
+            network: world.network.machine(&[self.ip]),
+            random: Box::new(Chance::new(seed)),
+            store: Box::new(self.disk.open().map_err(|error| Failure::Store(error.to_string()))?),
+            dial: DialOptions { rng_seed: Some(rng_seed), ..DialOptions::default() },
+        })
+    }
+
+    /// Takes up the device, or makes it the first time.
+    fn host(&self, world: &World) -> Result<Host, Failure> {
+        let parts = self.parts(world)?;
+        if self.state.borrow().made {
+            return open(parts);
+        }
+        let host = create(parts, &world.relay.link)?;
+        self.state.borrow_mut().made = true;
+        Ok(host)
+    }
+
+    /// Makes the network do what the link does.
+    pub(super) fn apply_link(&self, world: &World) {
+        let link = self.link.get();
+        let state = match link {
+            Link::Down => LinkState::Down,
+            Link::Silent => LinkState::Silent,
+            Link::Up | Link::OnlyOut | Link::OnlyIn => LinkState::Up,
+        };
+        world.network.set_link(self.ip, state);
+        world.network.set_direction(self.ip, Way::Up, link != Link::OnlyIn);
+        world.network.set_direction(self.ip, Way::Down, link != Link::OnlyOut);
+    }
+
+    pub(super) fn apply_nat(&self, world: &World) {
+        if self.person.behind_nat {
+            world.network.set_nat(self.ip, self.outside());
+        }
+    }
+}
+
+/// Changes a phone's link.
+pub(super) fn set_link(world: &World, phone: &Phone, link: Link) {
+    let carried = phone.link.replace(link) == Link::Up;
+    phone.apply_link(world);
+    if carried != (link == Link::Up) {
+        world.see(Seen::Link(phone.id, link == Link::Up));
+    }
+}
+
+/// Switches a phone on, if it is off.
+pub(super) fn switch_on(world: &Rc<World>, phone: &Rc<Phone>) {
+    if phone.is_on() {
+        return;
+    }
+    let life = {
+        let mut state = phone.state.borrow_mut();
+        state.on = true;
+        state.life += 1;
+        state.life
+    };
+    let (calls, requests) = mpsc::channel(CALLS_MAX);
+    let (stop, stopped) = oneshot::channel();
+    let (seen_by, owner) = (Rc::clone(world), Rc::clone(phone));
+    let task = world.spawn(async move {
+        let stopped = async { stopped.await.unwrap_or(()) };
+        let ended = match owner.person.habit {
+            Habit::Daemon => daemon(&seen_by, &owner, requests, stopped).await,
+            Habit::Commands => commands(&seen_by, &owner, requests, stopped).await,
+        };
+        has_ended(&seen_by, &owner, life, ended);
+    });
+    let mut state = phone.state.borrow_mut();
+    (state.calls, state.stop, state.task) = (Some(calls), Some(stop), Some(task));
+    drop(state);
+    world.see(Seen::Phone(phone.id, true));
+}
+
+async fn daemon(
+    world: &Rc<World>,
+    phone: &Rc<Phone>,
+    requests: mpsc::Receiver<Call>,
+    stopped: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let mut host = phone.host(world)?;
+    phone.apply_nat(world);
+    phone.apply_link(world);
+    host.serve(requests, stopped).await
+}
+
+/// Opens the device for each request, as the program does when no daemon runs.
+async fn commands(
+    world: &Rc<World>,
+    phone: &Rc<Phone>,
+    mut requests: mpsc::Receiver<Call>,
+    stopped: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    drop(phone.host(world)?);
+    tokio::pin!(stopped);
+    loop {
+        let call = tokio::select! {
+            biased;
+            () = &mut stopped => return Ok(()),
+            call = requests.recv() => call,
+        };
+        let Some(Call { request, reply, .. }) = call else { return Ok(()) };
+        let mut host = phone.host(world)?;
+        phone.apply_nat(world);
+        phone.apply_link(world);
+        let answer = host.execute(request, &mut |_| {}).await;
+        let cut = matches!(&answer, Err(Failure::Store(_)));
+        // Whoever asked may have lost patience.
+        let _unheard = reply.send(answer.clone());
+        if cut {
+            return answer.map(drop);
+        }
+    }
+}
+
+/// The program on a phone has ended by itself, or as it was asked to.
+fn has_ended(world: &Rc<World>, phone: &Rc<Phone>, life: u64, ended: Result<(), Failure>) {
+    if phone.state.borrow().life != life || !phone.is_on() {
+        return;
+    }
+    let asked = phone.state.borrow().stop.is_none();
+    let cut = phone.cut.swap(false, Ordering::Relaxed);
+    off(world, phone);
+    match ended {
+        Ok(()) if asked => return,
+        Ok(()) => world.broken(format!("the program of person {} ended without being asked to", phone.id)),
+        // A disk fault of the plan, or a full disk: the phone starts again, as its owner would do.
+        Err(Failure::DiskFull) => {}
+        Err(Failure::Store(_)) if cut => {}
+        Err(failure) => world.broken(format!("the program of person {} ended: {failure}", phone.id)),
+    }
+    let (world, phone) = (Rc::clone(world), Rc::clone(phone));
+    let _task = Rc::clone(&world).spawn(async move {
+        tokio::time::sleep(RESTART_PAUSE).await;
+        if phone.state.borrow().life == life {
+            switch_on(&world, &phone);
+        }
+    });
+}
+
+/// Takes away everything that runs: sockets first, so that nothing says goodbye.
+fn off(world: &World, phone: &Phone) {
+    world.network.crash(phone.ip);
+    let mut state = phone.state.borrow_mut();
+    (state.on, state.calls, state.stop) = (false, None, None);
+    if let Some(task) = state.task.take() {
+        task.abort();
+    }
+    drop(state);
+    phone.disk.crash();
+    world.see(Seen::Phone(phone.id, false));
+}
+
+/// Cuts a phone's power.
+pub(super) fn cut_power(world: &World, phone: &Phone) {
+    if phone.is_on() {
+        off(world, phone);
+    }
+}
+
+/// Switches a phone off as it should be done.
+pub(super) async fn switch_off(world: &Rc<World>, phone: &Rc<Phone>) {
+    let (life, stop) = {
+        let mut state = phone.state.borrow_mut();
+        (state.life, state.stop.take())
+    };
+    let Some(stop) = stop else { return };
+    // A program that ended by itself meanwhile hears nothing.
+    let _gone = stop.send(());
+    tokio::time::sleep(END_TIME_MAX).await;
+    if phone.is_on() && phone.state.borrow().life == life {
+        // Commands finish what they do first, which may take as long as they were told to wait; nobody waits for that.
+        if phone.person.habit == Habit::Daemon {
+            world.broken(format!("the program of person {} did not end when it was asked to", phone.id));
+        }
+        off(world, phone);
+    }
+}
+
+/// Asks the program on a phone something.
+pub(super) async fn ask(world: &World, phone: &Phone, request: Request) -> Result<Reply, NoAnswer> {
+    let calls = phone.state.borrow().calls.clone().ok_or(NoAnswer::Off)?;
+    let what = format!("{request:?}").chars().take(40).collect::<String>();
+    let (reply, answer) = oneshot::channel();
+    let (progress, _unheard) = mpsc::channel(1);
+    let asked = tokio::time::timeout(ANSWER_TIME_MAX, async {
+        calls.send(Call { request, progress, reply }).await.ok()?;
+        answer.await.ok()
+    });
+    match asked.await {
+        Ok(Some(Ok(reply))) => Ok(reply),
+        Ok(Some(Err(failure))) => Err(NoAnswer::Failed(failure)),
+        Ok(None) => Err(NoAnswer::Off),
+        Err(_) => {
+            world.broken(format!("the program of person {} did not answer {what}", phone.id));
+            Err(NoAnswer::Off)
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The relay's machine and its operator.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+use zajil_net::memory::{MemoryWorld, SimulatedClock};
+use zajil_net::{EndpointSecrets, RelayIdentity};
+use zajil_proto::keys::SigningKey;
+use zajil_proto::limits::PARCEL_BYTES_MAX;
+use zajil_proto::relay_link::RelayLink;
+use zajil_proto::session::relay::{Admission, RelaySettings};
+use zajil_proto::time::Lifetime;
+use zajil_relay::relay::{Observer, Parts, Relay};
+use zajil_relay::store::{Engine, MemoryStore, Store, StoreLimits};
+
+use super::{World, trouble};
+use crate::chance::Chance;
+use crate::sim::record::{RelayLoad, Seen};
+
+/// Where the relay is.
+pub(super) const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+/// How long the service manager waits before it starts a relay that ended by itself.
+const SERVICE_PAUSE: Duration = Duration::from_secs(10);
+/// How long a relay that was asked to stop may take; its own drain limit is shorter.
+const STOP_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// The relay's machine: what survives a restart, and what runs.
+pub(super) struct RelayHost {
+    pub(super) clock: Arc<SimulatedClock>,
+    pub(super) disk: MemoryStore,
+    pub(super) link: RelayLink,
+    key: SigningKey,
+    secrets: EndpointSecrets,
+    seed: u64,
+    starts: Cell<u64>,
+    running: RefCell<Option<Running>>,
+}
+
+struct Running {
+    life: u64,
+    task: AbortHandle,
+    stop: Option<oneshot::Sender<()>>,
+    observer: Observer,
+}
+
+impl RelayHost {
+    pub(super) fn new(seed: u64, clock: Arc<SimulatedClock>) -> Self {
+        let mut chance = Chance::new(seed ^ 0x0e1a_0001);
+        let key = SigningKey::draw(&mut chance);
+        let secrets = EndpointSecrets::draw(&mut chance);
+        let disk = MemoryStore::new(StoreLimits::default(), &mut chance).expect("an empty store can be made");
+        let link = RelayLink { key: key.public(), admission: String::new(), address: format!("{RELAY}:443") };
+        let (starts, running) = (Cell::new(0), RefCell::new(None));
+        Self { clock, disk, link, key, secrets, seed, starts, running }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running.borrow().is_some()
+    }
+
+    /// Sessions open now.
+    pub(super) fn load(&self, network: &MemoryWorld) -> RelayLoad {
+        let sessions = self.running.borrow().as_ref().map_or(0, |running| running.observer.metrics().sessions_open());
+        let mut held = self.disk.inspect().expect("the store can be looked at");
+        let mut per_mailbox = BTreeMap::<_, u64>::new();
+        for parcel in held.parcels() {
+            *per_mailbox.entry(parcel.mailbox).or_default() += 1;
+        }
+        RelayLoad {
+            tasks: network.tasks(RELAY),
+            sockets: network.sockets(RELAY),
+            sessions,
+            disk_bytes: held.bytes(),
+            parcels: per_mailbox.values().sum(),
+            per_mailbox: per_mailbox.into_values().collect(),
+            tombstones: held.rows().tombstones as u64,
+        }
+    }
+
+    fn parts(&self, network: &MemoryWorld) -> Parts {
+        let store = self.disk.clone();
+        let settings = RelaySettings {
+            relay_key: self.key.clone(),
+            epoch: store.epoch(),
+            admission: Admission::Open,
+            clock_trust: 1,
+            next_visit_minutes: 0,
+            parcel_bytes_max: PARCEL_BYTES_MAX,
+            lifetime_hours_max: Lifetime::LONGEST.hours(),
+            links: Vec::new(),
+        };
+        let mut seed = [0x9e; 32];
+        seed[..8].copy_from_slice(&(self.seed ^ self.starts.get()).to_be_bytes());
+        Parts {
+            clock: Arc::<SimulatedClock>::clone(&self.clock),
+            network: network.machine(&[RELAY]),
+            store: Engine::Memory(store),
+            identity: RelayIdentity::new(&self.key).expect("the relay's certificate can be made"),
+            secrets: self.secrets.clone(),
+            listen: vec![SocketAddr::from((RELAY, 443))],
+            settings,
+            rng_seed: Some(seed),
+        }
+    }
+}
+
+/// Starts the relay if it does not run.
+pub(super) fn start(world: &Rc<World>) {
+    let host = &world.relay;
+    if host.is_running() {
+        return;
+    }
+    host.starts.set(host.starts.get() + 1);
+    let life = host.starts.get();
+    let relay = match Relay::start(host.parts(&world.network)) {
+        Ok(relay) => relay,
+        Err(error) => return world.broken(format!("the relay does not start: {error}")),
+    };
+    let observer = relay.observer();
+    let (stop, stopped) = oneshot::channel();
+    let seen_by = Rc::clone(world);
+    let task = world.spawn(async move {
+        let ended = relay.run(async { stopped.await.unwrap_or(()) }).await;
+        seen_by.see(Seen::Relay(false));
+        seen_by.network.crash(RELAY);
+        seen_by.relay.disk.restart().unwrap_or_else(|error| seen_by.broken(trouble("the relay's store", &error)));
+        let running = &seen_by.relay.running;
+        if running.borrow().as_ref().is_some_and(|running| running.life == life) {
+            running.borrow_mut().take();
+        }
+        if ended.is_err() {
+            tokio::time::sleep(SERVICE_PAUSE).await;
+            if seen_by.relay.starts.get() == life {
+                start(&seen_by);
+            }
+        }
+    });
+    *host.running.borrow_mut() = Some(Running { life, task, stop: Some(stop), observer });
+    world.see(Seen::Relay(true));
+}
+
+/// Cuts the relay's power: no goodbye, and nothing that was not synced.
+pub(super) fn cut_power(world: &Rc<World>) {
+    let Some(running) = world.relay.running.borrow_mut().take() else { return };
+    world.network.crash(RELAY);
+    running.task.abort();
+    let reopened = world.relay.disk.crash();
+    reopened.unwrap_or_else(|error| world.broken(trouble("the relay's store", &error)));
+    world.see(Seen::Relay(false));
+}
+
+/// Asks the relay to stop, and sees to it that it does.
+pub(super) async fn stop(world: &Rc<World>) {
+    let Some(stop) = world.relay.running.borrow_mut().as_mut().and_then(|running| running.stop.take()) else { return };
+    let life = world.relay.starts.get();
+    // One that has ended by itself meanwhile hears nothing.
+    let _gone = stop.send(());
+    tokio::time::sleep(STOP_TIME_MAX).await;
+    let still = world.relay.running.borrow().as_ref().is_some_and(|running| running.life == life);
+    if still {
+        world.broken("the relay did not stop when it was asked to".into());
+        cut_power(world);
+    }
+}
+
+/// The disk is gone; the operator starts again with the same key.
+pub(super) fn lose_disk(world: &Rc<World>) {
+    cut_power(world);
+    let mut chance = Chance::new(world.plan.seed ^ 0x0d15_c000 ^ world.relay.starts.get());
+    let replaced = world.relay.disk.replace(&mut chance);
+    replaced.unwrap_or_else(|error| world.broken(trouble("the relay's new store", &error)));
+    world.see(Seen::RelayStoreReplaced);
+    start(world);
+}
