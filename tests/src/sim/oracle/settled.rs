@@ -1,0 +1,181 @@
+//! Invariant 9: once faults stop, everything settles before the run ends.
+//!
+//! The world ends a run when all is settled, or after twice the sum of the transfer times and ten minutes; so what is not settled
+//! at the end took too long. Not judged: receipts that are given later on purpose, before their day is over by a clock that was
+//! left alone; the word of somebody whose slot was changed meanwhile; how long the run took when everything settled.
+
+use std::collections::BTreeSet;
+
+use zajil_client::engine::api::{NoteMark, Pairing, Receipts};
+
+use super::Violation;
+use super::story::Story;
+use crate::sim::plan::{Deed, HOUR, Millis, PersonDeed, PersonId};
+use crate::sim::record::{Seen, Taken};
+
+/// Longest time after which a receipt that is given later has left, milliseconds: a day, and an hour to get there.
+const LATER_MILLIS_MAX: Millis = 25 * HOUR;
+
+/// Judges a run.
+pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
+    let end = story.record.ended_at;
+    let mut late = |text: String| violations.push(Violation::new(9, end, text));
+    for (serial, (taken_at, taken)) in &story.takings {
+        if story.led_nowhere(taken.from, taken.to, *taken_at) {
+            continue;
+        }
+        let shown = story.last_sight(taken.from, taken.number).map(|sight| sight.shown.mark);
+        match heard_at(story, *serial, taken.to) {
+            Some(heard_at) => {
+                if shown != Some(NoteMark::Heard) && owes_receipt(story, taken, heard_at) {
+                    late(format!(
+                        "person {} heard note {serial} at {heard_at} ms; person {} sees {shown:?} at the end",
+                        taken.to, taken.from
+                    ));
+                }
+            }
+            None if shown == Some(NoteMark::Expired) => {}
+            None => late(format!(
+                "note {serial} of person {} to person {} is {shown:?} at the end, and nobody has listened to it",
+                taken.from, taken.to
+            )),
+        }
+    }
+    for (who, waiting) in still_waiting(story) {
+        late(format!("{waiting} notes and frames of person {who} still wait for the relay"));
+    }
+    for (one, other) in undecided(story) {
+        late(format!("persons {one} and {other} are neither paired, nor do they know why not"));
+    }
+}
+
+/// When somebody listened to a note and their program took note of it.
+fn heard_at(story: &Story<'_>, serial: u32, by: PersonId) -> Option<Millis> {
+    let listened = story.heard.iter().filter(|(_, heard)| heard.by == by && heard.serial == Some(serial));
+    listened.filter(|(_, heard)| heard.told).map(|(at, _)| *at).next()
+}
+
+/// Whether a reader has surely told a sender by now that a note was heard.
+fn owes_receipt(story: &Story<'_>, taken: &Taken, heard_at: Millis) -> bool {
+    let views = story.views(taken.to, taken.from);
+    let Some((confirmed, _)) = views.iter().find(|(_, view)| view.pairing == Pairing::Confirmed) else { return false };
+    if *confirmed >= heard_at {
+        return false;
+    }
+    // What their list of contacts last showed: receipts are set there, after the pairing, and the program's default is later.
+    let told = views.iter().rev().find(|(at, _)| *at < heard_at).map(|(_, view)| view.receipts);
+    match told {
+        Some(Receipts::AtOnce) => true,
+        Some(Receipts::Later) => {
+            let clock_was_moved = story.jumps(Some(taken.to)).next().is_some();
+            !clock_was_moved && heard_at.saturating_add(LATER_MILLIS_MAX) <= story.record.ended_at
+        }
+        Some(Receipts::Off) | None => false,
+    }
+}
+
+/// What each phone says that still waits at the end.
+fn still_waiting(story: &Story<'_>) -> Vec<(PersonId, u32)> {
+    let mut last = std::collections::BTreeMap::new();
+    for entry in story.record.entries.iter().filter(|entry| entry.at >= story.record.calm_at) {
+        if let Seen::PhoneLoad(who, load) = &entry.seen
+            && let Some(status) = &load.status
+        {
+            last.insert(*who, status.waiting);
+        }
+    }
+    last.into_iter().filter(|(_, waiting)| *waiting > 0).collect()
+}
+
+/// Pairs that began to pair, and of which nobody said how it ended.
+fn undecided(story: &Story<'_>) -> BTreeSet<(PersonId, PersonId)> {
+    let pair = |one: PersonId, other: PersonId| (one.min(other), one.max(other));
+    let mut open = BTreeSet::new();
+    for entry in &story.record.entries {
+        match &entry.seen {
+            Seen::Played(event) => {
+                if let Deed::Person(who, PersonDeed::Pair { with, .. }) = &event.deed {
+                    open.insert(pair(*who, *with));
+                }
+            }
+            Seen::Paired(one, other) | Seen::PairingFailed(one, other, _) => {
+                open.remove(&pair(*one, *other));
+            }
+            _ => {}
+        }
+    }
+    open
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cases::{Tale, coming, heard, load, out};
+    use super::*;
+    use crate::sim::plan::{DAY, MINUTE};
+
+    /// Note 9 comes, and nobody listens to it.
+    fn unheard() -> Tale {
+        let mut tale = Tale::good();
+        tale.send(1, 2, 9, 80).arrives(1, 2, 9, 82);
+        tale
+    }
+
+    #[test]
+    fn a_note_that_nobody_listened_to_at_the_end_is_late() {
+        unheard().breaks(9, "note 9 of person 1 to person 2 is Some(Delivered) at the end");
+        let mut tale = unheard();
+        tale.hear(1, 2, 9, 85).is_good();
+    }
+
+    /// Note 9 is heard in minute 85, and its sender never gets to know.
+    fn untold(receipts: Receipts) -> Tale {
+        let mut tale = unheard();
+        tale.add(85, Seen::Heard(heard(1, 2, 9))).add(85, Seen::Note(2, coming(1, 9, NoteMark::Heard)));
+        tale.change(|seen| match seen {
+            Seen::Contact(2, view) => {
+                view.receipts = receipts;
+                true
+            }
+            _ => false,
+        });
+        tale
+    }
+
+    #[test]
+    fn a_receipt_that_is_given_at_once_has_come_by_the_end() {
+        untold(Receipts::AtOnce).breaks(9, "person 2 heard note 9");
+        untold(Receipts::Off).is_good();
+    }
+
+    #[test]
+    fn a_receipt_that_is_given_later_has_come_after_a_day() {
+        untold(Receipts::Later).is_good();
+        let mut tale = untold(Receipts::Later);
+        tale.record.ended_at = 85 * MINUTE + LATER_MILLIS_MAX;
+        tale.breaks(9, "person 2 heard note 9");
+        tale.play(90, Deed::Person(2, PersonDeed::ClockJump(-60))).is_good();
+    }
+
+    #[test]
+    fn a_note_whose_sender_knows_that_its_time_is_over_is_settled() {
+        let mut tale = Tale::good();
+        tale.send(1, 2, 9, 80);
+        tale.record.ended_at = 40 * DAY;
+        tale.add(45_000, Seen::Note(1, out(2, 9, NoteMark::Expired))).is_good();
+    }
+
+    #[test]
+    fn what_still_waits_in_an_outbox_at_the_end_is_late() {
+        let mut tale = Tale::good();
+        tale.add(90, Seen::PhoneLoad(1, load(3))).is_good();
+        tale.add(110, Seen::PhoneLoad(1, load(3))).breaks(9, "3 notes and frames of person 1");
+    }
+
+    #[test]
+    fn a_pairing_ends_one_way_or_the_other() {
+        let mut tale = Tale::good();
+        tale.play(60, Deed::Person(3, PersonDeed::Pair { with: 2, in_person: false, link_takes: 0 }));
+        tale.breaks(9, "persons 2 and 3 are neither paired");
+        tale.add(80, Seen::PairingFailed(3, 2, "the link was used".into())).is_good();
+    }
+}
