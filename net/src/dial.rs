@@ -10,6 +10,7 @@ use quinn::{ConnectError, ConnectionError, Endpoint, TransportErrorCode};
 use rustls::pki_types::ServerName;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
+use zajil_proto::reached;
 
 use crate::connection::{Connection, NoExporter};
 use crate::identity::{IdentityError, PinVerifier, PinnedKeys, UNCHECKED_NAME, client_config};
@@ -274,10 +275,21 @@ impl Dialler<'_> {
             }
         });
         match tried.await {
-            Ok(Ok(connection)) => Ok(connection),
-            _ if verifier.wrong_key_seen() => Err(DialError::WrongKey),
+            Ok(Ok(connection)) => {
+                if matches!(attempt, Attempt::Tls(_)) {
+                    reached!(ReachedOverTls);
+                }
+                Ok(connection)
+            }
+            _ if verifier.wrong_key_seen() => {
+                reached!(WrongKeyShown);
+                Err(DialError::WrongKey)
+            }
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(DialError::NoAnswer),
+            Err(_) => {
+                reached!(HandshakeUnanswered);
+                Err(DialError::NoAnswer)
+            }
         }
     }
 

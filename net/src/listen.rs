@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use zajil_proto::reached;
 use zajil_proto::wire::Code;
 
 use crate::connection::{Connection, quic_code};
@@ -204,10 +205,12 @@ impl Door {
 
     fn admit_quic(&self, incoming: Incoming, handshakes: &mut JoinSet<()>) {
         let Some(place) = self.place() else {
+            reached!(ListenerFull);
             return incoming.refuse();
         };
         let crowded = self.places.available_permits() < self.connections_max / CONNECTIONS_FREE_UNPROVEN_PARTS;
         if crowded && !incoming.remote_address_validated() {
+            reached!(AddressAskedToRetry);
             // INVARIANT: an address that is not validated may be asked to retry, so quinn takes it; else it is refused.
             let _ = incoming.retry();
             return;

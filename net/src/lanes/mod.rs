@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use quinn::ConnectionError;
+use zajil_proto::reached;
 use zajil_proto::session::{Lane, Rank};
 use zajil_proto::wire::Code;
 
@@ -55,8 +56,14 @@ impl From<ConnectionError> for Gone {
             ConnectionError::ApplicationClosed(close) => {
                 Self::Closed(u16::try_from(close.error_code.into_inner()).ok().map(Code))
             }
-            ConnectionError::TimedOut => Self::Lost(Loss::Silence),
-            ConnectionError::Reset => Self::Lost(Loss::Forgotten),
+            ConnectionError::TimedOut => {
+                reached!(ConnectionWentSilent);
+                Self::Lost(Loss::Silence)
+            }
+            ConnectionError::Reset => {
+                reached!(ConnectionForgotten);
+                Self::Lost(Loss::Forgotten)
+            }
             ConnectionError::LocallyClosed => Self::Lost(Loss::ShutDown),
             ConnectionError::ConnectionClosed(_)
             | ConnectionError::TransportError(_)

@@ -121,6 +121,20 @@ named! {
         ClocksDisagree = "clocks-disagree",
         /// A relay cannot be reached often enough that a device dials more slowly.
         RedialSlow = "redial-slow",
+        /// A device reaches a relay over TLS because QUIC has not got through in time.
+        ReachedOverTls = "reached-over-tls",
+        /// Something answers that does not hold a relay's key.
+        WrongKeyShown = "wrong-key-shown",
+        /// Nothing answers a handshake for as long as one may take.
+        HandshakeUnanswered = "handshake-unanswered",
+        /// Nothing is heard on a connection for the whole idle time-out.
+        ConnectionWentSilent = "connection-went-silent",
+        /// A relay that has started again tells a device that it does not know their connection.
+        ConnectionForgotten = "connection-forgotten",
+        /// A relay has no place for one more connection.
+        ListenerFull = "listener-full",
+        /// A relay that is crowded asks a device to show that its address is its own.
+        AddressAskedToRetry = "address-asked-to-retry",
         /// A relay refuses to take a device in.
         NotAdmitted = "not-admitted",
         /// A device hangs up before all links have ended in order.

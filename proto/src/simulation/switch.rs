@@ -47,7 +47,7 @@ named! {
         KeyErasedEarly = "key-erased-early",
         /// A device lets go of a note whose session has not come, instead of keeping it locked.
         LockedNoteDropped = "locked-note-dropped",
-        /// A device forgets the keys of notes that have not come when their session is a day old, not when their lifetime is over.
+        /// A device forgets the keys of notes that have not come when their session is a day old.
         SessionRetiredEarly = "session-retired-early",
         /// A device gives its control frames, session hand-outs among them, an hour to live.
         HandOutShortLived = "hand-out-short-lived",
