@@ -4,6 +4,8 @@
 #![cfg(test)]
 
 mod by_hand;
+mod every_frame;
+mod link;
 mod mistakes_of_devices;
 mod mistakes_of_relays;
 mod random_bytes;

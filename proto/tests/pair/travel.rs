@@ -5,9 +5,8 @@ use zajil_proto::session::client::{ClientCommand, ClientEvent};
 use zajil_proto::session::relay::{Counter, RelayCommand};
 use zajil_proto::wire::{Code, Scope};
 
+use crate::link::Budget;
 use crate::world::{Owner, Transport, World, body, marks, offer};
-
-const BOTH: [Transport; 2] = [Transport::Quic, Transport::Tcp];
 
 fn assert_stored(world: &World, parcel: &SealedParcel) {
     let row = &world.store.parcels[&parcel.header.id()];
@@ -21,7 +20,7 @@ fn assert_kept(world: &World, device: usize, parcel: &SealedParcel) {
 
 #[test]
 fn a_note_travels_to_a_reader_who_was_offline() {
-    for transport in BOTH {
+    for transport in Transport::ALL {
         let (mut world, owner) = (World::new(transport), Owner::new(1));
         world.mailbox(&owner);
         let note = owner.parcel(1, Class::Voice, 30_000, 8_000);
@@ -64,7 +63,7 @@ fn stored_is_not_said_before_the_store_has_said_durable() {
 
 #[test]
 fn a_note_can_be_heard_while_it_is_still_being_spoken() {
-    for transport in BOTH {
+    for transport in Transport::ALL {
         let (mut world, owner) = (World::new(transport), Owner::new(1));
         let reader = world.reader(&owner, true);
         let device = world.links[reader].device;
@@ -118,7 +117,7 @@ fn cuts(length: usize) -> impl Iterator<Item = usize> {
 
 #[test]
 fn an_upload_goes_on_where_it_was_cut_wherever_that_is() {
-    for transport in BOTH {
+    for transport in Transport::ALL {
         for cut in cuts(20_000) {
             let (mut world, owner) = (World::new(transport), Owner::new(1));
             world.mailbox(&owner);
@@ -126,7 +125,7 @@ fn an_upload_goes_on_where_it_was_cut_wherever_that_is() {
             let id = note.header.id();
             let sender = world.device();
             let first = world.connect(sender);
-            world.links[first].up_budget = Some(cut);
+            world.links[first].up.budget = Budget::of_bytes(cut);
             world.command(first, offer(&note, 0));
             world.run();
             world.cut(first);
@@ -148,7 +147,7 @@ fn an_upload_goes_on_where_it_was_cut_wherever_that_is() {
 
 #[test]
 fn a_delivery_goes_on_where_it_was_cut_wherever_that_is() {
-    for transport in BOTH {
+    for transport in Transport::ALL {
         for cut in cuts(20_000) {
             let (mut world, owner) = (World::new(transport), Owner::new(1));
             world.mailbox(&owner);
@@ -160,7 +159,7 @@ fn a_delivery_goes_on_where_it_was_cut_wherever_that_is() {
 
             let reader = world.device();
             let first = world.connect(reader);
-            world.links[first].down_budget = Some(cut);
+            world.links[first].down.budget = Budget::of_bytes(cut);
             world.command(first, owner.prove(Scope::Mailbox));
             world.command(first, owner.watch(true));
             world.run();
@@ -210,7 +209,7 @@ fn two_links_that_bring_the_same_note_at_once_agree_on_it() {
 
 #[test]
 fn many_notes_share_a_link_and_all_arrive() {
-    for transport in BOTH {
+    for transport in Transport::ALL {
         let (mut world, owner) = (World::new(transport), Owner::new(1));
         world.mailbox(&owner);
         let sender = world.device();
@@ -377,7 +376,7 @@ fn regression_what_comes_in_one_piece_is_told_in_the_order_it_came() {
 
 #[test]
 fn a_device_that_believes_more_is_durable_than_is_goes_back_in_the_same_session() {
-    for transport in BOTH {
+    for transport in Transport::ALL {
         for (held, believed) in [(0, 5_000), (0, 20_000), (3_000, 12_345), (9_000, 20_000)] {
             let (mut world, owner) = (World::new(transport), Owner::new(1));
             world.mailbox(&owner);
@@ -410,7 +409,7 @@ fn a_mark_that_was_cut_off_from_its_bytes_is_brought_again() {
         let note = owner.parcel(1, Class::Voice, 20_000, 4_096);
         let sender = world.device();
         let first = world.connect(sender);
-        world.links[first].up_budget = Some(cut);
+        world.links[first].up.budget = Budget::of_bytes(cut);
         world.command(first, offer(&note, 0));
         world.run();
         world.cut(first);

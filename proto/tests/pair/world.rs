@@ -15,16 +15,9 @@ use zajil_proto::session::{Input, Lane, Output, Session};
 use zajil_proto::time::{Instant, Lifetime, Minute};
 use zajil_proto::wire::{Code, Precision, Scope};
 
+pub(crate) use crate::link::Transport;
+use crate::link::{Delivery, LaneOrder, Wire};
 use crate::store::Store;
-
-/// How lanes are carried (P8.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
-    /// Each lane by itself; they overtake each other.
-    Quic,
-    /// All frames in order on the control lane.
-    Tcp,
-}
 
 /// The keys of one mailbox or slot.
 pub(crate) struct Owner {
@@ -189,37 +182,12 @@ impl Device {
     }
 }
 
-/// Bytes of one lane on their way.
-#[derive(Default)]
-struct Pipe {
-    bytes: VecDeque<u8>,
-    ends: bool,
-}
-
-/// One direction of a link.
-#[derive(Default)]
-struct Wire {
-    pipes: BTreeMap<Lane, Pipe>,
-    /// Bytes delivered so far.
-    delivered: usize,
-}
-
-impl Wire {
-    fn send(&mut self, transport: Transport, lane: Lane, bytes: Vec<u8>, end: bool) {
-        let (lane, ends) = match (transport, lane) {
-            (Transport::Quic, lane) => (lane, end),
-            (Transport::Tcp, Lane::Control) => (lane, end),
-            (Transport::Tcp, Lane::Transfer(_)) => (Lane::Control, false),
-        };
-        let pipe = self.pipes.entry(lane).or_default();
-        assert!(!pipe.ends, "nothing follows the end of a lane");
-        pipe.bytes.extend(bytes);
-        pipe.ends |= ends;
-    }
-
-    fn waiting(&self) -> usize {
-        self.pipes.values().map(|pipe| pipe.bytes.len()).sum()
-    }
+/// A request to the store on its way.
+enum Asked {
+    /// Not done. A relay that falls now has never heard of it.
+    Waits(Box<StoreRequest>),
+    /// Done and durable; the relay has not been told.
+    Done(StoreReply),
 }
 
 /// A session between one device and the relay.
@@ -227,19 +195,20 @@ pub(crate) struct Link {
     pub(crate) device: usize,
     pub(crate) client: ClientSession,
     pub(crate) relay: RelaySession,
-    up: Wire,
-    down: Wire,
+    pub(crate) up: Wire,
+    pub(crate) down: Wire,
     /// Whether the transport is there.
     pub(crate) connected: bool,
-    /// Bytes that may still be delivered upwards and downwards before the link breaks.
-    pub(crate) up_budget: Option<usize>,
-    pub(crate) down_budget: Option<usize>,
+    /// The device has left it without a word, and the relay has not noticed.
+    pub(crate) abandoned: bool,
+    /// The relay has started again since.
+    relay_fell: bool,
     pub(crate) events: Vec<ClientEvent>,
     pub(crate) counters: Vec<Counter>,
     pub(crate) watched: Vec<MailboxId>,
     pub(crate) relay_closed: Option<Code>,
     pub(crate) client_closed: Option<Code>,
-    waiting: VecDeque<(u64, StoreReply)>,
+    asked: VecDeque<(u64, Asked)>,
 }
 
 pub(crate) struct World {
@@ -250,6 +219,7 @@ pub(crate) struct World {
     pub(crate) devices: Vec<Device>,
     pub(crate) links: Vec<Link>,
     pub(crate) settings: RelaySettings,
+    pub(crate) order: LaneOrder,
     /// Bytes delivered at a time, at most.
     pub(crate) portion: usize,
     /// Whether a link whose budget is used up breaks; else it only stalls.
@@ -278,6 +248,7 @@ impl World {
                 admission: Admission::Open,
                 links: Vec::new(),
             },
+            order: LaneOrder::Any,
             portion: 1_200,
             budgets_break: false,
             store_is_slow: false,
@@ -307,14 +278,14 @@ impl World {
             up: Wire::default(),
             down: Wire::default(),
             connected: true,
-            up_budget: None,
-            down_budget: None,
+            abandoned: false,
+            relay_fell: false,
             events: Vec::new(),
             counters: Vec::new(),
             watched: Vec::new(),
             relay_closed: None,
             client_closed: None,
-            waiting: VecDeque::new(),
+            asked: VecDeque::new(),
         });
         let link = self.links.len() - 1;
         self.collect(link);
@@ -351,6 +322,9 @@ impl World {
 
     pub(crate) fn relay_command(&mut self, link: usize, command: RelayCommand) {
         let now = self.now;
+        if self.links[link].relay_fell {
+            return;
+        }
         self.links[link].relay.handle_input(now, Input::Command(command));
         self.collect(link);
     }
@@ -388,9 +362,35 @@ impl World {
         }
         broken.connected = false;
         (broken.up, broken.down) = (Wire::default(), Wire::default());
-        broken.client.handle_input(now, Input::Disconnected);
+        if !broken.abandoned {
+            broken.client.handle_input(now, Input::Disconnected);
+        }
         broken.relay.handle_input(now, Input::Disconnected);
         self.collect(link);
+    }
+
+    /// The device leaves a link without a word: what is on its way up still arrives.
+    pub(crate) fn abandon(&mut self, link: usize) {
+        let now = self.now;
+        let left = &mut self.links[link];
+        if left.connected && !left.abandoned {
+            left.abandoned = true;
+            left.up.forget_waiting();
+            left.client.handle_input(now, Input::Disconnected);
+            self.collect(link);
+        }
+    }
+
+    /// The relay falls and stands up again: every link breaks, and requests that the store has not done are lost. So are its
+    /// answers to those it has.
+    pub(crate) fn restart_relay(&mut self) {
+        for link in 0..self.links.len() {
+            let fallen = &mut self.links[link];
+            fallen.relay_fell = true;
+            fallen.asked.clear();
+            fallen.watched.clear();
+            self.cut(link);
+        }
     }
 
     /// Delivers one thing; returns `false` if there is nothing.
@@ -435,82 +435,122 @@ impl World {
         usize::try_from(self.random % u64::try_from(below).unwrap()).unwrap()
     }
 
+    /// Lets the store do the next request of a link, or tell the relay what came of one.
     fn answer_one(&mut self, link: usize) -> bool {
         if self.store_is_slow {
             return false;
         }
-        let Some((ticket, reply)) = self.links[link].waiting.pop_front() else {
-            return false;
-        };
-        let command = RelayCommand::Store { ticket, reply, wall: self.wall };
-        self.relay_command(link, command);
+        let asked = &mut self.links[link].asked;
+        let next = asked.iter().position(|(_, one)| matches!(one, Asked::Waits(_)));
+        let told_first = next != Some(0) && (next.is_none() || self.draw(2) == 0);
+        match next {
+            Some(next) if !told_first => self.execute(link, next),
+            _ => {
+                let Some((ticket, Asked::Done(reply))) = self.links[link].asked.pop_front() else {
+                    return false;
+                };
+                let command = RelayCommand::Store { ticket, reply, wall: self.wall };
+                self.relay_command(link, command);
+            }
+        }
         true
     }
 
-    /// Moves bytes of one lane of a link, upwards or downwards, and ends the lane behind its last bytes.
+    fn execute(&mut self, link: usize, nth: usize) {
+        let (_, asked) = &mut self.links[link].asked[nth];
+        let nothing = Asked::Done(StoreReply::Failed);
+        let Asked::Waits(request) = std::mem::replace(asked, nothing) else {
+            unreachable!("it waits");
+        };
+        let arrived = match &*request {
+            StoreRequest::Extend(extension) => Some(extension.mailbox),
+            _ => None,
+        };
+        *asked = Asked::Done(self.store.execute(*request));
+        let Some(mailbox) = arrived else { return };
+        for other in 0..self.links.len() {
+            if self.links[other].connected && self.links[other].watched.contains(&mailbox) {
+                self.relay_command(other, RelayCommand::Arrived { mailbox });
+            }
+        }
+    }
+
+    /// Moves bytes of a link, upwards or downwards.
     fn deliver(&mut self, link: usize, up: bool) -> bool {
-        let (now, portion) = (self.now, self.draw(self.portion) + 1);
-        let pick = self.draw(1 << 20);
+        let (portion, pick, takes_first) = (self.draw(self.portion) + 1, self.draw(1 << 20), self.draw(2) == 0);
+        if takes_first && self.take_waiting(link, up) {
+            return true;
+        }
+        let (order, breaks) = (self.order, self.budgets_break);
         let moving = &mut self.links[link];
-        let (wire, budget) = match up {
-            true => (&mut moving.up, &mut moving.up_budget),
-            false => (&mut moving.down, &mut moving.down_budget),
-        };
-        let lanes: Vec<Lane> = wire.pipes.keys().copied().collect();
-        let Some(lane) = lanes.get(pick % lanes.len().max(1)).copied() else {
-            return false;
-        };
-        let pipe = wire.pipes.get_mut(&lane).unwrap();
-        let room = budget.unwrap_or(usize::MAX);
-        if room == 0 && !self.budgets_break {
+        if moving.abandoned && !up {
             return false;
         }
-        let count = portion.min(pipe.bytes.len()).min(room);
-        let bytes: Vec<u8> = pipe.bytes.drain(..count).collect();
-        let ends = pipe.ends && pipe.bytes.is_empty();
-        let broken = room == 0 && !pipe.bytes.is_empty();
-        if pipe.bytes.is_empty() {
-            wire.pipes.remove(&lane);
-        }
-        wire.delivered += count;
-        *budget = budget.map(|room| room - count);
-        if broken {
+        let wire = if up { &mut moving.up } else { &mut moving.down };
+        if breaks && wire.is_stuck() {
             self.cut(link);
             return true;
         }
-        // The transport gives streams numbers of its own.
-        let theirs = match lane {
-            Lane::Transfer(number) => Lane::Transfer(number * 4 + 2),
-            Lane::Control => Lane::Control,
+        let Some(delivery) = wire.deliver(order, pick, portion) else {
+            return self.take_waiting(link, up);
         };
-        if up {
-            moving.client.handle_input(now, Input::Flushed { bytes: count });
-            moving.relay.handle_input(now, Input::Received { lane: theirs, bytes });
-            if ends {
-                moving.relay.handle_input(now, Input::Ended { lane: theirs });
-            }
-        } else {
-            moving.relay.handle_input(now, Input::Flushed { bytes: count });
-            moving.client.handle_input(now, Input::Received { lane: theirs, bytes });
-            if ends {
-                moving.client.handle_input(now, Input::Ended { lane: theirs });
-            }
+        self.arrive(link, up, delivery);
+        true
+    }
+
+    /// A transport with a socket takes frames off the machine's hands.
+    fn take_waiting(&mut self, link: usize, up: bool) -> bool {
+        let now = self.now;
+        let moving = &mut self.links[link];
+        let bytes = if up { moving.up.take_waiting() } else { moving.down.take_waiting() };
+        match (bytes, up) {
+            (0, _) => return false,
+            (bytes, true) => moving.client.handle_input(now, Input::Flushed { bytes }),
+            (bytes, false) => moving.relay.handle_input(now, Input::Flushed { bytes }),
         }
         self.collect(link);
         true
     }
 
+    fn arrive(&mut self, link: usize, up: bool, delivery: Delivery) {
+        let (now, Delivery { lane, bytes, ends }) = (self.now, delivery);
+        // The transport gives streams numbers of its own.
+        let lane = match lane {
+            Lane::Transfer(number) => Lane::Transfer(number * 4 + 2),
+            Lane::Control => Lane::Control,
+        };
+        let flushed = (self.transport != Transport::Tls).then_some(Input::Flushed { bytes: bytes.len() });
+        let moving = &mut self.links[link];
+        if up {
+            if let Some(flushed) = flushed.filter(|_| !moving.abandoned) {
+                moving.client.handle_input(now, flushed);
+            }
+            moving.relay.handle_input(now, Input::Received { lane, bytes });
+            if ends {
+                moving.relay.handle_input(now, Input::Ended { lane });
+            }
+        } else {
+            if let Some(Input::Flushed { bytes }) = flushed {
+                moving.relay.handle_input(now, Input::Flushed { bytes });
+            }
+            moving.client.handle_input(now, Input::Received { lane, bytes });
+            if ends {
+                moving.client.handle_input(now, Input::Ended { lane });
+            }
+        }
+        self.collect(link);
+    }
+
     /// Takes all that the machines of a link have to say.
     fn collect(&mut self, link: usize) {
         let transport = self.transport;
-        let mut arrived = Vec::new();
-        let Self { links, devices, store, .. } = self;
+        let Self { links, devices, .. } = self;
         let link = &mut links[link];
         while let Some(output) = link.client.poll_output() {
             match output {
-                Output::Transmit { lane, bytes, end, .. } => {
-                    assert!(link.connected && link.client_closed.is_none());
-                    link.up.send(transport, lane, bytes, end);
+                Output::Transmit { lane, rank, bytes, end } => {
+                    assert!(link.connected && !link.abandoned && link.client_closed.is_none());
+                    link.up.send(transport, lane, rank, bytes, end);
                 }
                 Output::Event(event) => {
                     devices[link.device].take(&event);
@@ -521,28 +561,19 @@ impl World {
         }
         while let Some(output) = link.relay.poll_output() {
             match output {
-                Output::Transmit { lane, bytes, end, .. } => {
+                _ if link.relay_fell => {}
+                Output::Transmit { lane, rank, bytes, end } => {
                     assert!(link.connected && link.relay_closed.is_none());
-                    link.down.send(transport, lane, bytes, end);
-                    assert!(link.down.waiting() < 2 << 20, "what waits is bounded");
+                    link.down.send(transport, lane, rank, bytes, end);
+                    assert!(link.down.on_its_way() < 2 << 20, "what waits is bounded");
                 }
                 Output::Event(RelayEvent::Store { ticket, request }) => {
-                    if let StoreRequest::Extend(extension) = &request {
-                        arrived.push(extension.mailbox);
-                    }
-                    link.waiting.push_back((ticket, store.execute(request)));
+                    link.asked.push_back((ticket, Asked::Waits(Box::new(request))));
                 }
                 Output::Event(RelayEvent::WatchStarted { mailbox }) => link.watched.push(mailbox),
                 Output::Event(RelayEvent::WatchEnded { mailbox }) => link.watched.retain(|other| *other != mailbox),
                 Output::Event(RelayEvent::Metric(counter)) => link.counters.push(counter),
                 Output::Close { code } => link.relay_closed = Some(code),
-            }
-        }
-        for mailbox in arrived {
-            for other in 0..self.links.len() {
-                if self.links[other].connected && self.links[other].watched.contains(&mailbox) {
-                    self.relay_command(other, RelayCommand::Arrived { mailbox });
-                }
             }
         }
     }
