@@ -174,16 +174,13 @@ impl OneWay {
     /// arrives for sure, in its order. Returns when it has left and when it arrives; `None` if the link carries nothing
     /// any more. Not among the [`Counters`], not in the queue's limit, and neither lost nor duplicated.
     pub fn carry(&mut self, now: Duration, ip_bytes: usize) -> Option<(Duration, Duration)> {
-        // A piece that does not fit into what is left of a window waits for the next; one that fits into none is cut
-        // short rather than held for ever.
-        const WINDOWS_TRIED: usize = 2;
         let now = self.begin(now);
         let mut starts = self.settings.windows.next_up(self.free_at.max(now))?;
         let mut leaves = self.sent_by(starts, ip_bytes)?;
-        for _ in 0..WINDOWS_TRIED {
-            let Some(gone_at) = self.settings.windows.at(starts).until.filter(|gone_at| *gone_at < leaves) else {
-                break;
-            };
+        let gone_at = self.settings.windows.at(starts).until;
+        if let Some(gone_at) = gone_at.filter(|gone_at| *gone_at < leaves) {
+            // It waits for the next window. Should that be too short as well, it is sent all the same: held for ever, a
+            // stream would never go on.
             starts = self.settings.windows.next_up(gone_at)?;
             leaves = self.sent_by(starts, ip_bytes)?;
         }
@@ -224,6 +221,9 @@ impl OneWay {
         self.waiting.clear();
         self.waiting_bytes = 0;
         self.free_at = now;
+        // What comes next waits for what has left, and not for what never will.
+        let farthest = nanos(self.settings.delay).saturating_add(nanos(self.settings.jitter));
+        self.last_arrival = self.last_arrival.min(now.saturating_add(farthest));
     }
 
     /// Counts one packet of `ip_bytes` that was said to arrive as one dropped for an outage.
