@@ -13,13 +13,13 @@ use proptest::test_runner::{RngSeed, TestRunner};
 
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::ParcelId;
-use zajil_proto::parcel::{Class, SealedParcel};
+use zajil_proto::parcel::{Class, MarkChain, SealedParcel};
 use zajil_proto::session::client::{ClientCommand, ClientEvent};
 use zajil_proto::session::relay::RelayCommand;
 use zajil_proto::wire::{Code, Scope};
 
 use crate::link::{Budget, LaneOrder};
-use crate::world::{Owner, Transport, World, marks, offer, parcel_key};
+use crate::world::{Owner, Transport, World, offer, parcel_key};
 
 /// How many lists are played; [`LISTS`] unless the environment says it.
 const LISTS_VARIABLE: &str = "ZAJIL_MACHINE_LISTS";
@@ -123,6 +123,7 @@ struct Scene {
     owner: Owner,
     parcels: Vec<SealedParcel>,
     live: SealedParcel,
+    live_chain: MarkChain,
     live_is_closed: bool,
     /// Whether more than one session has brought parcels at once.
     races: bool,
@@ -139,7 +140,7 @@ const LIVE: u8 = 200;
 /// Sealed once: every list sends the same.
 static SEALED: LazyLock<Vec<SealedParcel>> = LazyLock::new(|| {
     let class = |number| [Class::Voice, Class::Voice, Class::Text, Class::Control][usize::from(number % 4_u8)];
-    let length = |number| if class(number) == Class::Voice { 6_000 + usize::from(number) * 7_001 } else { 512 };
+    let length = |number| if class(number) == Class::Voice { 6_000 + usize::from(number) * 3_001 } else { 512 };
     (0..PARCELS).map(|number| Owner::new(1).parcel(number, class(number), length(number), 3_000)).collect()
 });
 
@@ -155,6 +156,7 @@ impl Scene {
             world,
             owner,
             parcels,
+            live_chain: MarkChain::new(&live.header),
             live,
             live_is_closed: false,
             races: false,
@@ -212,12 +214,17 @@ impl Scene {
         let start = self.live.body.len();
         let more: Vec<u8> = (start..start + usize::from(count)).map(|at| u8::try_from(at % 253).unwrap()).collect();
         self.live.body.extend(&more);
-        let marked = self.live.marks.len();
         let length = self.live.body.len();
         let whole = if close { length } else { length / 2_000 * 2_000 };
-        let all = marks(&self.live.header, LIVE, &self.live.body[..whole], 2_000, close);
-        self.live.marks = all.clone();
-        let command = ClientCommand::Extend { id: self.live.header.id(), bytes: more, marks: all[marked..].to_vec() };
+        let marked = self.live.marks.last().map_or(0, |mark| usize::try_from(mark.end).unwrap());
+        let mut new = Vec::new();
+        for part in self.live.body[marked..whole].chunks(2_000) {
+            let is_last =
+                close && self.live_chain.end() + u32::try_from(part.len()).unwrap() == u32::try_from(length).unwrap();
+            new.push(self.live_chain.sign(&parcel_key(LIVE), part, is_last));
+        }
+        self.live.marks.extend(&new);
+        let command = ClientCommand::Extend { id: self.live.header.id(), bytes: more, marks: new };
         let link = self.link(true);
         self.world.command(link, command);
     }
@@ -379,8 +386,9 @@ impl Scene {
         self.check();
         // A link that ends over an offset from before is the only thing that may want another try.
         for _ in 0..3 {
-            let parcels: Vec<SealedParcel> = self.parcels.iter().chain([&self.live]).cloned().collect();
-            for parcel in &parcels {
+            let parcels = self.parcels.iter().chain([&self.live]);
+            let wanting = parcels.filter(|parcel| !self.stored.contains(&parcel.header.id()));
+            for parcel in &wanting.cloned().collect::<Vec<_>>() {
                 self.offer(parcel);
             }
             self.world.run();
