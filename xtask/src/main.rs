@@ -1,18 +1,21 @@
-//! Every habit of Zajil's developers as a command: `cargo xtask test`, `cargo xtask demo`, `cargo xtask kill-cycles`.
+//! Every habit of Zajil's developers as a command: `cargo xtask test`, `demo`, `sim`, `kill-cycles`, `machines`.
 //!
 //! This program depends on nothing that needs a C compiler's headers or cmake, because it is what installs them.
 
 mod demo;
 mod kill_cycles;
+mod machines;
 mod parts;
 mod process;
 mod report;
 mod scene;
 mod setup;
+mod sim;
 mod tally;
 mod test;
 mod workspace;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -41,18 +44,33 @@ enum Command {
     },
     /// Install what is missing, then carry a real recording from one person to another through a relay.
     Demo,
+    /// Play the simulated world from seeds and judge what was seen; `cargo xtask sim --help` lists its own arguments.
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// What the program `zajil-sim` is asked for.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
     /// Kill a relay again and again during uploads and deliveries, and count the notes that were lost.
     KillCycles {
         /// How often the relay is killed.
         #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
         cycles: u32,
     },
+    /// Play random lists of operations on both machines of a session, and tell the seed of the first.
+    Machines {
+        /// How many lists.
+        #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+        lists: u64,
+        /// Seed of the first list; drawn if it is not given.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
 }
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(status) => status,
         Err(error) => {
             eprintln!("cargo xtask: {error:#}");
             ExitCode::FAILURE
@@ -60,16 +78,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs one command; `false` means that it ran to its end and found something wrong.
-fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+/// Runs one command and tells its exit status: failure means that it ran to its end and found something wrong.
+fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
-    match &arguments.command {
+    let held = match &arguments.command {
         Command::Test { list: true, .. } => {
             test::list();
-            Ok(true)
+            true
         }
-        Command::Test { only, list: false } => test::test(&workspace, only),
-        Command::Demo => demo::demo(&workspace),
-        Command::KillCycles { cycles } => kill_cycles::kill_cycles(&workspace, *cycles),
-    }
+        Command::Test { only, list: false } => test::test(&workspace, only)?,
+        Command::Demo => demo::demo(&workspace)?,
+        Command::Sim { arguments } => return sim::sim(&workspace, arguments),
+        Command::KillCycles { cycles } => kill_cycles::kill_cycles(&workspace, *cycles)?,
+        Command::Machines { lists, seed } => machines::machines(&workspace, *lists, *seed)?,
+    };
+    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use crate::process;
 use crate::setup;
 use crate::tally::{Runner, Skip, Tally};
-use crate::workspace::{CLIENT, END_TO_END, Package, Program, RELAY, Workspace};
+use crate::workspace::{CLIENT, END_TO_END, Package, Program, RELAY, SIMULATION, Workspace};
 
 /// The file in which tests report what they could not try, one line each with the reason.
 const SKIPPED_FILE: &str = "ZAJIL_SKIPPED";
@@ -40,6 +40,8 @@ pub(crate) enum Part {
     Unit,
     /// The whole system.
     E2e,
+    /// The simulated world.
+    Sim,
 }
 
 impl Part {
@@ -53,6 +55,7 @@ impl Part {
             Self::Build => "build",
             Self::Unit => "unit",
             Self::E2e => "e2e",
+            Self::Sim => "sim",
         }
     }
 
@@ -66,6 +69,7 @@ impl Part {
             Self::Build => "the programs people run, each built by itself",
             Self::Unit => "unit, property and documentation tests of each package",
             Self::E2e => "the whole system, as its users and its enemies would use it",
+            Self::Sim => "the simulated world: the standard seeds, every situation, every sabotage",
         }
     }
 
@@ -103,6 +107,7 @@ impl<'a> Stage<'a> {
             Part::Build => self.build(),
             Part::Unit => self.unit(),
             Part::E2e => self.end_to_end(),
+            Part::Sim => self.simulation(),
         }
     }
 
@@ -173,7 +178,8 @@ impl<'a> Stage<'a> {
     fn unit(&mut self) -> Result<()> {
         let packages = self.workspace.packages.iter().filter(|package| package.name != END_TO_END);
         for Package { name, library, .. } in packages {
-            self.suite(name, &[])?;
+            // `--tests` is every target with tests in it, also of a package without a library.
+            self.suite(name, name, &["--tests"], &[])?;
             if *library {
                 let label = format!("doc tests {name}");
                 let command = self.cargo(&["test", "--locked", "--doc", "-p", name]);
@@ -189,7 +195,18 @@ impl<'a> Stage<'a> {
             self.tally.check("e2e (the programs do not build)", false);
             return Ok(());
         };
-        self.suite(END_TO_END, &[(RELAY_PATH, relay), (CLIENT_PATH, client)])
+        let package = self.workspace.packages.iter().find(|package| package.name == END_TO_END);
+        let tests = package.map(|package| package.tests.as_slice()).unwrap_or_default();
+        let mut targets = vec!["--lib", "--bins"];
+        for test in tests.iter().filter(|test| *test != SIMULATION) {
+            targets.extend(["--test", test]);
+        }
+        self.suite(END_TO_END, END_TO_END, &targets, &[(RELAY_PATH, relay), (CLIENT_PATH, client)])
+    }
+
+    /// By itself, so that its time is seen: it takes every core for minutes.
+    fn simulation(&mut self) -> Result<()> {
+        self.suite(SIMULATION, END_TO_END, &["--test", SIMULATION], &[])
     }
 
     /// Builds one program by itself; `None` if that fails.
@@ -201,19 +218,19 @@ impl<'a> Stage<'a> {
         if built.success { Workspace::executable(program, &built.output).map(Some) } else { Ok(None) }
     }
 
-    /// The tests of one package, by nextest where it is installed.
-    fn suite(&mut self, package: &str, environment: &[(&str, PathBuf)]) -> Result<()> {
+    /// The tests in some targets of one package, by nextest where it is installed.
+    fn suite(&mut self, label: &str, package: &str, targets: &[&str], environment: &[(&str, PathBuf)]) -> Result<()> {
         let nextest = self.cargo(&["nextest", "--version"]).output()?.status.success();
         let (runner, arguments): (_, &[&str]) = if nextest {
             let levels = ["--status-level", "skip", "--final-status-level", "fail"];
             (Runner::Nextest, &[&["nextest", "run", "--no-fail-fast", "--no-tests", "pass"], &levels[..]].concat())
         } else {
-            // `--tests` is every target with tests in it, also of a package without a library.
-            (Runner::Libtest, &["test", "--no-fail-fast", "--tests"])
+            (Runner::Libtest, &["test", "--no-fail-fast"])
         };
         let mut command = self.cargo(arguments);
-        command.args(["--locked", "-p", package]).envs(environment.iter().map(|(name, path)| (name, path)));
-        self.suite_command(&format!("tests {package}"), runner, command)
+        command.args(["--locked", "-p", package]).args(targets);
+        command.envs(environment.iter().map(|(name, path)| (name, path)));
+        self.suite_command(&format!("tests {label}"), runner, command)
     }
 
     fn suite_command(&mut self, label: &str, runner: Runner, mut command: Command) -> Result<()> {

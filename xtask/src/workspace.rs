@@ -14,10 +14,16 @@ pub(crate) const RELAY: Program = Program { package: "zajil-relay", name: "zajil
 /// The package of the engine and command line, and the name of its program.
 pub(crate) const CLIENT: Program = Program { package: "zajil-client", name: "zajil" };
 
+/// The package of the tests of the whole, and the program that plays the simulated world.
+pub(crate) const SIM: Program = Program { package: "zajil-tests", name: "zajil-sim" };
+
 /// The package of the end-to-end tests.
 pub(crate) const END_TO_END: &str = "zajil-tests";
 
-/// A program that people run.
+/// The test binary of [`END_TO_END`] that plays the simulated world.
+pub(crate) const SIMULATION: &str = "simulation";
+
+/// A program of ours.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Program {
     /// The package it is built from.
@@ -35,6 +41,8 @@ pub(crate) struct Package {
     pub(crate) library: bool,
     /// Whether it has the feature that links the sound system.
     pub(crate) sound: bool,
+    /// The names of its test binaries, those in its library and programs left out.
+    pub(crate) tests: Vec<String>,
 }
 
 /// The workspace this program was started in.
@@ -116,8 +124,11 @@ fn cargo_in(root: &Path) -> Command {
 fn package(package: &Value) -> Result<Package> {
     let name = package.pointer("/name").and_then(Value::as_str).context("a package without a name")?.to_owned();
     let targets = package.pointer("/targets").and_then(Value::as_array).context("a package without targets")?;
-    let library = targets.iter().any(|target| target.pointer("/kind/0").is_some_and(|kind| kind == "lib"));
-    Ok(Package { name, library, sound: package.pointer("/features/sound").is_some() })
+    let is = |target: &Value, kind: &str| target.pointer("/kind/0").is_some_and(|own| own == kind);
+    let library = targets.iter().any(|target| is(target, "lib"));
+    let tests = targets.iter().filter(|target| is(target, "test"));
+    let tests = tests.filter_map(|target| target.pointer("/name")?.as_str().map(str::to_owned)).collect();
+    Ok(Package { name, library, sound: package.pointer("/features/sound").is_some(), tests })
 }
 
 #[cfg(test)]

@@ -157,8 +157,10 @@ where
     W: Iterator<Item = T> + Send + 'static,
     P: Fn(&T) -> Trial + Send + Sync + 'static,
 {
+    // The queue is locked only while one is taken: not in the head of a loop, whose temporaries live as long as its body.
+    let next = move || take(&mut lock(&queue));
     let work = move || {
-        while let Some((place, world)) = take(&mut lock(&queue)) {
+        while let Some((place, world)) = next() {
             if sender.send(Word::Begun(place, world.clone())).is_err() {
                 return;
             }
@@ -179,6 +181,14 @@ fn take<T, W: Iterator<Item = T>>(queue: &mut Queue<W>) -> Option<(usize, T)> {
     let world = queue.worlds.next()?;
     queue.next += 1;
     Some((queue.next, world))
+}
+
+/// Plays one world in a thread of its own, so that one that never ends is given up, and tells which of the two it was.
+pub fn watched(settings: &Settings, play: impl Fn() -> Trial + Send + Sync + 'static) -> (Trial, Ending) {
+    let outcome = run(settings, std::iter::once("this world"), move |_| play(), |_| {});
+    let ending = outcome.ending;
+    let only = outcome.trials.into_iter().next().map(|(_, trial)| trial);
+    (only.unwrap_or_else(|| Trial::broken("was not played".to_owned())), ending)
 }
 
 /// Plays one world; its panic becomes a trial that failed.
@@ -321,7 +331,10 @@ mod tests {
         let (seed, trial) = outcome.first_failure().expect("a panic is a failure");
         let violation = trial.violations.first().expect("it says what happened");
         assert_eq!((*seed, violation.invariant), (3, 0));
-        assert!(violation.text.contains("the roof fell in") && violation.text.contains("campaign.rs:"), "{violation:?}");
+        assert!(
+            violation.text.contains("the roof fell in") && violation.text.contains("campaign.rs:"),
+            "{violation:?}"
+        );
     }
 
     #[test]
@@ -343,7 +356,7 @@ mod tests {
         let limit = Duration::from_millis(1);
         let settings = Settings { slow_after: limit, give_up_after: 1_000 * limit, ..settings(2) };
         let mut slow = Vec::new();
-        let outcome = run(&settings, 1..=2_u64, play, |notice| {
+        let outcome = run(&settings, 2..=2_u64, play, |notice| {
             if let Notice::Slow(seed, _) = notice {
                 slow.push(*seed);
             }

@@ -69,9 +69,10 @@ pub fn find(
     let settings = Settings { keep_going: false, ..settings.clone() };
     let outcome = campaign::run(&settings, worlds, play, tell);
     let used = outcome.trials.iter().filter(|(_, trial)| trial.switch_used > 0).count();
-    let seen = outcome.first_failure().filter(|_| outcome.ending != Ending::Stuck).and_then(|(world, trial)| {
-        Some(Seen { seed: world.seed, invariant: invariant(switch, trial)? })
-    });
+    let seen = outcome
+        .first_failure()
+        .filter(|_| outcome.ending != Ending::Stuck)
+        .and_then(|(world, trial)| Some(Seen { seed: world.seed, invariant: invariant(switch, trial)? }));
     let count = |trials: usize| u64::try_from(trials).expect("a count");
     Finding { switch, seen, used: count(used), tried: count(outcome.trials.len()) }
 }

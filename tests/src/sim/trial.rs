@@ -52,8 +52,16 @@ impl Checks {
 
     /// Returns those that a missing safeguard needs to be seen.
     pub fn against(switch: Switch) -> Self {
-        let breaks = |invariant| switch.breaks().contains(&invariant);
-        Self { switch: Some(switch), log: breaks(7), without: breaks(5), twice: breaks(SAME_TRACE) }
+        Self { switch: Some(switch), ..Self::of(|invariant| switch.breaks().contains(&invariant)) }
+    }
+
+    /// Returns those without which one invariant is not judged.
+    pub fn only(invariant: u8) -> Self {
+        Self::of(|other| other == invariant)
+    }
+
+    fn of(wanted: impl Fn(u8) -> bool) -> Self {
+        Self { switch: None, log: wanted(7), without: wanted(5), twice: wanted(SAME_TRACE) }
     }
 }
 
@@ -98,9 +106,6 @@ pub fn trial(plan: &Plan, checks: &Checks) -> Trial {
     let options = Options { switch: checks.switch, log: checks.log, ..Options::default() };
     let played = world::play(plan, &options);
     let mut violations = oracle::judge(plan, &played.record);
-    if checks.without {
-        violations.extend(without_a_note(plan, &played, &options));
-    }
     if checks.twice {
         violations.extend(played_again(plan, &played, &options));
     }
