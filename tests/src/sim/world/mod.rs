@@ -201,7 +201,7 @@ impl World {
 
     fn see(&self, seen: Seen) {
         let at = self.now();
-        lock(&self.tracer).add(&format!("{at} {seen:?}"));
+        lock(&self.tracer).add(&format!("{at} {}", traced(&seen)));
         self.entries.borrow_mut().push(Entry { at, seen });
     }
 
@@ -267,6 +267,20 @@ impl World {
             received_bytes: counted.down.passed.bytes + counted.down.stream_bytes,
             connections: counted.sockets_opened,
         }
+    }
+}
+
+/// What is the same again of something seen: not how many bytes vodozemac's own random values take when they are written down.
+fn traced(seen: &Seen) -> String {
+    match seen {
+        Seen::PhoneLoad(id, load) => {
+            let waiting = load.status.as_ref().map(|status| (status.waiting, status.unheard, status.contacts));
+            format!("phone {id} has {} tasks, {} sockets, {waiting:?}", load.tasks, load.sockets)
+        }
+        Seen::RelayLoad(load) => {
+            format!("relay has {} tasks, {} sessions, {:?}", load.tasks, load.sessions, load.per_mailbox)
+        }
+        seen => format!("{seen:?}"),
     }
 }
 
