@@ -33,15 +33,14 @@ impl AsyncRead for MemoryStream {
             buffer.put_slice(bytes.get(..count).unwrap_or_default());
             count
         };
-        self.world.with(|world| world.poll_read(id, side, context, take)).map(Ok)
+        self.world.with(|world| world.poll_read(id, side, context, take))
     }
 }
 
 impl AsyncWrite for MemoryStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let (id, side) = (self.id, self.side);
-        let written = self.world.with(|world| world.poll_write(id, side, context, bytes));
-        written.map(|count| count.ok_or_else(|| io::ErrorKind::BrokenPipe.into()))
+        self.world.with(|world| world.poll_write(id, side, context, bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

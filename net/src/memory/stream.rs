@@ -1,13 +1,16 @@
 use core::time::Duration;
 use std::collections::VecDeque;
+use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
 
+use crate::limits::IDLE_TIMEOUT;
 use crate::links::nanos;
 use crate::memory::MachineId;
 use crate::memory::effects::keep_waker;
+use crate::memory::machine::Machine;
 use crate::memory::passing::{CarriedBy, LostTo, Outcome, Passing, Way};
 use crate::memory::world::{Event, World};
 
@@ -41,12 +44,17 @@ impl Side {
 }
 
 /// A byte stream between two machines: reliable and in order. What TCP would repair is not modelled: nothing of it is
-/// lost on the air, and while a link is not there it waits and goes on at once when the link is back.
+/// lost on the air, and while a link is not there it waits and goes on at once when the link is back. After
+/// [`IDLE_TIMEOUT`] without a way, both ends are told, as by the operating system. (Windows are taken for shorter gaps.)
 pub(super) struct Stream {
     dialled: End,
     accepted: End,
     /// An end crashed, or an address translator forgot the way: nothing passes any more, and nobody is told.
     cut: bool,
+    /// Since when the link of an end is switched off.
+    away_since: Option<u64>,
+    /// Nobody answered for too long: what is done with it fails, once everything that had arrived is read.
+    timed_out: bool,
 }
 
 /// One end: what has come to it, and what it has sent.
@@ -111,7 +119,13 @@ impl Stream {
         dialled: (MachineId, SocketAddr, SocketAddr),
         accepted: (MachineId, SocketAddr, SocketAddr),
     ) -> Self {
-        Self { dialled: End::new(dialled), accepted: End::new(accepted), cut: false }
+        Self {
+            dialled: End::new(dialled),
+            accepted: End::new(accepted),
+            cut: false,
+            away_since: None,
+            timed_out: false,
+        }
     }
 
     pub(super) const fn end(&self, side: Side) -> &End {
@@ -173,12 +187,16 @@ impl World {
         side: Side,
         context: &Context<'_>,
         mut take: impl FnMut(&[u8]) -> usize,
-    ) -> Poll<()> {
+    ) -> Poll<io::Result<()>> {
         let Some(stream) = self.streams.get_mut(&id) else { return Poll::Pending };
+        let timed_out = stream.timed_out;
         let end = stream.end_mut(side);
         let Some(bytes) = end.arrived.front_mut() else {
             if end.ended {
-                return Poll::Ready(());
+                return Poll::Ready(Ok(()));
+            }
+            if timed_out {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             let spent = keep_waker(&mut end.reader, context.waker());
             self.effects.spend(spent);
@@ -194,25 +212,28 @@ impl World {
             peer.unread = peer.unread.saturating_sub(count);
             self.effects.wake(peer.writer.take());
         }
-        Poll::Ready(())
+        Poll::Ready(Ok(()))
     }
 
-    /// Sends as much as there is room for; `None` if the other end takes no more or this one has finished.
+    /// Sends as much as there is room for.
     pub(super) fn poll_write(
         &mut self,
         id: u64,
         side: Side,
         context: &Context<'_>,
         bytes: &[u8],
-    ) -> Poll<Option<usize>> {
+    ) -> Poll<io::Result<usize>> {
         let Some(stream) = self.streams.get_mut(&id) else { return Poll::Pending };
-        let cut = stream.cut;
+        let (cut, timed_out) = (stream.cut, stream.timed_out);
         let end = stream.end_mut(side);
         if end.refused || end.finished {
-            return Poll::Ready(None);
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if timed_out {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         if bytes.is_empty() {
-            return Poll::Ready(Some(0));
+            return Poll::Ready(Ok(0));
         }
         let queue = self.machines.get(end.machine.0).map_or(0, |machine| machine.up.link.settings().queue_bytes);
         let room = queue.clamp(STREAM_BYTES_MIN, STREAM_BYTES_MAX).saturating_sub(end.unread);
@@ -226,7 +247,7 @@ impl World {
         if !cut {
             self.travel(id, side, Piece::Bytes(Bytes::copy_from_slice(taken)));
         }
-        Poll::Ready(Some(taken.len()))
+        Poll::Ready(Ok(taken.len()))
     }
 
     /// Says that this end sends no more.
@@ -257,22 +278,71 @@ impl World {
         self.forget_mapping(machine, local);
     }
 
-    /// Cuts every stream of a machine: nothing passes any more, and neither end is told.
+    /// Cuts every stream of a machine: nothing passes any more, and neither end is told before it has waited in vain.
     pub(super) fn cut_streams(&mut self, machine: MachineId) {
+        for id in self.streams_of(machine) {
+            self.cut_stream(id);
+            self.look_later(id);
+        }
+    }
+
+    /// Forgets what had come to a machine's ends of streams, as the machine does when it has no more power.
+    pub(super) fn forget_arrived(&mut self, machine: MachineId) {
         for stream in self.streams.values_mut() {
-            if !Side::BOTH.iter().any(|side| stream.end(*side).machine == machine) {
-                continue;
-            }
-            stream.cut = true;
             for side in Side::BOTH {
                 let end = stream.end_mut(side);
-                let waiting: Vec<_> = end.waits_down.drain(..).chain(end.waits_up.drain(..)).collect();
-                for piece in waiting {
-                    let outcome = Outcome::Lost(LostTo::Cut);
-                    self.effects.tell(|| stream.passing(side, piece.offered, piece.piece.len(), outcome));
+                if end.machine == machine {
+                    end.arrived.clear();
+                    end.ended = false;
                 }
             }
         }
+    }
+
+    fn cut_stream(&mut self, id: u64) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.cut = true;
+        for side in Side::BOTH {
+            let end = stream.end_mut(side);
+            let waiting: Vec<_> = end.waits_down.drain(..).chain(end.waits_up.drain(..)).collect();
+            for piece in waiting {
+                let outcome = Outcome::Lost(LostTo::Cut);
+                self.effects.tell(|| stream.passing(side, piece.offered, piece.piece.len(), outcome));
+            }
+        }
+    }
+
+    /// Notes that the link of a machine is switched off, for its streams.
+    pub(super) fn go_away(&mut self, machine: MachineId) {
+        for id in self.streams_of(machine) {
+            self.look_later(id);
+        }
+    }
+
+    /// Looks after a while whether a stream has found a way again.
+    fn look_later(&mut self, id: u64) {
+        let now = self.now();
+        let Some(stream) = self.streams.get_mut(&id).filter(|stream| stream.away_since.is_none()) else { return };
+        stream.away_since = Some(now);
+        self.enter(now.saturating_add(nanos(IDLE_TIMEOUT)), Event::StreamOverdue { stream: id, since: now });
+    }
+
+    /// Tells both ends of a stream that nobody answers, if nothing has passed since.
+    pub(super) fn stream_overdue(&mut self, id: u64, since: u64) {
+        let Some(stream) = self.streams.get_mut(&id).filter(|stream| stream.away_since == Some(since)) else { return };
+        stream.timed_out = true;
+        for side in Side::BOTH {
+            let end = stream.end_mut(side);
+            for waker in [end.reader.take(), end.writer.take()] {
+                self.effects.wake(waker);
+            }
+        }
+        self.cut_stream(id);
+    }
+
+    fn streams_of(&self, machine: MachineId) -> Vec<u64> {
+        let has = |stream: &Stream| Side::BOTH.iter().any(|side| stream.end(*side).machine == machine);
+        self.streams.iter().filter(|(_, stream)| has(stream)).map(|(id, _)| *id).collect()
     }
 
     fn travel(&mut self, id: u64, from: Side, piece: Piece) {
@@ -398,26 +468,35 @@ impl World {
     /// Sends everything on that waited for a link; what finds it still away goes on waiting.
     pub(super) fn go_on(&mut self) {
         let now = self.now();
-        let waits = |stream: &Stream, side| {
-            let end: &End = stream.end(side);
-            !end.waits_down.is_empty() || !end.waits_up.is_empty()
-        };
-        let ids: Vec<u64> = self
-            .streams
-            .iter()
-            .filter(|(_, s)| Side::BOTH.iter().any(|side| waits(s, *side)))
-            .map(|(id, _)| *id)
-            .collect();
-        for (id, side) in ids.into_iter().flat_map(|id| Side::BOTH.map(|side| (id, side))) {
-            let Some(stream) = self.streams.get_mut(&id) else { continue };
-            let end = stream.end_mut(side);
-            let (down, up) = (std::mem::take(&mut end.waits_down), std::mem::take(&mut end.waits_up));
-            // What is farther goes first: it was sent first.
-            down.into_iter().for_each(|piece| self.stream_door(now, piece));
-            for piece in up {
-                let waits = self.streams.get(&id).is_some_and(|stream| !stream.end(side).waits_up.is_empty());
-                if waits { self.hold(piece, Way::Up) } else { self.stream_out(now, piece) }
+        let ids: Vec<u64> = self.streams.keys().copied().collect();
+        for id in ids {
+            let has_way = self.streams.get(&id).is_some_and(|stream| self.has_way(stream));
+            if let Some(stream) = self.streams.get_mut(&id).filter(|stream| has_way && !stream.cut) {
+                stream.away_since = None;
             }
+            Side::BOTH.iter().for_each(|side| self.stream_goes_on(now, id, *side));
+        }
+    }
+
+    /// Returns whether the links of both ends are switched on, both ways.
+    fn has_way(&self, stream: &Stream) -> bool {
+        Side::BOTH.iter().all(|side| {
+            let end = stream.end(*side);
+            let machine = self.machines.get(end.machine.0);
+            let passes = |machine: &Machine, way| machine.passes(way, end.local.ip());
+            machine.is_some_and(|machine| passes(machine, Way::Up) && passes(machine, Way::Down))
+        })
+    }
+
+    fn stream_goes_on(&mut self, now: u64, id: u64, side: Side) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let end = stream.end_mut(side);
+        let (down, up) = (std::mem::take(&mut end.waits_down), std::mem::take(&mut end.waits_up));
+        // What is farther goes first: it was sent first.
+        down.into_iter().for_each(|piece| self.stream_door(now, piece));
+        for piece in up {
+            let waits = self.streams.get(&id).is_some_and(|stream| !stream.end(side).waits_up.is_empty());
+            if waits { self.hold(piece, Way::Up) } else { self.stream_out(now, piece) }
         }
     }
 }

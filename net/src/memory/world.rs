@@ -66,6 +66,8 @@ pub(super) enum Event {
     StreamDoor(Travelling),
     /// A piece of a stream comes out of it.
     StreamArrival(Travelling),
+    /// It is time to look whether a stream has found a way since then.
+    StreamOverdue { stream: u64, since: u64 },
 }
 
 /// A datagram on its way.
@@ -190,6 +192,7 @@ impl World {
                 Event::Arrival(flight, machine, reached) => self.arrive(at, flight, machine, reached),
                 Event::StreamDoor(piece) => self.stream_door(at, piece),
                 Event::StreamArrival(piece) => self.stream_arrive(at, piece),
+                Event::StreamOverdue { stream, since } => self.stream_overdue(stream, since),
             }
         }
     }
@@ -321,6 +324,7 @@ impl World {
         if let Some(machine) = self.machine_mut(id) {
             machine.access(way).link.cut(Duration::from_nanos(now));
         }
+        self.go_away(id);
         for event in struck_out {
             match event {
                 Event::Door(flight) => {
@@ -330,6 +334,8 @@ impl World {
                 Event::Arrival(flight, _, reached) => self.recall(id, way, &flight, reached),
                 Event::StreamDoor(piece) => self.hold(piece, Way::Up),
                 Event::StreamArrival(piece) => self.hold(piece, Way::Down),
+                // Not of a link, so never struck out.
+                Event::StreamOverdue { .. } => {}
             }
         }
     }
@@ -357,6 +363,7 @@ impl World {
         self.cut_link(id, Way::Up);
         self.cut_link(id, Way::Down);
         self.cut_streams(id);
+        self.forget_arrived(id);
         self.forget_mappings(id);
         let gone: Vec<_> =
             self.listeners.iter().filter(|(_, backlog)| backlog.machine == id).map(|(at, _)| *at).collect();
