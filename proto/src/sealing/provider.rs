@@ -61,8 +61,19 @@ impl Sealing for Ring {
 /// A provider that hides nothing: the text stands as it is, and the "tag" is the nonce. Order and the last-chunk flag
 /// are still checked, so the machines above behave as they do with [`Ring`].
 #[cfg(any(test, feature = "fake-sealing"))]
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Fake;
+
+/// What [`Fake`] prints as, in words that are in a program exactly if it can reach the fake.
+#[cfg(any(test, feature = "fake-sealing"))]
+pub const FAKE_SHOWN: &str = "fake-sealing-hides-nothing";
+
+#[cfg(any(test, feature = "fake-sealing"))]
+impl fmt::Debug for Fake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(FAKE_SHOWN)
+    }
+}
 
 /// [`Fake`], as the rest of the crate holds it.
 #[cfg(any(test, feature = "fake-sealing"))]
