@@ -16,6 +16,7 @@ use zajil_proto::time::{Lifetime, Minute};
 use zajil_proto::{reached, sabotaged};
 
 use super::api::{Failure, NoteMark, Receipts};
+use super::lived::Moment;
 use super::model::{Cargo, Contact, Control, Granted, KnownSession, Stage};
 use super::state::Device;
 use crate::limits::{LATER_MINUTES_MAX, LATER_MINUTES_MIN, SESSIONS_PER_CONTACT_MAX};
@@ -105,8 +106,11 @@ impl Device {
 
     /// Seals what is owed and due by now, for every contact.
     pub(crate) fn tell_what_is_due(&mut self, now: Minute) -> Result<(), Failure> {
+        // Nothing is put off for longer than that: one due later than that was put off before the clock went back.
+        let latest = Minute(now.0.saturating_add(LATER_MINUTES_MAX));
+        let is_due = |due: Minute| due <= now || due > latest;
         let due: Vec<u32> =
-            self.contacts.iter().filter(|(_, c)| c.due.is_some_and(|due| due <= now)).map(|(key, _)| *key).collect();
+            self.contacts.iter().filter(|(_, contact)| contact.due.is_some_and(is_due)).map(|(key, _)| *key).collect();
         for key in due {
             let mut batch = Batch::new();
             self.tell(&mut batch, key, &[], now)?;
@@ -293,20 +297,21 @@ impl Device {
             self.delete_session(batch, *oldest);
         }
         let session = ReceivedSession::from_grant(grant);
-        self.sessions.insert((key, number), KnownSession { contact: key, number, session, used: Vec::new() });
+        let since = self.relays.get(&self.profile.home.key).map(|home| home.lived.moment()).unwrap_or_default();
+        self.sessions.insert((key, number), KnownSession { contact: key, number, session, used: Vec::new(), since });
         self.put_session(batch, (key, number))
     }
 
-    /// Erases sessions whose notes can no longer come: ended, their longest lifetime and fifteen days over by both clocks, and
-    /// the mailbox drained after that.
-    pub(crate) fn retire_sessions(&mut self, mailbox: &MailboxId, agreed: Minute) -> Result<(), Failure> {
+    /// Erases sessions whose notes can no longer come: ended, their longest lifetime and fifteen days over since they came, and
+    /// the mailbox drained after that. What their sender's clock said does not matter.
+    pub(crate) fn retire_sessions(&mut self, mailbox: &MailboxId, lived: Moment) -> Result<(), Failure> {
         let over: Vec<(u32, u32)> = self
             .sessions
             .iter()
             .filter(|(_, known)| known.session.mailbox == *mailbox)
-            .filter(|(_, KnownSession { session, .. })| {
-                let is_old = agreed.0.saturating_sub(session.first_minute.0) > 24 * 60;
-                session.needed_until() < agreed || (is_old && sabotaged!(SessionRetiredEarly))
+            .filter(|(_, known)| {
+                let age = lived.minutes_since(known.since);
+                age > known.session.needed_minutes() || (age > 24 * 60 && sabotaged!(SessionRetiredEarly))
             })
             .map(|(session, _)| *session)
             .collect();

@@ -17,6 +17,7 @@ use zajil_proto::wire::{Code, Welcome};
 use zajil_proto::{reached, sabotaged};
 
 use super::api::{Failure, NoteMark, WaitReason};
+use super::lived::Moment;
 use super::model::{Cargo, Incoming, KnownRelay, Stage};
 use super::state::{Device, segment_key};
 use super::words::Shown;
@@ -43,8 +44,8 @@ pub(crate) struct Meeting {
     commands: Vec<ClientCommand>,
     /// What is durable here and may go at the relay, once the mailbox is proven.
     releases: Vec<(MailboxId, Durable<ParcelId>)>,
-    /// The earlier of this device's clock and the relay's when they met: neither alone ends a lifetime.
-    agreed: Minute,
+    /// How long this device has lived, as this relay and it count.
+    lived: Moment,
     /// Pairings that failed, with what to tell.
     pub(crate) failed: BTreeMap<u32, Failure>,
     /// Slots that were answered.
@@ -77,7 +78,7 @@ impl Meeting {
             dropping: BTreeSet::new(),
             commands: Vec::new(),
             releases: Vec::new(),
-            agreed: Minute(0),
+            lived: Moment::default(),
             failed: BTreeMap::new(),
             seen: BTreeSet::new(),
             received: 0,
@@ -125,7 +126,7 @@ impl Meeting {
                 }
                 Ok(())
             }
-            ClientEvent::Stored { id } => self.stored(device, &id, now),
+            ClientEvent::Stored { id } => self.stored(device, &id),
             ClientEvent::Refused { id, code } => self.refused(device, &id, code),
             ClientEvent::Arriving { mailbox, header, .. } => {
                 if let Some(contact) = device.contact_of(&mailbox) {
@@ -166,18 +167,19 @@ impl Meeting {
         if off.abs() > 60 {
             reached!(ClocksDisagree);
         }
+        let mut lived = device.relays.get(&self.relay.key).map(|known| known.lived).unwrap_or_default();
+        // A safeguard gone: the device's own clock counts alone.
+        let witness = if off != 0 && sabotaged!(OwnClockEndsLifetime) { now } else { welcome.minute };
+        lived.meet(now, witness);
+        self.lived = lived.moment();
         let relay = KnownRelay {
             address: self.relay.address.as_str().to_owned(),
             reached: Some(now),
             clock_off_minutes: trusted.then_some(off),
+            lived,
         };
         device.save_relay(self.relay.key, relay)?;
-        // Both clocks must agree that a lifetime is over: one that jumps ahead delays nothing and loses nothing.
-        self.agreed = Minute(now.0.min(welcome.minute.0));
-        if now > self.agreed && sabotaged!(OwnClockEndsLifetime) {
-            self.agreed = now;
-        }
-        device.expire_outgoing(&self.relay.key, self.agreed)?;
+        device.expire_outgoing(&self.relay.key, self.lived, now)?;
         self.take_up(device, now)
     }
 
@@ -256,10 +258,10 @@ impl Meeting {
         changed.map_or(Ok(()), |key| device.save_contact(key))
     }
 
-    fn stored(&mut self, device: &mut Device, id: &ParcelId, now: Minute) -> Result<(), Failure> {
+    fn stored(&mut self, device: &mut Device, id: &ParcelId) -> Result<(), Failure> {
         let Some(epoch) = self.epoch else { return Ok(()) };
         let Some(outgoing) = device.outgoing.get_mut(id) else { return Ok(()) };
-        outgoing.stored = Some((epoch, now));
+        outgoing.stored = Some((epoch, self.lived));
         outgoing.durable = outgoing.length;
         outgoing.waits = None;
         let (cargo, key) = (outgoing.cargo.clone(), outgoing.contact);
@@ -394,8 +396,8 @@ impl Meeting {
     fn mailbox_drained(&mut self, device: &mut Device, mailbox: MailboxId, now: Minute) -> Result<(), Failure> {
         self.drained.insert(mailbox);
         self.take_frames(device, mailbox, now)?;
-        device.retire_sessions(&mailbox, self.agreed)?;
-        device.end_invitation(&mailbox, self.agreed)?;
+        device.retire_sessions(&mailbox, self.lived)?;
+        device.end_invitation(&mailbox, self.lived)?;
         let fetching = device.contacts.iter().find_map(|(key, contact)| match &contact.stage {
             Stage::Fetching { link, .. } if PairingSecrets::of(&link.secret).invitation.mailbox() == mailbox => {
                 Some(*key)
@@ -479,18 +481,17 @@ impl Device {
     }
 
     /// Lets go of parcels that nobody fetched within their lifetime, and says so on their notes.
-    fn expire_outgoing(&mut self, relay: &VerifyingKey, now: Minute) -> Result<(), Failure> {
+    fn expire_outgoing(&mut self, relay: &VerifyingKey, lived: Moment, now: Minute) -> Result<(), Failure> {
         let expired: Vec<ParcelId> = self
             .outgoing
             .iter()
             .filter(|(_, outgoing)| outgoing.home.key == *relay)
             .filter(|(_, outgoing)| {
-                let lifetime = u32::from(outgoing.lifetime().hours()) * 60;
-                let is_over = |since: Minute| now.0.saturating_sub(since.0) >= lifetime;
+                let lifetime = outgoing.lifetime_minutes();
                 match outgoing.stored {
-                    Some((_, since)) => is_over(since),
+                    Some((_, since)) => lived.minutes_since(since) >= lifetime,
                     // What no relay has stored does not age.
-                    None => is_over(outgoing.sealed_at) && sabotaged!(NotesAgeInOutbox),
+                    None => now.0.saturating_sub(outgoing.sealed_at.0) >= lifetime && sabotaged!(NotesAgeInOutbox),
                 }
             })
             .map(|(id, _)| *id)

@@ -3,6 +3,7 @@
 //! - [`api`]: what may be asked of it, and what it answers
 //! - [`host`]: carries out requests, holds links; `goals` knows when a request is done
 //! - `links`: one task for each relay met: dials, drives a session
+//! - `lived`: how long this device has lived, by two clocks of which one may lie
 //! - `meeting`: what to ask one relay, and what to do with what comes
 //! - `state`, `model`: what this device knows and how it is kept
 //! - `pairs`, `frames`, `notes`, `words`: pairing, control frames, notes, last words
@@ -13,6 +14,7 @@ mod frames;
 mod goals;
 pub mod host;
 mod links;
+mod lived;
 mod meeting;
 mod model;
 mod notes;

@@ -18,6 +18,7 @@ use zajil_proto::time::{Lifetime, Minute};
 use zajil_proto::wire::Word;
 
 use super::api::{LinkView, NoteMark, Receipts, SeenPrecision, Voice, WaitReason};
+use super::lived::{Lived, Moment};
 use crate::store::{Kind, Record};
 
 macro_rules! records {
@@ -283,8 +284,8 @@ pub(crate) struct Outgoing {
     pub(crate) length: u32,
     /// Bytes durable at the relay.
     pub(crate) durable: u32,
-    /// Store epoch of the relay that has it, and when it said so.
-    pub(crate) stored: Option<(Epoch, Minute)>,
+    /// Store epoch of the relay that has it, and when it said so, on that relay's count.
+    pub(crate) stored: Option<(Epoch, Moment)>,
     /// Why it waits.
     pub(crate) waits: Option<WaitReason>,
     /// When it was sealed.
@@ -308,6 +309,10 @@ impl Outgoing {
 
     pub(crate) fn lifetime(&self) -> Lifetime {
         self.header().map_or(Lifetime::DEFAULT, |header| header.lifetime())
+    }
+
+    pub(crate) fn lifetime_minutes(&self) -> u32 {
+        u32::from(self.lifetime().hours()) * 60
     }
 }
 
@@ -354,6 +359,8 @@ pub(crate) struct KnownSession {
     pub(crate) session: ReceivedSession,
     /// Tags whose notes were opened: a parcel with one of them is a replay.
     pub(crate) used: Vec<NoteTag>,
+    /// When it came, on the home's count.
+    pub(crate) since: Moment,
 }
 
 /// A relay this device has met.
@@ -365,6 +372,8 @@ pub(crate) struct KnownRelay {
     pub(crate) reached: Option<Minute>,
     /// Difference of this device's clock to the relay's in minutes, if that relay trusts its own.
     pub(crate) clock_off_minutes: Option<i64>,
+    /// How long this device has lived from one meeting with it to the next.
+    pub(crate) lived: Lived,
 }
 
 /// Encodes marks one after the other.

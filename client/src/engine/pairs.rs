@@ -11,6 +11,7 @@ use zajil_proto::time::{Lifetime, Minute};
 
 use super::api::{Failure, Pairing, Receipts, SeenPrecision};
 use super::frames::internal;
+use super::lived::Moment;
 use super::model::{Cargo, Contact, Control, Peer, Stage};
 use super::state::Device;
 use crate::limits::{CONTACTS_MAX, NAME_BYTES_MAX};
@@ -175,10 +176,11 @@ impl Device {
         Ok(self.commit(batch)?.map(|()| *id))
     }
 
-    /// Ends an invitation that nobody answered in its seven days, once its *reply* mailbox was found empty after them.
-    pub(crate) fn end_invitation(&mut self, mailbox: &MailboxId, agreed: Minute) -> Result<(), Failure> {
+    /// Ends an invitation that nobody answered in its seven days, once its *reply* mailbox was found empty after them. They count
+    /// from when the home had its parcel.
+    pub(crate) fn end_invitation(&mut self, mailbox: &MailboxId, lived: Moment) -> Result<(), Failure> {
         let over = self.contacts.iter().find_map(|(key, contact)| match &contact.stage {
-            Stage::Invited { inviter, .. } if inviter.link.is_expired(agreed) => {
+            Stage::Invited { inviter, .. } if !self.is_open(*key, lived) => {
                 let secret = &inviter.link.secret;
                 (PairingSecrets::of(secret).reply.mailbox() == *mailbox).then(|| (*key, secret.clone()))
             }
@@ -195,6 +197,14 @@ impl Device {
         self.put_contact(&mut batch, key)?;
         self.commit(batch)?;
         Ok(())
+    }
+
+    /// Returns whether the parcel of an invitation may still be fetched.
+    fn is_open(&self, key: u32, lived: Moment) -> bool {
+        let parcel = self.outgoing.values().find(|o| o.contact == key && o.cargo == Cargo::Invitation);
+        parcel.is_some_and(|outgoing| {
+            outgoing.stored.is_none_or(|(_, since)| lived.minutes_since(since) < outgoing.lifetime_minutes())
+        })
     }
 
     /// Takes the code that the replier's screen shows: whoever stands there is the one whose reply counts.

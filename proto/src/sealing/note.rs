@@ -158,11 +158,11 @@ impl ReceivedSession {
         self.pairs.keys().copied()
     }
 
-    /// Returns the minute after which unused pairs may be erased, if the mailbox has been drained after it: end of the
-    /// session, its longest lifetime, and 15 days.
-    pub const fn needed_until(&self) -> Minute {
+    /// Returns how many minutes after it came a session's unused pairs may be erased, if the mailbox has been drained after
+    /// that: the session's own length, its longest lifetime, and 15 days. Count them by a clock that cannot jump.
+    pub const fn needed_minutes(&self) -> u32 {
         let hours = SESSION_HOURS_MAX + self.longest_lifetime as u32 + TOMBSTONE_EXTRA_HOURS;
-        Minute(self.first_minute.0.saturating_add(hours * 60))
+        hours * 60
     }
 }
 
