@@ -453,7 +453,7 @@ fn no_order_of_events_loses_or_changes_a_stored_parcel() {
         if let Err(error) = played {
             panic!("list {nth} fails; {LISTS_VARIABLE}=1 {SEED_VARIABLE}={seed} plays it again\n{error}");
         }
-        if (nth + 1) % 10_000 == 0 {
+        if (nth + 1) % 2_000 == 0 {
             println!("{} lists held", nth + 1);
         }
     }

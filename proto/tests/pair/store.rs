@@ -149,8 +149,12 @@ impl Store {
             return StoreReply::Refused(Code::BAD_OFFSET);
         }
         row.body.extend(extension.bytes);
-        row.marks.extend(extension.marks);
-        (row.chain, row.closed) = (extension.chain, extension.closed);
+        // Another session may have brought the same marks.
+        let (marked, known) = (row.chain.1, row.marks.len());
+        row.marks.extend(extension.marks.into_iter().filter(|mark| mark.end > marked));
+        if row.marks.len() > known {
+            (row.chain, row.closed) = (extension.chain, extension.closed);
+        }
         let held = u32::try_from(row.body.len()).unwrap();
         StoreReply::Extended(Durable::after_sync(Extended { id: extension.id, held, closed: row.closed }))
     }
