@@ -83,6 +83,8 @@ async fn run(plan: &Plan, options: &Options) -> (Record, Trace) {
     world.watch_network();
     relay::start(&world);
     for phone in world.phones() {
+        // A link is a machine's: before there is one, nothing could be said about it.
+        drop(world.network.machine(&[phone.ip]));
         world.set_access(phone.ip, &phone.person.access);
         phone::switch_on(&world, phone);
     }
