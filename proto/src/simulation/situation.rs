@@ -7,7 +7,7 @@ named! {
     Situation {
         /// A relay finds a parcel half held and goes on behind it.
         UploadResumed = "upload-resumed",
-        /// A relay holds every byte of a parcel but not its last mark, and its sender comes back: a crash during the close.
+        /// A relay holds every byte of a parcel but not its last mark, and its sender comes back: cut during the close.
         CloseResumed = "close-resumed",
         /// A device believed that a relay held more of a parcel than it does.
         UploadSentBack = "upload-sent-back",
@@ -34,7 +34,7 @@ named! {
         /// Quota of released parcels comes back at a step.
         QuotaReturned = "quota-returned",
         /// A relay's disk is down to its reserve, and new work is refused.
-        RelayFull = "relay-full",
+        RelayFull = "relay-full-refused",
         /// A relay's store fails a request, and nothing is acknowledged.
         RelayStoreFailed = "relay-store-failed",
         /// A parcel expires at a relay before anybody fetched it.
@@ -116,7 +116,7 @@ named! {
         /// A device's store fails a commit in another way.
         DeviceStoreFailed = "device-store-failed",
         /// A device's outbox is full.
-        OutboxFull = "outbox-full",
+        OutboxFull = "outbox-full-refused",
         /// The clocks of a device and its relay are more than an hour apart.
         ClocksDisagree = "clocks-disagree",
         /// A relay cannot be reached often enough that a device dials more slowly.
@@ -136,7 +136,7 @@ named! {
         /// A relay that is crowded asks a device to show that its address is its own.
         AddressAskedToRetry = "address-asked-to-retry",
         /// A relay refuses to take a device in.
-        NotAdmitted = "not-admitted",
+        NotAdmitted = "device-not-admitted",
         /// A device hangs up before all links have ended in order.
         HungUpUnfinished = "hung-up-unfinished",
     }

@@ -35,8 +35,9 @@ pub fn bites(switch: Switch) -> bool {
     is_on
 }
 
-/// Returns how often the switch that is on changed something since [`begin`]: 0 means that the world never came where it
-/// matters, not that nobody saw it.
+/// Returns how often the switch that is on changed something since [`begin`].
+///
+/// 0 means that the world never came where it matters, not that nobody saw it.
 pub fn used() -> u64 {
     USED.get()
 }
