@@ -287,8 +287,8 @@ pub(super) fn load(waiting: u32) -> PhoneLoad {
 /// What a relay holds at rest.
 pub(super) fn relay_load() -> RelayLoad {
     RelayLoad {
-        tasks: 5,
-        sockets: 3,
+        tasks: 2,
+        sockets: 1,
         sessions: 1,
         disk_bytes: 10_000,
         parcels: 0,

@@ -226,6 +226,15 @@ mod tests {
         let deed = PersonDeed::Send { to: 2, serial: 9, seconds: 1, lifetime_days: None };
         tale.play(80, Deed::Person(1, deed)).add(80, Seen::NotTaken(1, 9, Failure::DiskFull)).is_good();
         tale.add(90, Seen::Note(2, coming(1, 9, NoteMark::Delivered))).breaks(6, "had refused");
+        // Where power was cut in the middle, nobody knows.
+        tale.change(|seen| match seen {
+            Seen::NotTaken(_, _, failure) => {
+                *failure = Failure::Store("the power was cut".into());
+                true
+            }
+            _ => false,
+        });
+        tale.is_good();
     }
 
     #[test]

@@ -3,13 +3,17 @@
 //! One file per subject; each says what it does not judge, and why. A check is as strict as it can be without ever being false:
 //! what a person sees is seen when they look, so that a state may be older than its entry, never younger.
 
+pub mod bytes;
 mod custody;
 mod hearing;
+mod load;
+mod logs;
 mod marks;
 mod seen;
 mod settled;
 mod spans;
 mod story;
+mod stuck;
 mod summary;
 mod words;
 
@@ -20,6 +24,7 @@ use super::plan::{Millis, Plan};
 use super::record::{Record, Seen};
 use story::Story;
 
+pub use stuck::judge_without;
 pub use summary::{Summary, summary};
 
 /// Something that was not as it must be.
@@ -47,6 +52,9 @@ pub fn judge(plan: &Plan, record: &Record) -> Vec<Violation> {
     custody::judge(&story, &mut violations);
     hearing::judge(&story, &mut violations);
     marks::judge(&story, &mut violations);
+    bytes::judge(&story, &mut violations);
+    load::judge(&story, &mut violations);
+    logs::judge(&story, &mut violations);
     seen::judge(&story, &mut violations);
     settled::judge(&story, &mut violations);
     violations.sort_by(|a, b| (a.at, a.invariant).cmp(&(b.at, b.invariant)));

@@ -10,11 +10,14 @@ use zajil_client::engine::api::{NoteMark, Pairing, Receipts};
 
 use super::Violation;
 use super::story::Story;
-use crate::sim::plan::{Deed, HOUR, Millis, PersonDeed, PersonId};
+use crate::sim::plan::{Deed, HOUR, MINUTE, Millis, PersonDeed, PersonId};
 use crate::sim::record::{Seen, Taken};
 
 /// Longest time after which a receipt that is given later has left, milliseconds: a day, and an hour to get there.
 const LATER_MILLIS_MAX: Millis = 25 * HOUR;
+
+/// What pairing takes beside the way of the link, milliseconds: three meetings, a few attempts apart.
+const PAIRING_MILLIS: Millis = 5 * MINUTE;
 
 /// Judges a run.
 pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
@@ -34,7 +37,7 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
                     ));
                 }
             }
-            None if shown == Some(NoteMark::Expired) => {}
+            None if shown == Some(NoteMark::Expired) || is_shown_as_heard(story, *serial, taken.to) => {}
             None => late(format!(
                 "note {serial} of person {} to person {} is {shown:?} at the end, and nobody has listened to it",
                 taken.from, taken.to
@@ -53,6 +56,12 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
 fn heard_at(story: &Story<'_>, serial: u32, by: PersonId) -> Option<Millis> {
     let listened = story.heard.iter().filter(|(_, heard)| heard.by == by && heard.serial == Some(serial));
     listened.filter(|(_, heard)| heard.told).map(|(at, _)| *at).next()
+}
+
+/// Whether a reader's own list says that they listened: the program may have kept it and had no time to say so.
+fn is_shown_as_heard(story: &Story<'_>, serial: u32, by: PersonId) -> bool {
+    let mut last = story.numbers_of(by, serial).into_iter().filter_map(|number| story.last_sight(by, number));
+    last.any(|sight| sight.shown.mark == NoteMark::Heard)
 }
 
 /// Whether a reader has surely told a sender by now that a note was heard.
@@ -87,14 +96,17 @@ fn still_waiting(story: &Story<'_>) -> Vec<(PersonId, u32)> {
     last.into_iter().filter(|(_, waiting)| *waiting > 0).collect()
 }
 
-/// Pairs that began to pair, and of which nobody said how it ended.
+/// Pairs that began to pair, and of which nobody said how it ended, though there was time for their link to get there after calm.
 fn undecided(story: &Story<'_>) -> BTreeSet<(PersonId, PersonId)> {
     let pair = |one: PersonId, other: PersonId| (one.min(other), one.max(other));
+    let open_for = story.record.ended_at.saturating_sub(story.record.calm_at);
     let mut open = BTreeSet::new();
     for entry in &story.record.entries {
         match &entry.seen {
             Seen::Played(event) => {
-                if let Deed::Person(who, PersonDeed::Pair { with, .. }) = &event.deed {
+                if let Deed::Person(who, PersonDeed::Pair { with, link_takes, .. }) = &event.deed
+                    && link_takes.saturating_add(PAIRING_MILLIS) <= open_for
+                {
                     open.insert(pair(*who, *with));
                 }
             }
@@ -111,7 +123,8 @@ fn undecided(story: &Story<'_>) -> BTreeSet<(PersonId, PersonId)> {
 mod tests {
     use super::super::cases::{Tale, coming, heard, load, out};
     use super::*;
-    use crate::sim::plan::{DAY, MINUTE};
+    use crate::sim::plan::DAY;
+    use crate::sim::record::Heard;
 
     /// Note 9 comes, and nobody listens to it.
     fn unheard() -> Tale {
@@ -177,5 +190,16 @@ mod tests {
         tale.play(60, Deed::Person(3, PersonDeed::Pair { with: 2, in_person: false, link_takes: 0 }));
         tale.breaks(9, "persons 2 and 3 are neither paired");
         tale.add(80, Seen::PairingFailed(3, 2, "the link was used".into())).is_good();
+        // A link that is on its way for longer than the calm lasts has not failed.
+        let mut tale = Tale::good();
+        tale.play(60, Deed::Person(3, PersonDeed::Pair { with: 2, in_person: false, link_takes: 6 * MINUTE }))
+            .is_good();
+    }
+
+    #[test]
+    fn a_note_that_its_reader_shows_as_heard_was_listened_to() {
+        let mut tale = unheard();
+        tale.add(85, Seen::Heard(Heard { told: false, ..heard(1, 2, 9) }));
+        tale.add(86, Seen::Note(2, coming(1, 9, NoteMark::Heard))).is_good();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zajil_client::engine::api::{ContactView, Direction, NoteMark, Pairing};
+use zajil_client::engine::api::{ContactView, Direction, Failure, NoteMark, Pairing};
 
 use super::spans::Spans;
 use crate::sim::plan::{Deed, Millis, PersonDeed, PersonId, Plan, RelayDeed};
@@ -17,6 +17,8 @@ pub(super) struct Sending {
     pub(super) from: PersonId,
     /// To whom.
     pub(super) to: PersonId,
+    /// Its length, seconds.
+    pub(super) seconds: u32,
     /// How long it may wait at relays, days.
     pub(super) lifetime_days: Option<u16>,
 }
@@ -108,8 +110,9 @@ impl<'a> Story<'a> {
     fn take(&mut self, at: Millis, seen: &'a Seen) {
         match seen {
             Seen::Played(event) => {
-                if let Deed::Person(from, PersonDeed::Send { to, serial, lifetime_days, .. }) = &event.deed {
-                    let sending = Sending { at, from: *from, to: *to, lifetime_days: *lifetime_days };
+                if let Deed::Person(from, PersonDeed::Send { to, serial, seconds, lifetime_days }) = &event.deed {
+                    let sending =
+                        Sending { at, from: *from, to: *to, seconds: *seconds, lifetime_days: *lifetime_days };
                     self.sendings.insert(*serial, sending);
                 }
             }
@@ -119,6 +122,8 @@ impl<'a> Story<'a> {
                 let nth = self.nth.len();
                 self.nth.entry(taken.serial).or_insert(nth);
             }
+            // A store that failed, failed before the note was durable or after; power was cut, and nobody was told.
+            Seen::NotTaken(_, _, Failure::Store(_)) => {}
             Seen::NotTaken(_, serial, _) => {
                 self.refused.insert(*serial, at);
             }
@@ -188,6 +193,8 @@ impl<'a> Story<'a> {
         }
         // A silent link before the first word about it would be strange: it was up.
         relay_link.insert(0, (0, true));
+        // Calm brings it back without a word.
+        relay_link.push((self.record.calm_at, true));
         let up = |mut changes: Vec<(Millis, bool)>| {
             changes.sort_by_key(|(at, _)| *at);
             Spans::of_changes(&changes, end)

@@ -1,0 +1,226 @@
+//! Invariant 6: memory, disk, tasks, sockets and queues stay within the limits of each crate, and go back to rest after calm.
+//!
+//! A load is taken down at every full hour and at the end, so a peak in between is not seen: each queue's own limit is held by
+//! tests of its crate. That refused work leaves nothing behind is judged where notes are heard; that a full disk costs no
+//! promise, by invariant 1.
+//!
+//! Not judged: what a disk holds when its room was made smaller than what lay on it; tasks that are not of a QUIC endpoint, which the
+//! world does not count; bytes by mailbox, which the relay does not tell (they are bounded by what parcels there can have).
+
+use zajil_client::limits::{CONTACTS_MAX, FINISH_MILLIS_MAX, OUTBOX_BYTES_MAX, REDIAL_FAST_MILLIS};
+use zajil_net::limits::{CLOSE_LINGER, CLOSE_TIMEOUT};
+use zajil_relay::limits::{MAILBOX_BYTES_MAX, MAILBOX_PARCELS_MAX, SESSIONS_MAX, TOMBSTONES_MAX};
+
+use super::Violation;
+use super::story::Story;
+use crate::sim::plan::{AttackerDeed, Deed, Millis, PersonDeed, PersonId, RelayDeed};
+use crate::sim::record::{PhoneLoad, RelayLoad, Seen};
+
+/// Tasks of one QUIC connection of a phone: its endpoint's and its own.
+const TASKS_PER_CONNECTION: usize = 2;
+/// Connections to one relay that a phone may have at once: the one it uses, one that is being tried, and those that are
+/// still closing when the next is dialled.
+const CONNECTIONS_PER_RELAY: usize = 2 + closing();
+/// Bytes of the largest parcel that an attacker hoards, with what a relay keeps beside a body.
+const HOARDED_BYTES: u64 = 110_000;
+/// Bytes of a control parcel at most, with what a relay keeps beside a body.
+const CONTROL_BYTES: u64 = 5_000;
+/// Bytes a relay keeps of a parcel beside its body: header, a mark per 8 KiB of the longest, row.
+const BESIDE_BODY_BYTES: u64 = 20_000;
+/// Bytes a relay keeps for what is no parcel: mailboxes, slots, words, tombstones.
+const ROWS_BYTES: u64 = 1_000_000;
+
+/// Connections that may still be closing: each is dialled at the earliest after the pause, and lingers so long.
+const fn closing() -> usize {
+    let lingers = FINISH_MILLIS_MAX + 1_000 * (CLOSE_TIMEOUT.as_secs() + CLOSE_LINGER.as_secs());
+    let mut connections = 0;
+    while connections as u64 * REDIAL_FAST_MILLIS < lingers {
+        connections += 1;
+    }
+    connections
+}
+
+/// Judges a run.
+pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
+    let last = |at: Millis| at >= story.record.ended_at;
+    for entry in &story.record.entries {
+        let (at, found) = match &entry.seen {
+            Seen::PhoneLoad(who, load) => (entry.at, phone(story, *who, load, entry.at)),
+            Seen::RelayLoad(load) => (entry.at, relay(story, load, entry.at, last(entry.at))),
+            _ => continue,
+        };
+        violations.extend(found.into_iter().map(|text| Violation::new(6, at, text)));
+    }
+}
+
+/// Says which number is above which limit.
+fn above(what: &str, got: u64, most: u64) -> Option<String> {
+    (got > most).then(|| format!("{what}: {got}, and {most} at most"))
+}
+
+fn phone(story: &Story<'_>, who: PersonId, load: &PhoneLoad, at: Millis) -> Vec<String> {
+    let whose = |what: &str| format!("{what} of the phone of person {who}");
+    let mut found = vec![
+        above(&whose("tasks"), size(load.tasks), size(TASKS_PER_CONNECTION * CONNECTIONS_PER_RELAY)),
+        above(&whose("sockets"), size(load.sockets), size(CONNECTIONS_PER_RELAY)),
+    ];
+    if let Some(room) = phone_room(story, who, at) {
+        found.push(above(&whose("bytes on the disk"), load.disk_bytes, room));
+    }
+    if let Some(status) = &load.status {
+        found.push(above(&whose("contacts"), status.contacts.into(), size(CONTACTS_MAX)));
+        found.push(above(&whose("bytes that wait"), status.waiting_bytes, OUTBOX_BYTES_MAX));
+    }
+    found.into_iter().flatten().collect()
+}
+
+fn relay(story: &Story<'_>, load: &RelayLoad, at: Millis, is_last: bool) -> Vec<String> {
+    // At rest nobody is there but phones, each with one session and those that are still closing.
+    let guests = size(story.plan.cast().len() * CONNECTIONS_PER_RELAY);
+    let sessions = if is_last { guests } else { SESSIONS_MAX.into() };
+    let mut found = vec![
+        above("sessions of the relay", load.sessions, sessions),
+        // Its endpoint, and every connection.
+        above("tasks of the relay", size(load.tasks), 1 + sessions),
+        above("sockets of the relay", size(load.sockets), 1),
+        above("tombstones of the relay", load.tombstones, size(TOMBSTONES_MAX)),
+        above("bytes of parcels at the relay", load.disk_bytes, most_held(story, load)),
+    ];
+    let most = load.per_mailbox.iter().max().copied().unwrap_or(0);
+    found.push(above("parcels in one mailbox", most, MAILBOX_PARCELS_MAX.into()));
+    if let Some(room) = relay_room(story, at) {
+        found.push(above("bytes on the disk of the relay", load.disk_bytes, room));
+    }
+    found.into_iter().flatten().collect()
+}
+
+/// What a relay can hold at most in the mailboxes that it has, with so many parcels in each.
+fn most_held(story: &Story<'_>, load: &RelayLoad) -> u64 {
+    let longest = story.takings.values().map(|(_, taken)| u64::from(taken.sealed_bytes)).max().unwrap_or(0);
+    let hoards = story.record.entries.iter().any(|entry| match &entry.seen {
+        Seen::Played(event) => matches!(event.deed, Deed::Attacker(AttackerDeed::Hoard { .. })),
+        _ => false,
+    });
+    let largest = (longest + BESIDE_BODY_BYTES).max(CONTROL_BYTES).max(if hoards { HOARDED_BYTES } else { 0 });
+    let full = |parcels: &u64| (parcels * largest).min(MAILBOX_BYTES_MAX + parcels * BESIDE_BODY_BYTES);
+    load.per_mailbox.iter().map(full).sum::<u64>() + ROWS_BYTES
+}
+
+/// The most room that a phone's disk had until a moment; `None` if it ever had enough.
+fn phone_room(story: &Story<'_>, who: PersonId, at: Millis) -> Option<u64> {
+    let first = story.plan.people.get(usize::from(who))?.disk_bytes;
+    most_room(story, first, at, |deed| match deed {
+        Deed::Person(whose, PersonDeed::DiskBytes(bytes)) if *whose == who => Some(*bytes),
+        _ => None,
+    })
+}
+
+/// The same for the relay's disk.
+fn relay_room(story: &Story<'_>, at: Millis) -> Option<u64> {
+    most_room(story, story.plan.relay.disk_bytes, at, |deed| match deed {
+        Deed::Relay(RelayDeed::DiskBytes(bytes)) => Some(*bytes),
+        _ => None,
+    })
+}
+
+fn most_room(
+    story: &Story<'_>,
+    first: Option<u64>,
+    at: Millis,
+    changed: impl Fn(&Deed) -> Option<Option<u64>>,
+) -> Option<u64> {
+    // Calm gives everybody enough.
+    let mut most = first.filter(|_| at < story.record.calm_at)?;
+    for entry in story.record.entries.iter().filter(|entry| entry.at <= at) {
+        if let Seen::Played(event) = &entry.seen
+            && let Some(room) = changed(&event.deed)
+        {
+            most = most.max(room?);
+        }
+    }
+    Some(most)
+}
+
+fn size(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cases::{Tale, load, relay_load};
+    use super::*;
+
+    fn phone_with(change: impl Fn(&mut PhoneLoad)) -> Tale {
+        let mut tale = Tale::good();
+        let mut held = load(0);
+        change(&mut held);
+        tale.add(60, Seen::PhoneLoad(1, held));
+        tale
+    }
+
+    fn relay_with(minute: Millis, change: impl Fn(&mut RelayLoad)) -> Tale {
+        let mut tale = Tale::good();
+        let mut held = relay_load();
+        change(&mut held);
+        tale.add(minute, Seen::RelayLoad(held));
+        tale
+    }
+
+    #[test]
+    fn a_phone_that_holds_more_than_its_limits_is_found() {
+        phone_with(|_| {}).is_good();
+        phone_with(|load| load.tasks = 50).breaks(6, "tasks of the phone of person 1: 50");
+        phone_with(|load| load.sockets = 20).breaks(6, "sockets of the phone of person 1: 20");
+        phone_with(|load| load.status.as_mut().expect("it is there").contacts = 201).breaks(6, "contacts of the phone");
+        let waiting = |load: &mut PhoneLoad| load.status.as_mut().expect("it is there").waiting_bytes = 1_000_000_001;
+        phone_with(waiting).breaks(6, "bytes that wait");
+    }
+
+    #[test]
+    fn a_phone_that_holds_more_than_its_disk_is_found() {
+        let mut tale = phone_with(|_| {});
+        tale.plan.people[1].disk_bytes = Some(10_000);
+        tale.is_good();
+        tale.plan.people[1].disk_bytes = Some(9_999);
+        tale.breaks(6, "bytes on the disk of the phone of person 1: 10000, and 9999 at most");
+        tale.play(59, Deed::Person(1, PersonDeed::DiskBytes(Some(20_000)))).is_good();
+    }
+
+    #[test]
+    fn a_relay_that_holds_more_than_its_limits_is_found() {
+        relay_with(60, |_| {}).is_good();
+        relay_with(60, |load| load.sessions = 4_097).breaks(6, "sessions of the relay: 4097");
+        relay_with(60, |load| load.tasks = 4_098).breaks(6, "tasks of the relay: 4098");
+        relay_with(60, |load| load.per_mailbox = vec![3, 2_001]).breaks(6, "parcels in one mailbox: 2001");
+        relay_with(60, |load| load.tombstones = 8_000_001).breaks(6, "tombstones");
+    }
+
+    #[test]
+    fn a_mailbox_over_its_bytes_is_found() {
+        let hoard = |parcels: u64| {
+            let mut tale = relay_with(60, |load| {
+                (load.per_mailbox, load.disk_bytes) = (vec![parcels, 2], parcels * 100_000);
+            });
+            tale.play(30, Deed::Attacker(AttackerDeed::Hoard { parcels: 1_000 }));
+            tale
+        };
+        hoard(600).is_good();
+        hoard(1_000).breaks(6, "bytes of parcels at the relay: 100000000");
+    }
+
+    #[test]
+    fn what_guests_left_open_is_closed_at_the_end() {
+        relay_with(60, |load| load.sessions = 300).is_good();
+        relay_with(110, |load| load.sessions = 300).breaks(6, "sessions of the relay: 300");
+    }
+
+    #[test]
+    fn a_relay_that_holds_more_than_its_disk_is_found() {
+        let mut tale = relay_with(60, |load| load.disk_bytes = 30_000);
+        tale.plan.relay.disk_bytes = Some(30_000);
+        tale.is_good();
+        tale.plan.relay.disk_bytes = Some(29_000);
+        tale.breaks(6, "bytes on the disk of the relay");
+        tale.play(10, Deed::Relay(RelayDeed::DiskBytes(None))).is_good();
+    }
+}
