@@ -15,6 +15,7 @@ pub(super) const PATIENCE_MILLIS: u64 = 20_000;
 
 /// Looks at contacts and notes, and writes down what has changed.
 pub(super) async fn look(world: &Rc<World>, phone: &Rc<Phone>) {
+    let _open = phone.eyes.lock().await;
     if let Ok(Reply::Contacts(contacts)) = ask(world, phone, Request::Contacts).await {
         for contact in contacts {
             let mut view = phone.view.borrow_mut();

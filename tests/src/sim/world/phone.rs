@@ -40,6 +40,8 @@ pub(super) struct Phone {
     pub(super) link: Cell<Link>,
     /// What the person saw last.
     pub(super) view: RefCell<View>,
+    /// Held by whoever looks: a list that was read earlier must not be taken for a later one.
+    pub(super) eyes: tokio::sync::Mutex<()>,
     state: RefCell<State>,
     opens: Cell<u64>,
     /// Whether a fault of the disk has cut the power of what runs.
@@ -97,6 +99,7 @@ impl Phone {
             clock,
             link: Cell::new(Link::Up),
             view: RefCell::default(),
+            eyes: tokio::sync::Mutex::default(),
             state: RefCell::default(),
             opens: Cell::new(0),
             cut: Arc::default(),
@@ -129,7 +132,7 @@ impl Phone {
         rng_seed[..8].copy_from_slice(&seed.to_be_bytes());
         Ok(Parts {
             clock: Arc::<SimulatedClock>::clone(&self.clock),
-            network: world.network.machine(&[self.ip]),
+            network: world.harm.on_the_way(world.network.machine(&[self.ip]), self.id),
             random: Box::new(Chance::new(seed)),
             store: Box::new(self.disk.open().map_err(|error| Failure::Store(error.to_string()))?),
             dial: DialOptions { rng_seed: Some(rng_seed), ..DialOptions::default() },
