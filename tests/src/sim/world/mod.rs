@@ -27,6 +27,7 @@ use zajil_net::memory::{MemoryWorld, Passing, SimulatedClock};
 use zajil_proto::simulation::{self, Situation, Switch};
 use zajil_proto::time::Minute;
 
+use self::attack::Harm;
 use self::phone::Phone;
 use self::relay::RelayHost;
 pub use self::trace::Trace;
@@ -131,6 +132,7 @@ struct World {
     pairings: Cell<u32>,
     /// Links that were passed on: inviter, invited, link.
     links: RefCell<Vec<(PersonId, PersonId, String)>>,
+    harm: Harm,
     /// What was spoken: seconds by serial.
     spoken: RefCell<BTreeMap<u32, u32>>,
     entries: RefCell<Vec<Entry>>,
@@ -161,6 +163,7 @@ impl World {
             calm: Cell::new(false),
             pairings: Cell::new(0),
             links: RefCell::default(),
+            harm: Harm::of(&plan),
             spoken: RefCell::default(),
             entries: RefCell::default(),
             tracer: Arc::new(Mutex::new(Tracer::new(options.trace))),
