@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use zajil_client::engine::api::{Reply, Request};
 use zajil_net::memory::LinkState;
 
@@ -57,20 +58,25 @@ async fn transfers(world: &Rc<World>) -> Millis {
     millis + world.relay.load(&world.network).disk_bytes * 8 / 20
 }
 
+/// Lets everybody meet the relay, listen and look, all at once, and waits until they have.
 async fn round(world: &Rc<World>) {
+    let mut people = JoinSet::new();
     for phone in world.phones() {
-        if !phone.is_on() {
-            // It may have restarted by itself, or not: a person would look.
-            phone::switch_on(world, phone);
-        }
+        // It may have restarted by itself, or not: a person would look.
+        phone::switch_on(world, phone);
         let (seen_by, phone) = (Rc::clone(world), Rc::clone(phone));
-        let _task = world.spawn(async move {
+        people.spawn_local(async move {
             if phone.person.habit == Habit::Commands {
                 deeds::sync(&seen_by, &phone).await;
             }
             eyes::listen(&seen_by, &phone, 0).await;
             eyes::look(&seen_by, &phone).await;
         });
+    }
+    while let Some(ended) = people.join_next().await {
+        if ended.is_err() {
+            world.broken("somebody's round ended by a panic".into());
+        }
     }
 }
 
