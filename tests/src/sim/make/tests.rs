@@ -247,9 +247,9 @@ fn the_generator_was_not_changed_by_accident() {
             "town a80864f433c652ef",
             "weeks 140e6351d443f408",
             "storm d3c362e32075661f",
-            "disks 1f0b3b89fed5d92d",
-            "words c0d3561b75dab2d7",
-            "hostile 260de28513b7ecfe",
+            "disks 4429bd3ddb2354ed",
+            "words 05f3e16caad185ae",
+            "hostile 4fbf71d5377176e9",
         ]
     );
 }
