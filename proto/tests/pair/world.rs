@@ -187,7 +187,7 @@ enum Asked {
     /// Not done. A relay that falls now has never heard of it.
     Waits(Box<StoreRequest>),
     /// Done and durable; the relay has not been told.
-    Done(StoreReply),
+    Done(Box<StoreReply>),
 }
 
 /// A session between one device and the relay.
@@ -449,7 +449,7 @@ impl World {
                 let Some((ticket, Asked::Done(reply))) = self.links[link].asked.pop_front() else {
                     return false;
                 };
-                let command = RelayCommand::Store { ticket, reply, wall: self.wall };
+                let command = RelayCommand::Store { ticket, reply: *reply, wall: self.wall };
                 self.relay_command(link, command);
             }
         }
@@ -458,7 +458,7 @@ impl World {
 
     fn execute(&mut self, link: usize, nth: usize) {
         let (_, asked) = &mut self.links[link].asked[nth];
-        let nothing = Asked::Done(StoreReply::Failed);
+        let nothing = Asked::Done(Box::new(StoreReply::Failed));
         let Asked::Waits(request) = std::mem::replace(asked, nothing) else {
             unreachable!("it waits");
         };
@@ -466,7 +466,7 @@ impl World {
             StoreRequest::Extend(extension) => Some(extension.mailbox),
             _ => None,
         };
-        *asked = Asked::Done(self.store.execute(*request));
+        *asked = Asked::Done(Box::new(self.store.execute(*request)));
         let Some(mailbox) = arrived else { return };
         for other in 0..self.links.len() {
             if self.links[other].connected && self.links[other].watched.contains(&mailbox) {
