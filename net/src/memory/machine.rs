@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub(super) struct Machine {
     pub(super) nat: Option<Nat>,
     pub(super) sockets: BTreeMap<SocketAddr, Inbox>,
     pub(super) sockets_opened: u64,
+    /// The own addresses of streams that it dialled.
+    pub(super) dialled: BTreeSet<SocketAddr>,
     pub(super) tasks: Arc<Tasks>,
     /// How many datagrams it has sent to each address.
     pub(super) sent: BTreeMap<IpAddr, u64>,
@@ -76,6 +78,7 @@ impl Machine {
             down: Access::new(seed, 1),
             nat: None,
             sockets: BTreeMap::new(),
+            dialled: BTreeSet::new(),
             sockets_opened: 0,
             tasks: Arc::default(),
             sent: BTreeMap::new(),
@@ -120,7 +123,8 @@ impl Machine {
             let port = self.port_next;
             self.port_next = port.checked_add(1).unwrap_or(PORT_FIRST);
             let local = SocketAddr::new(address, port);
-            if !self.sockets.contains_key(&local) && !listeners.contains_key(&local) {
+            let taken = self.sockets.contains_key(&local) || self.dialled.contains(&local);
+            if !taken && !listeners.contains_key(&local) {
                 return Ok(port);
             }
         }

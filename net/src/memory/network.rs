@@ -107,6 +107,7 @@ impl MemoryNetwork {
         let backlog = backlog.ok_or(io::ErrorKind::ConnectionRefused)?;
         backlog.waiting.push_back(id);
         world.effects.wake(backlog.acceptor.take());
+        self.machine(world)?.dialled.insert(local);
         world.streams.insert(id, Stream::new((self.machine, local, seen_as), (other, reached, remote)));
         Ok(id)
     }

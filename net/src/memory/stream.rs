@@ -275,6 +275,9 @@ impl World {
         }
         let (machine, local) = (stream.dialled.machine, stream.dialled.local);
         self.streams.remove(&id);
+        if let Some(machine) = self.machine_mut(machine) {
+            machine.dialled.remove(&local);
+        }
         self.forget_mapping(machine, local);
     }
 
