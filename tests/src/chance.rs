@@ -97,7 +97,7 @@ impl Chance {
             quantiles.iter().position(|(mille, _)| mille * 1_000 > millionth).expect("they go up to 1000 per mille");
         let ((low_at, low), (high_at, high)) = (quantiles[above.saturating_sub(1)], quantiles[above]);
         let (part, whole) = (millionth - low_at * 1_000, (high_at - low_at) * 1_000);
-        if whole == 0 { high } else { low + (high - low) * part / whole }
+        ((high - low) * part).checked_div(whole).map_or(high, |more| low + more)
     }
 
     /// Draws how long it takes until something happens that happens every `mean` (exponentially spread, at most 44 times the
@@ -117,7 +117,7 @@ impl Chance {
             }
         }
         let minus_log2 = ((u64::from(zeros) + 1) << 16) - fraction;
-        let scaled = u128::from(mean) * u128::from(minus_log2) * 45_426 >> 32; // 45,426 = ln 2 * 2^16
+        let scaled = (u128::from(mean) * u128::from(minus_log2) * 45_426) >> 32; // 45,426 = ln 2 * 2^16
         u64::try_from(scaled).unwrap_or(u64::MAX).max(1)
     }
 }

@@ -252,7 +252,8 @@ fn told_answer(answer: &Answer) -> Told {
 
 /// What phones hold is taken down every hour, and tells something only where it is too much, which the broken promise says.
 fn phone_load(who: PersonId, load: &PhoneLoad) -> Told {
-    let what = format!("person {who} has {} tasks, {} sockets, {} B on disk", load.tasks, load.sockets, load.disk_bytes);
+    let what =
+        format!("person {who} has {} tasks, {} sockets, {} B on disk", load.tasks, load.sockets, load.disk_bytes);
     Told::new(SEEN, "phones".into(), what).folded("load")
 }
 
