@@ -91,10 +91,10 @@ fn play(arguments: &Arguments) -> Result<Verdict, String> {
         |notice| screen.show(&notice, of_world),
     );
     screen.clear();
-    if let Some((world, broken)) = outcome.first_failure() {
-        if outcome.ending != Ending::Stuck {
-            tell_failure(arguments, &world.plan(), &checks(world.seed), broken, &world.command())?;
-        }
+    // A world that did not end cannot be played again to be looked into.
+    let failure = outcome.first_failure().filter(|_| outcome.ending != Ending::Stuck);
+    if let Some((world, broken)) = failure {
+        tell_failure(arguments, &world.plan(), &checks(world.seed), broken, &world.command())?;
     }
     if arguments.situations {
         tell_situations(arguments, &outcome);
@@ -300,7 +300,9 @@ fn sum(arguments: &Arguments, outcome: &Outcome<Seeded>) {
 
 fn of_world<T: std::fmt::Display>(world: &T, trial: &Trial) -> Value {
     let mut value = of_trial(trial);
-    value["world"] = json!(world.to_string());
+    if let Value::Object(fields) = &mut value {
+        fields.insert("world".to_owned(), json!(world.to_string()));
+    }
     value
 }
 
