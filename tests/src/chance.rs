@@ -14,7 +14,8 @@ impl Chance {
         Self { state: seed }
     }
 
-    /// Takes the seed from the environment variable `name`, or draws one. Prints it, so that a failure can be played again.
+    /// Takes the seed from the environment variable `name`, or draws one. Prints it, so that a failure can be played
+    /// again.
     pub fn from_environment(name: &str) -> Self {
         let drawn = || u64::from_be_bytes(random::bytes(&mut zajil_net::SystemRandom::new()));
         let given = std::env::var(name).ok().map(|text| text.parse().expect("the seed is a whole number"));
@@ -42,8 +43,8 @@ impl Chance {
         self.below(100) < percent
     }
 
-    /// Returns other chance, told from that of other labels, without drawing: what one part of a test draws does not shift
-    /// what another gets.
+    /// Returns other chance, told from that of other labels, without drawing: what one part of a test draws does not
+    /// shift what another gets.
     #[must_use]
     pub fn fork(&self, label: &str) -> Self {
         // FNV-1a: labels are few and short, and SplitMix64 spreads what it is given.
@@ -89,8 +90,9 @@ impl Chance {
         }
     }
 
-    /// Draws a number of which `quantiles` tells how it is spread: (per mille, value), both rising, from 0 to 1000 per mille;
-    /// straight between them. Any distribution, and no logarithm, whose last bit may differ from machine to machine.
+    /// Draws a number of which `quantiles` tells how it is spread: (per mille, value), both rising, from 0 to 1000 per
+    /// mille; straight between them. Any distribution, and no logarithm, whose last bit may differ from machine to
+    /// machine.
     pub fn spread(&mut self, quantiles: &[(u64, u64)]) -> u64 {
         let millionth = self.below(1_000_000);
         let above =
@@ -100,10 +102,11 @@ impl Chance {
         ((high - low) * part).checked_div(whole).map_or(high, |more| low + more)
     }
 
-    /// Draws how long it takes until something happens that happens every `mean` (exponentially spread, at most 44 times the
-    /// mean, at least 1).
+    /// Draws how long it takes until something happens that happens every `mean` (exponentially spread, at most 44
+    /// times the mean, at least 1).
     pub fn wait(&mut self, mean: u64) -> u64 {
-        // -ln(u) = ln 2 * -log2(u). The whole part of the logarithm counts leading zeros, 16 more bits come by squaring.
+        // -ln(u) = ln 2 * -log2(u). The whole part of the logarithm counts leading zeros, 16 more bits come by
+        // squaring.
         let drawn = self.draw() | 1;
         let zeros = drawn.leading_zeros();
         let mut mantissa = u128::from(drawn << zeros);

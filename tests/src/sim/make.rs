@@ -1,7 +1,8 @@
 //! Makes plans from a profile and a seed: people as they are, links as they are, faults, and somebody who means harm.
 //!
-//! A plan is the same on every machine: it comes from whole numbers and from [`Chance`] alone. Each part of it draws from a fork
-//! of its own, so that more notes do not move a fault. A day begins at a multiple of [`DAY`] and at eight in the morning.
+//! A plan is the same on every machine: it comes from whole numbers and from [`Chance`] alone. Each part of it draws
+//! from a fork of its own, so that more notes do not move a fault. A day begins at a multiple of [`DAY`] and at eight
+//! in the morning.
 
 mod faults;
 mod harm;
@@ -22,7 +23,8 @@ use people::{Couple, Window};
 /// Which sort of world a plan is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Profile {
-    /// A family over both sides for two to four days: narrow links in windows, every kind of fault, some peace in between.
+    /// A family over both sides for two to four days: narrow links in windows, every kind of fault, some peace in
+    /// between.
     Family,
     /// A town of 30 and a camp of 50 with families across, for one day: what speed is measured with.
     Town,
@@ -77,8 +79,8 @@ impl Profile {
 
 /// Makes the plan of `profile` and `seed`; `days` is how long people live before calm (`None` = as the profile has it).
 ///
-/// Everybody's first event, at 0, says whether they have a link. Every fault that does not end by itself is followed by its end
-/// before calm; only being without a link may last until then.
+/// Everybody's first event, at 0, says whether they have a link. Every fault that does not end by itself is followed by
+/// its end before calm; only being without a link may last until then.
 pub fn plan(profile: Profile, seed: u64, days: Option<u32>) -> Plan {
     let mut making = Making::new(profile, seed, days);
     making.live();

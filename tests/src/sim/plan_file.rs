@@ -61,7 +61,8 @@ impl Plan {
         let events: Vec<String> = self.events.iter().map(|event| line(serde_json::to_string(event))).collect();
         let people: Vec<String> = self.people.iter().map(|person| line(serde_json::to_string(person))).collect();
         format!(
-            "{{\n\"seed\":{},\n\"profile\":{},\n\"people\":[\n{}\n],\n\"relay\":{},\n\"events\":[\n{}\n],\n\"calm_at\":{}\n}}\n",
+            "{{\n\"seed\":{},\n\"profile\":{},\n\"people\":[\n{}\n],\n\
+             \"relay\":{},\n\"events\":[\n{}\n],\n\"calm_at\":{}\n}}\n",
             self.seed,
             line(serde_json::to_string(&self.profile)),
             people.join(",\n"),

@@ -12,10 +12,12 @@ const GAPS: [Millis; 6] = [SECOND, MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY];
 /// Times between the last event and calm that are tried.
 const BEFORE_CALM: [Millis; 4] = [1, MINUTE, HOUR, DAY];
 
-/// Returns the smallest plan found that still fails: no person, no single event, and no fault with its end can be taken out of it.
+/// Returns the smallest plan found that still fails: no person, no single event, and no fault with its end can be taken
+/// out of it.
 ///
-/// `plan` is taken to fail. `budget` is asked before each try, and nothing is tried once it has said no: what is returned then
-/// fails, but need not be the smallest. Every plan that is tried can be played. There is no clock in here.
+/// `plan` is taken to fail. `budget` is asked before each try, and nothing is tried once it has said no: what is
+/// returned then fails, but need not be the smallest. Every plan that is tried can be played. There is no clock in
+/// here.
 pub fn shrink(plan: &Plan, still_fails: &mut dyn FnMut(&Plan) -> bool, budget: &mut dyn FnMut() -> bool) -> Plan {
     let mut shrinker = Shrinker { best: plan.clone(), still_fails, budget, spent: false };
     loop {
@@ -62,8 +64,8 @@ impl Shrinker<'_> {
         self.attempt(plan)
     }
 
-    /// Takes out halves, quarters, … single ones of `count` things, the last first: what comes after a failure is no cause of it.
-    /// `attempt` takes things out and says whether that could be done.
+    /// Takes out halves, quarters, … single ones of `count` things, the last first: what comes after a failure is no
+    /// cause of it. `attempt` takes things out and says whether that could be done.
     fn halve(&mut self, count: usize, mut attempt: impl FnMut(&mut Self, Range<usize>) -> bool) {
         let (mut left, mut size) = (count, count);
         while size > 0 && !self.spent {

@@ -1,4 +1,5 @@
-//! A run as a person reads it: who did and saw what, when, with faults and broken promises where they were; and the test to keep.
+//! A run as a person reads it: who did and saw what, when, with faults and broken promises where they were; and the
+//! test to keep.
 
 mod words;
 
@@ -20,8 +21,9 @@ const LINE_CHARS_MAX: usize = 160;
 
 /// Tells a run: what was broken, who took part, and the last 200 lines before the first broken promise (or the end).
 ///
-/// Lines begin with the day and the time of day since the world began. `!` marks faults, `x` what is done by somebody who means harm,
-/// `*` what a person does, `>>>` a broken promise. What is seen again and again is told once, with how often.
+/// Lines begin with the day and the time of day since the world began. `!` marks faults, `x` what is done by somebody
+/// who means harm, `*` what a person does, `>>>` a broken promise. What is seen again and again is told once, with how
+/// often.
 pub fn timeline(plan: &Plan, record: &Record, violations: &[Violation]) -> String {
     let lines = lines(record, violations);
     let first = lines.iter().position(|line| line.told.mark == words::BROKEN).unwrap_or(lines.len());

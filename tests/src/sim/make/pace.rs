@@ -16,7 +16,8 @@ pub(super) struct Pace {
     pub(super) span: (Millis, Millis),
     /// Kinds of links by weight.
     pub(super) access: &'static [(u64, &'static str)],
-    /// Percent of people whose link is there all the time. They cost most: a daemon's signs of life are 40,000 datagrams a day.
+    /// Percent of people whose link is there all the time. They cost most: a daemon's signs of life are 40,000
+    /// datagrams a day.
     pub(super) permanent: u64,
     /// Mean time without a link.
     pub(super) dark: Millis,

@@ -57,7 +57,8 @@ fn person(side: Side, pace: &Pace, chance: &mut Chance) -> Person {
     }
 }
 
-/// Draws how far a clock is off, minutes: mostly a few, seldom a time zone, hardly ever a year, as after an empty battery.
+/// Draws how far a clock is off, minutes: mostly a few, seldom a time zone, hardly ever a year, as after an empty
+/// battery.
 fn clock_off(chance: &mut Chance) -> i32 {
     match chance.below(100) {
         0..60 => 0,

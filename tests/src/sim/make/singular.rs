@@ -1,5 +1,5 @@
-//! What only some profiles have: storms, faults aimed at commits, a mailbox over its quota, a session used up, a phone dark for
-//! two months.
+//! What only some profiles have: storms, faults aimed at commits, a mailbox over its quota, a session used up, a phone
+//! dark for two months.
 
 use super::faults::Fault;
 use super::people::Window;
@@ -26,7 +26,8 @@ impl Making {
         }
     }
 
-    /// Spells of twenty to fifty minutes in which links fail every minute or so, and power is cut while notes are on their way.
+    /// Spells of twenty to fifty minutes in which links fail every minute or so, and power is cut while notes are on
+    /// their way.
     fn storm(&mut self, chance: &mut Chance) {
         let kinds = [
             (4, Fault::Silent),
@@ -51,7 +52,8 @@ impl Making {
         self.cut_after_notes(35, 90 * SECOND, chance);
     }
 
-    /// Power is cut soon after `percent` of the notes: while they are on their way. Both phones and the relay may be who loses it.
+    /// Power is cut soon after `percent` of the notes: while they are on their way. Both phones and the relay may be
+    /// who loses it.
     fn cut_after_notes(&mut self, percent: u64, within: Millis, chance: &mut Chance) {
         for (at, from, to) in self.notes() {
             if !chance.happens(percent) {
@@ -73,7 +75,8 @@ impl Making {
         self.events.iter().filter_map(|event| note((event.at, &event.deed))).collect()
     }
 
-    /// Faults aimed at the commits of notes, small disks from the beginning, and in one plan of ten a mailbox over its quota.
+    /// Faults aimed at the commits of notes, small disks from the beginning, and in one plan of ten a mailbox over its
+    /// quota.
     fn disks(&mut self, chance: &mut Chance) {
         for (at, from, to) in self.notes() {
             let fault = *chance.pick(&[DiskFault::Full, DiskFault::CutBefore, DiskFault::CutAfter]);

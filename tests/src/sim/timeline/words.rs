@@ -250,7 +250,8 @@ fn told_answer(answer: &Answer) -> Told {
     Told::seen(*by, what)
 }
 
-/// What phones hold is taken down every hour, and tells something only where it is too much, which the broken promise says.
+/// What phones hold is taken down every hour, and tells something only where it is too much, which the broken promise
+/// says.
 fn phone_load(who: PersonId, load: &PhoneLoad) -> Told {
     let what =
         format!("person {who} has {} tasks, {} sockets, {} B on disk", load.tasks, load.sockets, load.disk_bytes);
@@ -269,6 +270,7 @@ pub(super) fn person(person: &Person) -> String {
     let nat = if *behind_nat { " behind a NAT" } else { "" };
     let disk = disk_bytes.map_or(String::new(), |bytes| format!(", disk {bytes} B"));
     format!(
-        "{side:?}, {habit:?}, {access}{nat}, receipts {receipts:?}, tells {seen:?}, clock {clock_off_minutes:+} min {drift_ppm:+} ppm{disk}"
+        "{side:?}, {habit:?}, {access}{nat}, receipts {receipts:?}, tells {seen:?}, \
+         clock {clock_off_minutes:+} min {drift_ppm:+} ppm{disk}"
     )
 }
