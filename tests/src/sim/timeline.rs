@@ -59,7 +59,8 @@ pub fn as_test(plan: &Plan, first: &Violation) -> String {
         _ => "Checks::default()",
     };
     format!(
-        "#[test]\nfn regression_{profile}_seed_{seed}_keeps_invariant_{invariant}() {{\n    // Found by the simulated world:\n\
+        "#[test]\nfn regression_{profile}_seed_{seed}_keeps_invariant_{invariant}() {{\n    \
+         // Found by the simulated world:\n\
          {said}    let plan = Plan::from_json(r{fence}\"{json}\"{fence}).expect(\"this is a plan\");\n    \
          assert_eq!(trial(&plan, &{checks}).violations, []);\n}}\n",
         seed = plan.seed,
