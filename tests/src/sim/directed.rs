@@ -248,9 +248,10 @@ pub fn wrong_clock(minutes: i32, jumps: bool) -> Plan {
 /// How far clocks are wrong.
 pub const WRONG_BY: [i32; 4] = [-TWENTY_YEARS, -36 * 60, 36 * 60, TWENTY_YEARS];
 
-/// The story with somebody in the middle of it who means harm.
+/// The story with somebody in the middle of it who means harm; it goes on until the relay has ended what they left open.
 pub fn attacked(deed: AttackerDeed, at: Millis) -> Plan {
-    with(&story("edge", Habit::Daemon), [Event { at, deed: Deed::Attacker(deed) }])
+    let later = by(at + 5 * MINUTE, SPEAKER, PersonDeed::Look);
+    with(&story("edge", Habit::Daemon), [Event { at, deed: Deed::Attacker(deed) }, later])
 }
 
 fn note(serial: u32, to: PersonId, seconds: u32) -> PersonDeed {
