@@ -1,4 +1,9 @@
 //! A machine that loses its power says nothing, and leaves nothing behind.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "clippy takes only `#[test]` functions for tests, and these have their own parts"
+)]
 
 mod support;
 

@@ -1,4 +1,9 @@
 //! The simulated network: access links, outages, address translators, what is told of it, and that it repeats.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "clippy takes only `#[test]` functions for tests, and these have their own parts"
+)]
 
 mod support;
 
