@@ -1,7 +1,7 @@
 //! Schedules that were thought out rather than drawn: one story, and a fault at each place in it.
 //!
-//! The story: two people pair over a link that one sends the other, one speaks, the other listens, and the first sees that it
-//! was heard. All else is a change to it.
+//! The story: two people pair over a link that one sends the other, one speaks, the other listens, and the first sees
+//! that it was heard. All else is a change to it.
 
 use super::plan::{
     AttackerDeed, Deed, DiskFault, Event, GivesReceipts, HOUR, Habit, MINUTE, Millis, Person, PersonDeed, PersonId,
@@ -99,7 +99,8 @@ pub fn story(access: &str, habit: Habit) -> Plan {
         by(LOOKS_AT, SPEAKER, PersonDeed::Look),
     ];
     if habit == Habit::Commands {
-        // Whoever has no daemon comes by: for the digits, once they are confirmed, and with the note and what comes of it.
+        // Whoever has no daemon comes by: for the digits, once they are confirmed, and with the note and what comes of
+        // it.
         let digits = [(20, SPEAKER), (30, LISTENER), (40, SPEAKER)].map(|(at, who)| (at * SECOND, who));
         let confirmed = [(30, SPEAKER), (20, LISTENER)].map(|(before, who)| (SPEAKS_AT - before * SECOND, who));
         let notes = [
@@ -162,8 +163,8 @@ pub fn clogged(plan: &Plan, clog: Clog, at: Millis, lasts: Millis) -> Plan {
     with(plan, [Event { at, deed: clog.begins() }, Event { at: at + lasts, deed: clog.ends() }])
 }
 
-/// A note that nobody can take, before one for somebody else: the relay has lost its disk, and one of two listeners is dark, so
-/// that their mailbox is not there.
+/// A note that nobody can take, before one for somebody else: the relay has lost its disk, and one of two listeners is
+/// dark, so that their mailbox is not there.
 pub fn one_is_stuck() -> Plan {
     let mut plan = story("edge", Habit::Daemon);
     let dark = 2;
@@ -220,8 +221,8 @@ pub fn crossing(cut_after: Millis) -> Plan {
     with(&story("edge", Habit::Daemon), cut.into_iter().chain(on).chain(back))
 }
 
-/// A note that lives for one day and waits for half of it, for somebody whose clock is wrong by so many minutes since before it
-/// was spoken; or all clocks jump by them while the note waits.
+/// A note that lives for one day and waits for half of it, for somebody whose clock is wrong by so many minutes since
+/// before it was spoken; or all clocks jump by them while the note waits.
 pub fn wrong_clock(minutes: i32, jumps: bool) -> Plan {
     let mut plan = story("edge", Habit::Daemon);
     plan.events.retain(|event| event.at < SPEAKS_AT);
@@ -248,7 +249,8 @@ pub fn wrong_clock(minutes: i32, jumps: bool) -> Plan {
 /// How far clocks are wrong.
 pub const WRONG_BY: [i32; 4] = [-TWENTY_YEARS, -36 * 60, 36 * 60, TWENTY_YEARS];
 
-/// The story with somebody in the middle of it who means harm; it goes on until the relay has ended what they left open.
+/// The story with somebody in the middle of it who means harm; it goes on until the relay has ended what they left
+/// open.
 pub fn attacked(deed: AttackerDeed, at: Millis) -> Plan {
     let later = by(at + 5 * MINUTE, SPEAKER, PersonDeed::Look);
     with(&story("edge", Habit::Daemon), [Event { at, deed: Deed::Attacker(deed) }, later])

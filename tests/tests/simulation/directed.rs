@@ -190,7 +190,8 @@ fn a_note_that_nobody_can_take_delays_no_other() {
     family.end(1);
 }
 
-/// What the first phone sent for its note: all it sent, but what it sends in the same time, with the same cuts, without one.
+/// What the first phone sent for its note: all it sent, but what it sends in the same time, with the same cuts, without
+/// one.
 fn sent_for_the_note(plan: &Plan) -> (Record, Traffic) {
     let mut without = plan.clone();
     without.events.retain(|event| !matches!(event.deed, Deed::Person(_, PersonDeed::Send { .. })));

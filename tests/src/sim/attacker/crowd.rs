@@ -16,8 +16,8 @@ use crate::device::Device;
 use crate::parcels::Pair;
 use crate::sessions::Raw;
 
-/// Longest time a connection that says nothing may be held: the session's idle time, the transport's after that if the relay's
-/// last word was lost, and a minute.
+/// Longest time a connection that says nothing may be held: the session's idle time, the transport's after that if the
+/// relay's last word was lost, and a minute.
 const SILENCE_MAX: Duration = Duration::from_millis(2 * IDLE_MILLIS + 60_000);
 /// Sealed chunks of 100 kB.
 const CHUNKS: usize = 98;

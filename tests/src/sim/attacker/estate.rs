@@ -1,5 +1,5 @@
-//! What the attacker keeps at the relay himself, so that one hand can try to get at what the other holds the keys of: a mailbox
-//! or slot in every state there is.
+//! What the attacker keeps at the relay himself, so that one hand can try to get at what the other holds the keys of: a
+//! mailbox or slot in every state there is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -195,8 +195,8 @@ impl Keeper {
 }
 
 impl Estate {
-    /// Looks whether all is as it was left; `released`: without the parcel. What is not is returned in words. Nothing is said of
-    /// a relay that cannot be reached, or has another store by now.
+    /// Looks whether all is as it was left; `released`: without the parcel. What is not is returned in words. Nothing
+    /// is said of a relay that cannot be reached, or has another store by now.
     pub(super) async fn damage(&self, scene: &mut AttackScene, released: bool) -> Vec<String> {
         let network = Arc::clone(&scene.network);
         let Some(mut keeper) = Keeper::open(scene, &network).await.filter(|keeper| keeper.epoch == self.epoch) else {

@@ -17,8 +17,8 @@ use crate::parcels::Pair;
 
 /// Guesses of each kind, at most; more would only repeat.
 const ROUNDS_MAX: u16 = 64;
-/// Answers of two kinds after which their times are compared. All of one later than all of the other happens by chance once in
-/// a million such comparisons, whatever the link does: C(24, 12) is 2.7 million.
+/// Answers of two kinds after which their times are compared. All of one later than all of the other happens by chance
+/// once in a million such comparisons, whatever the link does: C(24, 12) is 2.7 million.
 const TIMED_MIN: usize = 12;
 /// Things of other people that are tried in one deed.
 const OTHERS_MAX: usize = 4;
@@ -218,7 +218,8 @@ pub(super) fn told_apart(answers: &Answers) -> Vec<String> {
         let ((first, last), (nothing_first, nothing_last)) = (span(heard), span(nothing));
         if first > nothing_last || nothing_first > last {
             breaches.push(format!(
-                "{question:?} tells {behind} from nothing by its time: {first} to {last} ms, {nothing_first} to {nothing_last} ms"
+                "{question:?} tells {behind} from nothing by its time: {first} to {last} ms, \
+                 {nothing_first} to {nothing_last} ms"
             ));
         }
     }
@@ -313,7 +314,8 @@ const FORCED: [(&str, Forged); 7] = [
             Frame::Put(PutStart { transfer: 0, offset: 0, header, travel: Travel::default() }).encode(),
             Frame::Body { transfer: 0, offset: 0, bytes }.encode(),
             Frame::Mark { transfer: 0, mark }.encode(),
-            // Anybody may pass on a word that they have, and it changes nothing where a newer one is; but not as their own.
+            // Anybody may pass on a word that they have, and it changes nothing where a newer one is; but not as their
+            // own.
             Frame::WordPut(WordPut::live(1, older, &estate.parcel.key, &[0; 32])).encode(),
         ]
     }),

@@ -1,5 +1,5 @@
-//! Somebody who means harm and holds no secret: knows the relay's address and key as everybody may, listens at a link, tries
-//! doors, overhears an invitation.
+//! Somebody who means harm and holds no secret: knows the relay's address and key as everybody may, listens at a link,
+//! tries doors, overhears an invitation.
 //!
 //! What they get and may not get is returned in words. What they break for others, others see.
 
@@ -71,14 +71,15 @@ pub struct Loot {
     pub to: PersonId,
     /// Whether it opened for the thief.
     pub opened: bool,
-    /// Notes that the thief could open: those that the inviter sent to whoever opened the link, without comparing digits.
+    /// Notes that the thief could open: those that the inviter sent to whoever opened the link, without comparing
+    /// digits.
     pub notes: usize,
 }
 
 /// Does what the plan says, and returns what they got that nobody may get, in words.
 ///
-/// Takes as long as it takes, up to an hour: a world runs it as a task of the attacker's machine. Nothing of theirs is left
-/// running afterwards. Where the relay is out of reach meanwhile, or loses its disk, there is nothing to be said.
+/// Takes as long as it takes, up to an hour: a world runs it as a task of the attacker's machine. Nothing of theirs is
+/// left running afterwards. Where the relay is out of reach meanwhile, or loses its disk, there is nothing to be said.
 pub async fn act(deed: &AttackerDeed, scene: &mut AttackScene, captured: &Captured) -> Vec<String> {
     let doing = async {
         match *deed {

@@ -38,7 +38,8 @@ pub(super) async fn others(scene: &AttackScene, datagrams: &[Datagram]) -> Vec<S
     Vec::new()
 }
 
-/// Does things at the relay, undoes some, sends all datagrams of the first session again, and looks what has changed by it.
+/// Does things at the relay, undoes some, sends all datagrams of the first session again, and looks what has changed by
+/// it.
 pub(super) async fn own(scene: &mut AttackScene) -> Vec<String> {
     let captured = Captured::default();
     captured.listen_to(OWN, LISTENS);

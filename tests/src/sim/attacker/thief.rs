@@ -22,8 +22,9 @@ const VISIT_MILLIS: u64 = 20_000;
 /// What the thief calls whoever made the link.
 const PREY: &str = "Prey";
 
-/// Takes up the overheard link, if there is one, with a device of their own, and comes by for most of an hour to see what it brings.
-/// What it brings is added to [`AttackScene::loot`]: notes to an unconfirmed contact are all that it may be.
+/// Takes up the overheard link, if there is one, with a device of their own, and comes by for most of an hour to see
+/// what it brings. What it brings is added to [`AttackScene::loot`]: notes to an unconfirmed contact are all that it
+/// may be.
 pub(super) async fn steal(scene: &mut AttackScene, from: PersonId, to: PersonId) -> Vec<String> {
     let Some(link) = scene.links.get(&(from, to)).cloned() else { return Vec::new() };
     let mut chance = scene.chance.fork("thief");

@@ -1,4 +1,5 @@
-//! Gives the attacker a place in the world: a machine of their own, links that they overhear, a list stolen from the relay.
+//! Gives the attacker a place in the world: a machine of their own, links that they overhear, a list stolen from the
+//! relay.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
