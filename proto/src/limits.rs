@@ -78,6 +78,12 @@ pub const UNFLUSHED_BYTES_MAX: usize = 64 * 1024;
 pub const ANSWERS_UNFLUSHED_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of bodies a device sends beyond what the relay has called durable. Fills a link of 5 Mbit/s at 200 ms.
 pub const UNACKNOWLEDGED_BYTES_MAX: usize = 128 * 1024;
+/// Bytes of one parcel that leave before the relay has said how much of it is there: what a way there and back takes on the
+/// links that have the least, so that nobody waits, and no more, because a relay may have all of it since a meeting that
+/// this device remembers nothing of.
+pub const UNANSWERED_BYTES_MAX: u32 = 12 * 1024;
+/// The same for a parcel that the relay refused when it was last offered: one chunk, to learn whether it takes it now.
+pub const ASKING_BYTES_MAX: u32 = 1024;
 /// Bytes of bodies a relay's session holds while its store works: what an honest device sends ahead, twice.
 pub const UPLOAD_HELD_BYTES_MAX: usize = 2 * UNACKNOWLEDGED_BYTES_MAX;
 /// Bytes that a relay takes on transfer lanes before a device's first words, whose packet may have been lost.

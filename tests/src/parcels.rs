@@ -107,6 +107,7 @@ impl OwnParcel {
             opens_waiting: false,
             age: 0,
             turn: 0,
+            refused_before: false,
         }))
     }
 }

@@ -386,7 +386,13 @@ impl Host {
             }
         }
         self.tasks.shutdown().await;
-        while self.events.try_recv().is_ok() {}
+        // What has been said counts, though nobody waits for more: above all how much of a note the relay has.
+        while let Ok(event) = self.events.try_recv() {
+            let _ = self.happened(event);
+        }
+        for relay in self.links.keys().copied().collect::<Vec<_>>() {
+            let _ = self.device.save_progress(&relay);
+        }
         self.links.clear();
         self.redials.clear();
         self.scrub();

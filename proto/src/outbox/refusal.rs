@@ -63,14 +63,16 @@ impl Retry {
 /// First and longest pause for a reason.
 const fn pauses(code: Code) -> (Duration, Duration) {
     const HOUR: u64 = 60 * 60;
+    // A family that is online at last must not wait for our patience: what others may mend at any moment is asked about
+    // within this. Asking costs about a kilobyte.
+    const SOON: u64 = 8 * 60;
     let (first, longest) = match code {
         // The relay is busy or stops: the next minutes decide.
-        Code::BUSY | Code::DRAINING | Code::INTERNAL | Code::TOO_MANY => (30, HOUR),
+        Code::BUSY | Code::DRAINING | Code::INTERNAL | Code::TOO_MANY => (30, SOON),
         // Freed quota returns at six-hour steps (architecture §6): asking more often learns nothing.
         Code::MAILBOX_FULL => (HOUR, 6 * HOUR),
-        Code::RELAY_FULL => (HOUR / 4, 6 * HOUR),
-        // A mailbox may not be registered yet at this home, or be restored.
-        Code::NOT_HERE => (HOUR / 4, 24 * HOUR),
+        // Its operator may make room; a mailbox may not be registered yet at this home, or again.
+        Code::RELAY_FULL | Code::NOT_HERE => (60, SOON),
         // Only an operator's change or a person's can lift these; once a day shows when it has.
         Code::TOO_LONG | Code::LIFETIME | Code::NOT_ADMITTED | Code::OVER => (24 * HOUR, 24 * HOUR),
         _ => (60, 6 * HOUR),
@@ -91,10 +93,10 @@ mod tests {
         for _ in 0..40 {
             retry = retry.refused(now, Code::BUSY);
             let pause = retry.at.since(now);
-            assert!(pause >= before && pause <= Duration::from_secs(3_600));
+            assert!(pause >= before && pause <= Duration::from_secs(8 * 60));
             before = pause;
         }
-        assert_eq!(before, Duration::from_secs(3_600));
+        assert_eq!(before, Duration::from_secs(8 * 60));
     }
 
     #[test]

@@ -242,6 +242,7 @@ fn what_a_relay_does_not_take_is_refused_with_its_reason_and_the_session_goes_on
         opens_waiting: false,
         age: 0,
         turn: 0,
+        refused_before: false,
     };
     let elsewhere = Owner::new(60).parcel(4, Class::Voice, 100, 8_000);
     world.command(link, offer(&long, 0));
@@ -287,7 +288,8 @@ fn a_parcel_for_this_relay_by_name_is_taken_as_for_this_relay() {
     let parcel = owner.parcel(1, Class::Text, 600, 8_000);
     let home = Home(RelayHash::of(&world.settings.relay_key.public()));
     let travel = Travel { home, age: Age(5) };
-    let offer = Offer { parcel: parcel.clone(), travel, from: 0, opens_waiting: false, age: 0, turn: 0 };
+    let offer =
+        Offer { parcel: parcel.clone(), travel, from: 0, opens_waiting: false, age: 0, turn: 0, refused_before: false };
     world.command(link, ClientCommand::Offer(Box::new(offer)));
     world.run();
     let stored = world.store.parcels[&parcel.header.id()].travel;

@@ -114,6 +114,7 @@ pub(crate) fn offer(parcel: &SealedParcel, from: u32) -> ClientCommand {
         opens_waiting: false,
         age: 0,
         turn: 0,
+        refused_before: false,
     }))
 }
 

@@ -196,6 +196,7 @@ impl Meeting {
                 opens_waiting: matches!(outgoing.cargo, Cargo::Frame { .. } | Cargo::Reply),
                 age: 0,
                 turn: *turn,
+                refused_before: self.retries.contains_key(&id),
             };
             *turn = turn.saturating_add(u32::from(matches!(outgoing.cargo, Cargo::Note(_))));
             self.offered.insert(id);

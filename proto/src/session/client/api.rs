@@ -151,6 +151,8 @@ pub struct Offer {
     pub age: u32,
     /// Its place among the voice notes of the same contact, 0 for the first.
     pub turn: u32,
+    /// Whether this relay refused it lately: then little of it leaves before the relay has taken it.
+    pub refused_before: bool,
 }
 
 /// What a device has of a parcel.

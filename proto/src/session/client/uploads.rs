@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::ids::ParcelId;
 use crate::limits::{
-    BODY_SENT_BYTES_MAX, MARK_DISTANCE_BYTES_MAX, REQUESTS_WAITING_MAX, TRANSFERS_OPEN_MAX, TRANSFERS_REMEMBERED_MAX,
-    UNACKNOWLEDGED_BYTES_MAX,
+    ASKING_BYTES_MAX, BODY_SENT_BYTES_MAX, MARK_DISTANCE_BYTES_MAX, REQUESTS_WAITING_MAX, TRANSFERS_OPEN_MAX,
+    TRANSFERS_REMEMBERED_MAX, UNACKNOWLEDGED_BYTES_MAX, UNANSWERED_BYTES_MAX,
 };
 use crate::outbox::{Candidate, Share};
 use crate::parcel::{Class, Mark, SealedParcel, Travel};
@@ -49,6 +49,8 @@ struct Upload {
     durable: u32,
     /// Whether the relay said how far it is.
     is_answered: bool,
+    /// Bytes that leave before it has.
+    unanswered_max: u32,
     /// Its author has taken it back: nothing more is sent, and its answers are not told.
     withdrawn: bool,
 }
@@ -87,6 +89,7 @@ impl Uploads {
             next_mark: 0,
             durable: from,
             is_answered: false,
+            unanswered_max: if offer.refused_before { ASKING_BYTES_MAX } else { UNANSWERED_BYTES_MAX },
             withdrawn: false,
         };
         upload.start_at(from);
@@ -208,7 +211,9 @@ impl Uploads {
             let class = upload.parcel.header.class();
             let room = all < TRANSFERS_OPEN_MAX && (class != Class::Voice || voice < VOICE_TRANSFERS_MAX);
             let begins = upload.transfer.is_none();
-            if upload.withdrawn || (begins && !room) || !(begins || upload.has_more()) {
+            let end = upload.sendable();
+            let waits = !upload.is_answered && upload.next >= end && upload.next < length(&upload.parcel);
+            if upload.withdrawn || (begins && !room) || !(begins || upload.has_more()) || (waits && !begins) {
                 return None;
             }
             let candidate = Candidate {
@@ -217,7 +222,7 @@ impl Uploads {
                 age: upload.age,
                 turn: upload.turn,
                 from: upload.next,
-                end: length(&upload.parcel),
+                end,
             };
             Some(((upload.place, *id), candidate))
         })
@@ -273,6 +278,15 @@ impl Upload {
     /// Returns whether the parcel is closed and wholly sent: its lane ends then.
     fn has_ended(&self) -> bool {
         self.parcel.is_closed() && !self.has_more()
+    }
+
+    /// Returns where to stop until the relay has answered.
+    fn sendable(&self) -> u32 {
+        let end = length(&self.parcel);
+        if self.is_answered || sabotaged!(UploadRestarts) {
+            return end;
+        }
+        end.min(self.from.saturating_add(self.unanswered_max))
     }
 
     fn has_more(&self) -> bool {
