@@ -248,7 +248,8 @@ mod tests {
 
     #[test]
     fn a_note_keeps_its_place_its_sound_its_length_and_its_people() {
-        let cases: [(&str, fn(&mut Shown)); 5] = [
+        type Change = fn(&mut Shown);
+        let cases: [(&str, Change); 5] = [
             ("changed its place", |shown| shown.sequence = 99),
             ("changed its sound", |shown| shown.serial = Some(8)),
             ("changed its length", |shown| shown.duration_millis = 9_999),

@@ -57,7 +57,7 @@ pub fn judge(plan: &Plan, record: &Record) -> Vec<Violation> {
     logs::judge(&story, &mut violations);
     seen::judge(&story, &mut violations);
     settled::judge(&story, &mut violations);
-    violations.sort_by(|a, b| (a.at, a.invariant).cmp(&(b.at, b.invariant)));
+    violations.sort_by_key(|violation| (violation.at, violation.invariant));
     violations
 }
 

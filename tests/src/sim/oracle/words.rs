@@ -129,7 +129,7 @@ impl Words {
         let within = views.iter().filter(|(at, _)| (from..=to).contains(at));
         widths.extend(before.into_iter().chain(within).chain(after).map(|(_, view)| hours(view.seen)));
         let set = self.settings.iter().filter(|(who, whom, ..)| (*who, *whom) == (owner, reader));
-        let last = set.clone().filter(|(.., at, _)| *at <= from).next_back();
+        let last = set.clone().rfind(|(.., at, _)| *at <= from);
         let later = set.filter(|(.., at, _)| (from..=to).contains(at));
         widths.extend(last.into_iter().chain(later).map(|(.., tells)| hours(said(*tells))));
         // Until the owner's list has shown their own setting, it may just be being made, and the program's be in force.
