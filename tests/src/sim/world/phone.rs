@@ -219,14 +219,16 @@ async fn daemon(
     host.serve(requests, stopped).await
 }
 
-/// Opens the device for each request, as the program does when no daemon runs.
+/// Opens the device for each request, as the program does when no daemon runs. Only what looks, and nothing else, is asked
+/// of a device that is open already: between two commands nothing can change, and taking up a device costs more than
+/// everything else that a town does.
 async fn commands(
     world: &Rc<World>,
     phone: &Rc<Phone>,
     mut requests: mpsc::Receiver<Call>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
-    drop(phone.host(world)?);
+    let mut unchanged = Some(phone.host(world)?);
     tokio::pin!(stopped);
     loop {
         let call = tokio::select! {
@@ -235,7 +237,11 @@ async fn commands(
             call = requests.recv() => call,
         };
         let Some(Call { request, reply, .. }) = call else { return Ok(()) };
-        let mut host = phone.host(world)?;
+        let looks = only_looks(&request);
+        let mut host = match unchanged.take().filter(|_| looks) {
+            Some(host) => host,
+            None => phone.host(world)?,
+        };
         phone.apply_nat(world);
         phone.apply_link(world);
         let answer = host.execute(request, &mut |_| {}).await;
@@ -245,7 +251,13 @@ async fn commands(
         if cut {
             return answer.map(drop);
         }
+        unchanged = looks.then_some(host);
     }
+}
+
+/// Whether a request neither changes a device nor meets a relay.
+fn only_looks(request: &Request) -> bool {
+    matches!(request, Request::Contacts | Request::Inbox { .. } | Request::Voice { .. } | Request::Status)
 }
 
 /// The program on a phone has ended by itself, or as it was asked to.
