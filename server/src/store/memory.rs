@@ -104,12 +104,13 @@ impl MemoryStore {
         Snapshot(self.settled().ledger.rows().durable())
     }
 
-    /// Plays an operator who puts an older copy in place and starts again. The epoch is that of the copy.
+    /// Plays an operator who puts an older copy in place and starts again, as it has to be done: the epoch is drawn anew, so that
+    /// devices offer again what the copy does not hold.
     ///
     /// # Errors
-    /// As [`MemoryStore::crash`].
-    pub fn restore_from(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
-        self.settled().restore(snapshot.0.clone())
+    /// As [`MemoryStore::crash`]; [`StoreError::Full`] if the disk refuses the epoch.
+    pub fn restore_from(&self, snapshot: &Snapshot, random: &mut (impl Random + ?Sized)) -> Result<(), StoreError> {
+        self.settled().restore(snapshot.0.clone(), Epoch(random::bytes(random)))
     }
 
     /// Plays an operator who begins with an empty disk. The epoch is drawn anew.

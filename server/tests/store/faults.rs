@@ -262,7 +262,7 @@ async fn a_disk_that_others_fill_to_the_last_byte_stops_the_store_and_breaks_no_
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_older_copy_of_the_disk_has_its_epoch_and_an_empty_one_another() {
+async fn an_older_copy_of_the_disk_and_an_empty_one_have_another_epoch() {
     let store = slow().await;
     let (old, new) = (Parcel::plain(0, 0, 500), Parcel::plain(0, 1, 500));
     let epoch = store.epoch();
@@ -271,15 +271,18 @@ async fn an_older_copy_of_the_disk_has_its_epoch_and_an_empty_one_another() {
     new.store_in(&store).await.unwrap();
     store.release(mailbox(0), vec![old.id()]).await.unwrap();
     assert!(store.inspect().unwrap().is_buried(&old.id()));
-    store.restore_from(&snapshot).unwrap();
+    store.restore_from(&snapshot, &mut Counting(9)).unwrap();
     assert_eq!(held(&store), BTreeSet::from([old.id()]));
     assert!(!store.inspect().unwrap().is_buried(&old.id()));
-    assert_eq!(store.epoch(), epoch);
+    let restored = store.epoch();
+    assert_ne!(restored, epoch);
+    store.crash().unwrap();
+    assert_eq!(store.epoch(), restored, "the new epoch is durable");
     store.replace(&mut Counting(2)).unwrap();
     assert_eq!(held(&store), BTreeSet::new());
     assert_eq!(store.usage().await.unwrap().mailboxes, 0);
     let fresh = store.epoch();
-    assert_ne!(fresh, epoch);
+    assert!(fresh != epoch && fresh != restored);
     store.crash().unwrap();
     assert_eq!(store.epoch(), fresh);
 }

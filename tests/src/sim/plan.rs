@@ -246,6 +246,10 @@ pub enum RelayDeed {
     SyncTakes(u64),
     /// Its disk is gone; the operator starts again with the same key on an empty one.
     DiskLost,
+    /// The operator copies its disk.
+    DiskCopied,
+    /// The operator puts the last copy in place and starts again, with a new epoch. Without a copy nothing happens.
+    CopyRestored,
     /// Its wall clock jumps by minutes.
     WallJump(i32),
     /// Its link carries nothing.

@@ -26,7 +26,7 @@ pub enum Seen {
     Phone(PersonId, bool),
     /// The relay began to run, or no longer runs.
     Relay(bool),
-    /// The relay got a store with nothing in it.
+    /// The relay got another store: with nothing in it, or an older copy.
     RelayStoreReplaced,
     /// A person sees a change in their list of contacts.
     Contact(PersonId, ContactView),
@@ -67,6 +67,8 @@ pub enum Seen {
     RelayLoad(RelayLoad),
     /// A person's link began to carry both ways (`true`), or stopped.
     Link(PersonId, bool),
+    /// A thief of a link could open a note.
+    Stolen(Stolen),
     /// The attacker got what nobody may get, in words.
     Breach(String),
     /// Something ended by a panic, or never ended.
@@ -132,6 +134,19 @@ pub struct Heard {
     pub sequence: u32,
     /// Whether the program took the word that it was heard.
     pub told: bool,
+}
+
+/// A note that a thief of a link could open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stolen {
+    /// Who made the link.
+    pub from: PersonId,
+    /// For whom.
+    pub to: PersonId,
+    /// Whether the relay let the thief have it as the first who came.
+    pub opened: bool,
+    /// Which note it is, told by its sound alone; `None` = nobody said that.
+    pub serial: Option<u32>,
 }
 
 /// An answer to "when were they last seen?".

@@ -180,6 +180,7 @@ enum State {
     RelayDisk,
     RelaySync,
     RelayClock,
+    RelayCopy,
     RelayLink,
 }
 
@@ -202,6 +203,7 @@ impl State {
                 RelayDeed::SyncTakes(_) => Self::RelaySync,
                 RelayDeed::WallJump(_) => Self::RelayClock,
                 RelayDeed::LinkSilent | RelayDeed::LinkUp => Self::RelayLink,
+                RelayDeed::DiskCopied | RelayDeed::CopyRestored => Self::RelayCopy,
                 RelayDeed::SyncFails | RelayDeed::DiskLost => return None,
             },
             Deed::Attacker(_) => return None,

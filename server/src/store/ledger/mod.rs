@@ -243,6 +243,13 @@ impl<R: Rows> Ledger<R> {
         &mut self.rows
     }
 
+    /// Begins another epoch: this store no longer holds all that was acknowledged under the old one.
+    pub(super) fn begin_epoch(&mut self, epoch: Epoch) -> Result<(), StoreError> {
+        self.rows.write(Table::Meta, EPOCH_ROW, &epoch.0, &[])?;
+        self.epoch = epoch;
+        Ok(())
+    }
+
     /// Tells that what was written is committed: room is asked for anew.
     pub(super) const fn batch_ended(&mut self) {
         self.room = None;

@@ -194,11 +194,14 @@ impl Disk {
         self.open_again()
     }
 
-    /// As [`Disk::restart`], with a copy in place of what was there.
-    pub(super) fn restore(&mut self, content: Content) -> Result<(), StoreError> {
+    /// As [`Disk::restart`], with a copy in place of what was there, and a new epoch.
+    pub(super) fn restore(&mut self, content: Content, epoch: Epoch) -> Result<(), StoreError> {
         self.settle();
         self.ledger.rows().replace(content);
-        self.open_again()
+        self.open_again()?;
+        self.ledger.begin_epoch(epoch)?;
+        self.ledger.rows().synced();
+        Ok(())
     }
 
     /// As [`Disk::restart`], with nothing in place of what was there.

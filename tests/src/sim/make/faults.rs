@@ -115,6 +115,8 @@ impl Making {
                 let millis = *chance.pick(&[200, 1_000, 4_000, 20_000]);
                 (RelayDeed::SyncTakes(millis), Some(RelayDeed::SyncTakes(self.relay.sync_millis)))
             }
+            // An operator who is careful has a copy to put in its place, from before.
+            Fault::RelayLost if chance.happens(50) => (RelayDeed::DiskCopied, Some(RelayDeed::CopyRestored)),
             Fault::RelayLost => (RelayDeed::DiskLost, None),
             Fault::RelayWallJump => {
                 let minutes = jump(chance);

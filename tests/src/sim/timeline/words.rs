@@ -4,7 +4,7 @@ use zajil_client::engine::api::Direction;
 
 use crate::sim::oracle::Violation;
 use crate::sim::plan::{AttackerDeed, Deed, Event, Person, PersonDeed, PersonId, RelayDeed};
-use crate::sim::record::{Answer, Heard, PhoneLoad, RelayLoad, Seen, Shown, Taken};
+use crate::sim::record::{Answer, Heard, PhoneLoad, RelayLoad, Seen, Shown, Stolen, Taken};
 
 /// Mark of a broken promise.
 pub(super) const BROKEN: &str = ">>>";
@@ -91,6 +91,11 @@ impl Told {
             Seen::RelayLoad(load) => relay_load(load),
             Seen::Link(who, carries) => {
                 Self::seen(*who, if *carries { "link carries" } else { "link does not carry" }).folded_by_itself()
+            }
+            Seen::Stolen(Stolen { from, to, serial, .. }) => {
+                let which = serial.map_or_else(|| "what nobody said".to_owned(), |serial| format!("note {serial}"));
+                let text = format!("opens {which} by the link of person {from} for person {to}");
+                Self::new(SEEN, "attacker".into(), text)
             }
             Seen::Breach(what) => Self::new(BROKEN, "attacker".into(), format!("BREACH: {what}")),
             Seen::Broken(what) => Self::new(BROKEN, String::new(), format!("BROKEN: {what}")),
@@ -198,6 +203,8 @@ fn relay_deed(deed: &RelayDeed) -> String {
         RelayDeed::SyncFails => "next sync fails".into(),
         RelayDeed::SyncTakes(millis) => format!("a sync takes {millis} ms"),
         RelayDeed::DiskLost => "DISK LOST".into(),
+        RelayDeed::DiskCopied => "disk is copied".into(),
+        RelayDeed::CopyRestored => "OLDER COPY of the disk put in place".into(),
         RelayDeed::WallJump(minutes) => format!("clock jumps {minutes} min"),
         RelayDeed::LinkSilent => "link carries nothing".into(),
         RelayDeed::LinkUp => "link carries again".into(),

@@ -112,6 +112,7 @@ async fn send(
     let voice = speech::voice(world.plan.seed, serial, seconds);
     let duration_millis = voice.duration_millis;
     world.speaks(serial, seconds);
+    world.secrets.keep_voice(serial, &voice);
     let request = Request::Send { to: name(to), voice, lifetime_days, wait: Wait::Device, timeout_millis: 1_000 };
     match ask(world, phone, request).await {
         Ok(Reply::Sent(view)) => {
@@ -128,7 +129,8 @@ async fn send(
 async fn write_word(world: &Rc<World>, phone: &Rc<Phone>, serial: u32, tell_minute: bool) {
     let state = [WordState::Well, WordState::Moving, WordState::Arrived, WordState::Silent];
     let state = state[usize::try_from(serial % 4).expect("it is small")];
-    let (text, to) = (serial.to_string(), Vec::new());
+    let (text, to) = (speech::word(serial), Vec::new());
+    world.secrets.keep(|| format!("word {serial}"), text.as_bytes());
     let request = Request::WriteWord { state, text, tell_minute, to, timeout_millis: eyes::PATIENCE_MILLIS };
     match ask(world, phone, request).await {
         Ok(Reply::WordWritten { contacts, stored }) => {
@@ -152,6 +154,8 @@ fn relay(world: &Rc<World>, deed: &RelayDeed) {
         RelayDeed::SyncFails => host.disk.fail_next_sync(),
         RelayDeed::SyncTakes(millis) => host.disk.set_sync_time(Duration::from_millis(*millis)),
         RelayDeed::DiskLost => relay::lose_disk(world),
+        RelayDeed::DiskCopied => relay::copy_disk(world),
+        RelayDeed::CopyRestored => relay::restore_copy(world),
         RelayDeed::WallJump(minutes) => host.clock.shift_wall(i64::from(*minutes)),
         RelayDeed::LinkSilent => world.network.set_link(RELAY, LinkState::Silent),
         RelayDeed::LinkUp => world.network.set_link(RELAY, LinkState::Up),

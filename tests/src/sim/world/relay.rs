@@ -17,7 +17,7 @@ use zajil_proto::relay_link::RelayLink;
 use zajil_proto::session::relay::{Admission, RelaySettings};
 use zajil_proto::time::Lifetime;
 use zajil_relay::relay::{Observer, Parts, Relay};
-use zajil_relay::store::{Engine, MemoryStore, Store, StoreLimits};
+use zajil_relay::store::{Engine, MemoryStore, Snapshot, Store, StoreLimits};
 
 use super::{World, trouble};
 use crate::chance::Chance;
@@ -35,6 +35,7 @@ pub(super) struct RelayHost {
     pub(super) clock: Arc<SimulatedClock>,
     pub(super) disk: MemoryStore,
     pub(super) link: RelayLink,
+    copy: RefCell<Option<Snapshot>>,
     key: SigningKey,
     secrets: EndpointSecrets,
     seed: u64,
@@ -56,8 +57,8 @@ impl RelayHost {
         let secrets = EndpointSecrets::draw(&mut chance);
         let disk = MemoryStore::new(StoreLimits::default(), &mut chance).expect("an empty store can be made");
         let link = RelayLink { key: key.public(), admission: String::new(), address: format!("{RELAY}:443") };
-        let (starts, running) = (Cell::new(0), RefCell::new(None));
-        Self { clock, disk, link, key, secrets, seed, starts, running }
+        let (copy, starts, running) = (RefCell::new(None), Cell::new(0), RefCell::new(None));
+        Self { clock, disk, link, copy, key, secrets, seed, starts, running }
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -167,6 +168,22 @@ pub(super) async fn stop(world: &Rc<World>) {
         world.broken("the relay did not stop when it was asked to".into());
         cut_power(world);
     }
+}
+
+/// The operator keeps a copy of the disk as a power cut would leave it.
+pub(super) fn copy_disk(world: &World) {
+    *world.relay.copy.borrow_mut() = Some(world.relay.disk.snapshot());
+}
+
+/// The operator puts the last copy in the place of what there is, and starts again.
+pub(super) fn restore_copy(world: &Rc<World>) {
+    let Some(copy) = world.relay.copy.borrow_mut().take() else { return };
+    cut_power(world);
+    let mut chance = Chance::new(world.plan.seed ^ 0x0d15_c0b1 ^ world.relay.starts.get());
+    let restored = world.relay.disk.restore_from(&copy, &mut chance);
+    restored.unwrap_or_else(|error| world.broken(trouble("the copy of the relay's store", &error)));
+    world.see(Seen::RelayStoreReplaced);
+    start(world);
 }
 
 /// The disk is gone; the operator starts again with the same key.
