@@ -1,4 +1,4 @@
-//! Many worlds at once: each on one thread of its own, nothing shared between them, watched so that none hangs unseen.
+//! Many worlds at once: each in a thread of its own, nothing shared between them, watched so that none hangs unseen.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -164,14 +164,38 @@ where
             if sender.send(Word::Begun(place, world.clone())).is_err() {
                 return;
             }
-            let trial = guarded(|| play(&world));
+            let trial = played_apart(&play, &world);
             if sender.send(Word::Ended(place, Box::new(trial))).is_err() {
                 return;
             }
         }
     };
+    std::thread::Builder::new().name("worlds".to_owned()).spawn(work).expect("a thread can be started")
+}
+
+/// Plays one world in a thread of its own, which may stop for good.
+fn played_apart<T, P>(play: &Arc<P>, world: &T) -> Trial
+where
+    T: Clone + Send + 'static,
+    P: Fn(&T) -> Trial + Send + Sync + 'static,
+{
+    let (play, world) = (Arc::clone(play), world.clone());
+    let (sender, trials) = sync_channel(1);
+    let apart = move || {
+        let started = Instant::now();
+        let at_worst = sender.clone();
+        // Nobody listens any more when the world is given up.
+        panics::stop_instead_of_abort(move |said| drop(at_worst.send((broken(&said, started), false))));
+        let trial = guarded(|| play(&world));
+        drop(sender.send((trial, true)));
+    };
     let builder = std::thread::Builder::new().name("world".to_owned()).stack_size(STACK_BYTES);
-    builder.spawn(work).expect("a thread can be started")
+    let thread = builder.spawn(apart).expect("a thread can be started");
+    let (trial, ends) = trials.recv().expect("a world says how it ended, whatever happens in it");
+    if ends {
+        join(vec![thread]);
+    }
+    trial
 }
 
 fn take<T, W: Iterator<Item = T>>(queue: &mut Queue<W>) -> Option<(usize, T)> {
@@ -195,11 +219,13 @@ pub fn watched(settings: &Settings, play: impl Fn() -> Trial + Send + Sync + 'st
 pub fn guarded(play: impl FnOnce() -> Trial) -> Trial {
     let started = Instant::now();
     let (ended, heard) = panics::hear(|| catch_unwind(AssertUnwindSafe(play)));
-    let mut trial = ended.unwrap_or_else(|_| {
-        Trial::broken(format!("panicked: {}", heard.unwrap_or_else(|| "without a word".to_owned())))
-    });
+    let mut trial = ended.unwrap_or_else(|_| broken(&heard.unwrap_or_else(|| "without a word".to_owned()), started));
     trial.wall = started.elapsed();
     trial
+}
+
+fn broken(said: &str, started: Instant) -> Trial {
+    Trial { wall: started.elapsed(), ..Trial::broken(format!("panicked: {said}")) }
 }
 
 /// Who watches the threads.
@@ -335,6 +361,29 @@ mod tests {
             violation.text.contains("the roof fell in") && violation.text.contains("campaign.rs:"),
             "{violation:?}"
         );
+    }
+
+    #[test]
+    fn a_world_that_panics_twice_at_once_fails_alone() {
+        struct Fragile;
+        impl Drop for Fragile {
+            fn drop(&mut self) {
+                panic!("and the walls");
+            }
+        }
+        let play = |seed: &u64| {
+            if *seed == 2 {
+                let _falls_too = Fragile;
+                panic!("the roof fell in");
+            }
+            good()
+        };
+        let settings = Settings { keep_going: true, ..settings(1) };
+        let outcome = run(&settings, 1..=3_u64, play, |_| {});
+        assert_eq!((outcome.trials.len(), outcome.failures().count()), (3, 1));
+        let (seed, trial) = outcome.first_failure().expect("a panic is a failure");
+        let text = trial.first().map(|violation| violation.text.clone()).unwrap_or_default();
+        assert!(*seed == 2 && text.contains("the roof fell in"), "{text}");
     }
 
     #[test]
