@@ -129,8 +129,16 @@ impl Device {
         contact.due = Some(contact.due.map_or(due, |before| before.min(due)));
     }
 
-    /// Opens the control frames that are whole, in order of their numbers. Returns the parcels that may be released.
-    pub(crate) fn take_frames(&mut self, mailbox: &MailboxId, now: Minute) -> Result<Vec<Durable<ParcelId>>, Failure> {
+    /// Opens the control frames that are whole, in order of their numbers: up to the first that is missing, or with `all` those
+    /// behind it too, once nothing is on its way any more. Returns the parcels that may be released.
+    ///
+    /// What is next is not put off: hundreds of notes may come before the mailbox is drained, and this frame opens them.
+    pub(crate) fn take_frames(
+        &mut self,
+        mailbox: &MailboxId,
+        all: bool,
+        now: Minute,
+    ) -> Result<Vec<Durable<ParcelId>>, Failure> {
         let mut frames = Vec::new();
         let mut released = Vec::new();
         let candidates: Vec<(ParcelId, u32)> = self
@@ -155,7 +163,11 @@ impl Device {
             }
         }
         frames.sort_by_key(|(number, ..)| *number);
-        for (_, id, key, frame, which) in frames {
+        for (number, id, key, frame, which) in frames {
+            let control = self.contacts.get(&key).and_then(|contact| contact.control.as_ref());
+            if !all && control.is_some_and(|control| number > control.expected) {
+                break;
+            }
             released.push(self.take_frame(&id, key, &frame, which, now)?);
         }
         Ok(released)

@@ -169,7 +169,10 @@ impl Host {
         match request {
             Request::Invite { name } => Ok(Goal::Invite(device.invite(name, wall)?)),
             Request::Accept { name, link, in_person } => {
-                Ok(Goal::Accept(device.take_link(name, link, *in_person, wall)?))
+                let key = device.take_link(name, link, *in_person, wall)?;
+                // Tried before in a meeting that still goes on: it is met anew.
+                self.links.retain(|_, link| !link.meeting.has_fetched_for_another(&self.device, key));
+                Ok(Goal::Accept(key))
             }
             Request::TakeReturn { name, code } => {
                 let key = device.contact_named(name)?;

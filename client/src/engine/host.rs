@@ -228,7 +228,8 @@ impl Host {
         }
         self.links.clear();
         self.tasks.abort_all();
-        let next = self.clock.now().after(Duration::from_millis(REDIAL_FAST_MILLIS));
+        // Nobody makes room within seconds, and each try costs a connection; whoever asks for something is not kept waiting.
+        let next = self.clock.now().after(Duration::from_millis(REDIAL_SLOW_MILLIS));
         for relay in self.targets() {
             self.redials.insert(relay.key, (0, next));
         }

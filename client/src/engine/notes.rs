@@ -1,7 +1,7 @@
 //! Notes out: taken from a session, sealed, into the outbox. Notes in: opened as they come, kept, receipted (P4).
 
 use zajil_proto::durable::Durable;
-use zajil_proto::ids::{NoteId, NoteTag, ParcelId};
+use zajil_proto::ids::{MailboxId, NoteId, NoteTag, ParcelId};
 use zajil_proto::limits::NOTE_MILLIS_MAX;
 use zajil_proto::parcel::Class;
 use zajil_proto::random;
@@ -17,7 +17,7 @@ use super::frames::internal;
 use super::model::{Cargo, Note, Recording};
 use super::state::{Device, number_key};
 use crate::limits::LOCKED_NOTES_MAX;
-use crate::store::{Batch, Records};
+use crate::store::{Batch, Kind, Records};
 
 /// What could be opened of a note.
 pub(crate) struct Opened {
@@ -221,9 +221,7 @@ impl Device {
         }
         let Some(incoming) = self.incoming.get(id) else { return Ok(None) };
         let (key, known, held) = (incoming.contact, incoming.note, incoming.held);
-        let locked = self.notes.values().filter(|note| note.contact == key && note.mark == NoteMark::Locked).count();
-        if known.is_none() && (locked >= LOCKED_NOTES_MAX || sabotaged!(LockedNoteDropped)) {
-            // Somebody fills this mailbox with what nobody can open; the disk is for those who speak.
+        if known.is_none() && sabotaged!(LockedNoteDropped) {
             let mut batch = Batch::new();
             self.delete_incoming(&mut batch, id)?;
             return Ok(Some(self.commit(batch)?.map(|()| *id)));
@@ -254,6 +252,26 @@ impl Device {
         self.put_incoming(&mut batch, id)?;
         self.put_profile(&mut batch)?;
         Ok(Some(self.commit(batch)?.map(|()| *id)))
+    }
+
+    /// Lets go of what nobody can open, beyond what is kept for sessions that are late. Only once a mailbox is drained: until then
+    /// the session of any of them may be next.
+    pub(crate) fn let_locked_go(&mut self, mailbox: &MailboxId) -> Result<(), Failure> {
+        let locked = self.notes.iter().filter(|(_, note)| {
+            let incoming = self.incoming.get(&note.parcel);
+            note.mark == NoteMark::Locked && incoming.is_some_and(|incoming| incoming.mailbox == *mailbox)
+        });
+        // Somebody fills this mailbox with what nobody can open; the disk is for those who speak.
+        let many: Vec<(u32, ParcelId)> =
+            locked.map(|(number, note)| (*number, note.parcel)).skip(LOCKED_NOTES_MAX).collect();
+        for (number, id) in many {
+            let mut batch = Batch::new();
+            self.notes.remove(&number);
+            batch.delete(Kind::Note, &number_key(number));
+            self.delete_incoming(&mut batch, &id)?;
+            self.commit(batch)?;
+        }
+        Ok(())
     }
 
     /// Tries again to open what was locked, after a session has come.

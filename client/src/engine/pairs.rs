@@ -9,11 +9,11 @@ use zajil_proto::sealing::pairing::{Pair, PairingError, PairingSecrets, accept_r
 use zajil_proto::sealing::{Homes, Link, MailboxOwner, NoteSession, RING, ReturnCode};
 use zajil_proto::time::{Lifetime, Minute};
 
-use super::api::{Failure, Pairing, Receipts, SeenPrecision};
+use super::api::{Failure, NoteMark, Pairing, Receipts, SeenPrecision};
 use super::frames::internal;
 use super::lived::Moment;
 use super::model::{Cargo, Contact, Control, Peer, Stage};
-use super::state::Device;
+use super::state::{Device, number_key};
 use crate::limits::{CONTACTS_MAX, NAME_BYTES_MAX};
 use crate::store::{Batch, Kind};
 
@@ -81,17 +81,58 @@ impl Device {
         Ok(key)
     }
 
-    /// Forgets a contact whose pairing never came about.
+    /// Ends a pairing whose inviter has taken another reply, or none. What was spoken to them meanwhile stays, and says that it
+    /// went nowhere.
+    pub(crate) fn end_reply(&mut self, key: u32) -> Result<(), Failure> {
+        if self.notes.values().all(|note| note.contact != key) {
+            return self.forget(key);
+        }
+        let mut batch = Batch::new();
+        let spoken: Vec<u32> =
+            self.notes.iter().filter(|(_, note)| note.contact == key).map(|(number, _)| *number).collect();
+        for number in spoken {
+            if let Some(note) = self.notes.get_mut(&number) {
+                note.mark = NoteMark::Expired;
+            }
+            self.put_note(&mut batch, number)?;
+        }
+        self.let_go_of_parcels(&mut batch, key)?;
+        if let Some(contact) = self.contacts.get_mut(&key) {
+            contact.stage = Stage::Over;
+        }
+        self.put_contact(&mut batch, key)?;
+        self.commit(batch)?;
+        Ok(())
+    }
+
+    /// Forgets a contact whose pairing never came about, and what was spoken to them.
     pub(crate) fn forget(&mut self, key: u32) -> Result<(), Failure> {
         let mut batch = Batch::new();
-        let parcels: Vec<ParcelId> =
-            self.outgoing.iter().filter(|(_, outgoing)| outgoing.contact == key).map(|(id, _)| *id).collect();
-        for id in parcels {
-            self.delete_outgoing(&mut batch, &id);
+        let spoken: Vec<u32> =
+            self.notes.iter().filter(|(_, note)| note.contact == key).map(|(number, _)| *number).collect();
+        for number in spoken {
+            self.notes.remove(&number);
+            batch.delete(Kind::Note, &number_key(number)).delete(Kind::Recording, &number_key(number));
         }
+        self.let_go_of_parcels(&mut batch, key)?;
         self.contacts.remove(&key);
         batch.delete(Kind::Contact, &key.to_be_bytes());
         self.commit(batch)?;
+        Ok(())
+    }
+
+    /// Lets go of a contact's parcels, those to them and those from them; durable with `batch`.
+    fn let_go_of_parcels(&mut self, batch: &mut Batch, key: u32) -> Result<(), Failure> {
+        let sealed: Vec<ParcelId> =
+            self.outgoing.iter().filter(|(_, outgoing)| outgoing.contact == key).map(|(id, _)| *id).collect();
+        for id in sealed {
+            self.delete_outgoing(batch, &id);
+        }
+        let fetched: Vec<ParcelId> =
+            self.incoming.iter().filter(|(_, incoming)| incoming.contact == key).map(|(id, _)| *id).collect();
+        for id in fetched {
+            self.delete_incoming(batch, &id)?;
+        }
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! What to ask a relay: whatever is due and has not been asked for in this meeting.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{Epoch, MailboxId, ParcelId, ReadTag};
-use zajil_proto::keys::{SigningKey, VerifyingKey};
+use zajil_proto::keys::{Secret, SigningKey, VerifyingKey};
 use zajil_proto::limits::INVITATION_HOURS;
 use zajil_proto::outbox::Retry;
 use zajil_proto::parcel::Travel;
@@ -52,15 +53,15 @@ impl Meeting {
 
     /// What only the home is asked: mailboxes to make and watch, words to leave, what is over to drop.
     fn plan_home(&mut self, device: &Device, epoch: Epoch) -> Result<(), Failure> {
-        for contact in device.contacts.values() {
+        for (key, contact) in &device.contacts {
             if let Some(secret) = &contact.retired {
-                let secrets = PairingSecrets::of(secret);
+                let secrets = self.pairing(*key, secret);
                 for owner in [&secrets.invitation, &secrets.reply] {
                     self.drop_it(Scope::Mailbox, owner);
                 }
             }
             if let Stage::Invited { inviter, .. } = &contact.stage {
-                let secrets = PairingSecrets::of(&inviter.link.secret);
+                let secrets = self.pairing(*key, &inviter.link.secret);
                 if contact.registered != Some(epoch) {
                     self.register_mailbox(device, &secrets.invitation, None);
                     self.register_mailbox(device, &secrets.reply, Some(1));
@@ -111,14 +112,28 @@ impl Meeting {
 
     /// Fetches what the links of others lead to, where this relay is their home.
     fn plan_pairings(&mut self, device: &Device) -> Result<(), Failure> {
-        for contact in device.contacts.values() {
+        for (key, contact) in &device.contacts {
             if let Stage::Fetching { link, .. } = &contact.stage
                 && link.home.key == self.relay.key
             {
-                self.watch(device, &PairingSecrets::of(&link.secret).invitation)?;
+                let secrets = self.pairing(*key, &link.secret);
+                self.fetching.entry(secrets.invitation.mailbox()).or_insert(*key);
+                self.watch(device, &secrets.invitation)?;
             }
         }
         Ok(())
+    }
+
+    /// Returns what a contact's pairing secret gives, derived once in a meeting and not at every turn.
+    fn pairing(&mut self, key: u32, secret: &Secret) -> Arc<PairingSecrets> {
+        match self.pairings.get(&key) {
+            Some((of, derived)) if of == secret => Arc::clone(derived),
+            _ => {
+                let derived = Arc::new(PairingSecrets::of(secret));
+                self.pairings.insert(key, (secret.clone(), Arc::clone(&derived)));
+                derived
+            }
+        }
     }
 
     fn plan_releases(&mut self) {
