@@ -102,14 +102,21 @@ impl Device {
     pub(crate) fn open(store: Box<dyn DeviceStore>, random: Box<dyn Random + Send>) -> Result<Option<Self>, Failure> {
         let Some(profile) = store.record::<Profile>(PROFILE_KEY)? else { return Ok(None) };
         let mut device = Self::empty(store, random, profile);
-        device.reload()?;
+        device.read_rows()?;
         Ok(Some(device))
     }
 
     /// Forgets what is in memory and reads what is durable: after a commit that failed the two differ, and the disk is right.
     pub(crate) fn reload(&mut self) -> Result<(), Failure> {
+        if let Some(profile) = self.store.record::<Profile>(PROFILE_KEY)? {
+            self.profile = profile;
+        }
+        self.read_rows()
+    }
+
+    /// Reads everything but the profile, whose many keys make it the dearest record of all.
+    fn read_rows(&mut self) -> Result<(), Failure> {
         let store = &self.store;
-        let profile = store.record::<Profile>(PROFILE_KEY)?;
         let parcel = |key: Vec<u8>| key.try_into().ok().map(ParcelId);
         let relay = |key: Vec<u8>| key.try_into().ok().map(VerifyingKey);
         self.contacts = keyed(store.records::<Contact>()?, |key| number_of(&key));
@@ -119,9 +126,6 @@ impl Device {
         self.relays = keyed(store.records::<KnownRelay>()?, relay);
         let sessions = store.records::<KnownSession>()?.into_iter();
         self.sessions = sessions.map(|(_, known)| ((known.contact, known.number), known)).collect();
-        if let Some(profile) = profile {
-            self.profile = profile;
-        }
         Ok(())
     }
 

@@ -257,7 +257,11 @@ async fn commands(
 
 /// Whether a request neither changes a device nor meets a relay.
 fn only_looks(request: &Request) -> bool {
-    matches!(request, Request::Contacts | Request::Inbox { .. } | Request::Voice { .. } | Request::Status)
+    match request {
+        Request::Contacts | Request::Inbox { .. } | Request::Voice { .. } | Request::Status => true,
+        Request::Verify { digits, .. } => digits.is_none(),
+        _ => false,
+    }
 }
 
 /// The program on a phone has ended by itself, or as it was asked to.
