@@ -8,7 +8,9 @@ use std::panic::Location;
 
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterFn, LevelFilter};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::config::LogLevel;
@@ -34,12 +36,21 @@ pub fn is_ours(metadata: &Metadata<'_>) -> bool {
 /// Makes the subscriber that writes to `writer`, without times: who collects logs adds one.
 pub fn subscriber<W>(level: LogLevel, json: bool, writer: W) -> impl Subscriber + Send + Sync
 where
-    W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    Registry::default().with(lines(level, json, writer))
+}
+
+/// Returns what writes events of at least this level to `writer`, as [`subscriber`] does, for whoever has a subscriber.
+pub fn lines<S, W>(level: LogLevel, json: bool, writer: W) -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours).without_time();
     let lines = if json { lines.json().boxed() } else { lines.boxed() };
-    Registry::default().with(lines.with_filter(LevelFilter::from(level)).with_filter(FilterFn::new(is_ours)))
+    lines.with_filter(LevelFilter::from(level)).with_filter(FilterFn::new(is_ours))
 }
 
 /// Makes every panic say where it happened, to `write`, and nothing else: its message may quote what a person's device sent.

@@ -17,7 +17,7 @@ mod files;
 mod home;
 mod json;
 mod listen;
-mod log;
+pub mod log;
 mod notes;
 mod output;
 mod people;

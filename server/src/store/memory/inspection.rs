@@ -3,6 +3,7 @@ use std::fmt;
 use zajil_proto::ids::{MailboxId, ParcelId};
 
 use super::super::ledger::{Ledger, Table};
+use super::super::{Cursor, ExportPage, StoreError};
 use super::rows::{Content, MemoryRows};
 
 /// What a power cut would leave of a [`MemoryStore`](super::MemoryStore), for a judge who does not ask the store itself.
@@ -66,6 +67,14 @@ impl Inspection {
     /// Returns every parcel of which there are bytes, by rising id.
     pub fn parcels(&self) -> Vec<HeldParcel> {
         self.ledger.held_parcels()
+    }
+
+    /// Returns the next of all mailboxes, slots and parcels, as [`Store::export`](crate::store::Store::export) does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn exported(&mut self, from: Cursor) -> Result<ExportPage, StoreError> {
+        self.ledger.export(from)
     }
 
     /// Returns whether there is a tombstone for this parcel.

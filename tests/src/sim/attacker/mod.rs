@@ -13,11 +13,14 @@ mod tests;
 mod thief;
 pub mod wiretap;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
+use zajil_client::engine::api::Voice;
 use zajil_net::{Clock, Network};
 use zajil_proto::ids::SlotId;
 use zajil_proto::parcel::Header;
@@ -47,8 +50,8 @@ pub struct AttackScene {
     pub links: BTreeMap<(PersonId, PersonId), String>,
     /// What cuts datagrams short for them.
     pub mangler: Mangler,
-    /// What they have got of invitations.
-    pub loot: Vec<Loot>,
+    /// What they have got of invitations, up to now.
+    pub loot: Rc<RefCell<Vec<Loot>>>,
     /// Questions without a key that the relay has answered: where it answers none, nothing was compared.
     pub answers: u64,
 }
@@ -71,9 +74,9 @@ pub struct Loot {
     pub to: PersonId,
     /// Whether it opened for the thief.
     pub opened: bool,
-    /// Notes that the thief could open: those that the inviter sent to whoever opened the link, without comparing
-    /// digits.
-    pub notes: usize,
+    /// Notes that the thief could open, whole or in part: at most those that the inviter sent to whoever opened the link,
+    /// without comparing digits.
+    pub notes: Vec<Voice>,
 }
 
 /// Does what the plan says, and returns what they got that nobody may get, in words.
@@ -84,7 +87,7 @@ pub async fn act(deed: &AttackerDeed, scene: &mut AttackScene, captured: &Captur
     let doing = async {
         match *deed {
             AttackerDeed::ReplayDatagrams { of, seconds } => {
-                let mut breaches = replay::others(scene, &captured.last(of, seconds)).await;
+                let mut breaches = replay::others(scene, captured, of, seconds).await;
                 breaches.extend(replay::own(scene).await);
                 breaches
             }

@@ -1,5 +1,6 @@
 //! Sends again what was sent before: other people's datagrams, and their own, of which they know what must not change.
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io::IoSliceMut;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,6 +16,7 @@ use zajil_net::Network;
 use super::AttackScene;
 use super::estate::Keeper;
 use super::wiretap::{Captured, Datagram, Mangler, Wiretapped};
+use crate::sim::plan::PersonId;
 
 /// Datagrams sent at one time.
 const AT_ONCE: usize = 16;
@@ -24,16 +26,35 @@ const PAUSE: Duration = Duration::from_millis(20);
 const LISTENS: Duration = Duration::from_secs(30);
 /// What a relay may send to an address that has shown nothing, in times of what came from there (RFC 9000 §8.1).
 const AMPLIFICATION_MAX: usize = 3;
+/// What it may send there beyond that, once for each connection: one datagram. A datagram that the relay never had is nothing
+/// old to it. It takes the attacker's address for the phone's new one and has to probe it with a datagram that is padded to
+/// this length (RFC 9000 §8.2.1). The RFC would have it shorter where three times what came is less; quinn sends a whole datagram
+/// as long as anything of that is left. More than one probe for a connection would need it to move there again, and quinn
+/// gives a probe up after 5.4 s at the earliest (three times the timeout that [`INITIAL_RTT`] begins with): later than the last
+/// datagram is sent again.
+///
+/// To forbid moving (`ServerConfig::migration(false)`) would end every session whose provider gives it another port.
+///
+/// [`INITIAL_RTT`]: zajil_net::limits::INITIAL_RTT
+const PROBE_BYTES: usize = 1_200;
 /// Longest datagram there is.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// Under this number the attacker's own datagrams are kept.
 const OWN: u8 = 0;
 
-/// Sends other people's datagrams again, from an address of their own.
-pub(super) async fn others(scene: &AttackScene, datagrams: &[Datagram]) -> Vec<String> {
-    let Some((sent, received)) = send_again(scene, datagrams).await else { return Vec::new() };
-    if received > sent * AMPLIFICATION_MAX {
-        return vec![format!("{received} B came back for {sent} B that somebody else had sent before")];
+/// Sends what somebody sent in the last `seconds` again, from an address of their own.
+pub(super) async fn others(scene: &AttackScene, captured: &Captured, of: PersonId, seconds: u32) -> Vec<String> {
+    let began = Instant::now();
+    let datagrams = captured.last(of, seconds);
+    let Some((sent, received)) = send_again(scene, &datagrams).await else { return Vec::new() };
+    // What overtakes the phone's own datagrams at the relay makes the connection the attacker's; then quinn counts what the phone
+    // goes on to send as if it came from there too. So it is no gift: somebody sent it.
+    let recent = captured.last(of, u32::MAX).into_iter().filter(|datagram| datagram.at + LISTENS >= began);
+    let own: usize = recent.map(|datagram| datagram.bytes.len()).sum();
+    let connections = datagrams.iter().map(|datagram| datagram.from).collect::<BTreeSet<_>>().len();
+    let most = (sent + own) * AMPLIFICATION_MAX + connections * PROBE_BYTES;
+    if received > most {
+        return vec![format!("{received} B came back for {sent} B that somebody else had sent before, and {most} may")];
     }
     Vec::new()
 }
@@ -57,8 +78,7 @@ pub(super) async fn own(scene: &mut AttackScene) -> Vec<String> {
     if released.is_none() {
         return Vec::new();
     }
-    let datagrams = captured.last(OWN, u32::MAX);
-    let mut breaches = others(scene, &datagrams).await;
+    let mut breaches = others(scene, &captured, OWN, u32::MAX).await;
     let damage = estate.damage(scene, true).await;
     breaches.extend(damage.iter().map(|damage| format!("datagrams sent again changed something: {damage}")));
     let _unreachable = estate.clear(scene).await;

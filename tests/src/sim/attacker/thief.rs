@@ -1,10 +1,11 @@
 //! Opens an invitation that was meant for somebody else.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use zajil_client::engine::api::{Pairing, Reply, Request};
+use zajil_client::engine::api::{Pairing, Reply, Request, Voice};
 use zajil_client::engine::host::{Host, Parts, create};
 use zajil_client::store::MemoryStore;
 use zajil_net::DialOptions;
@@ -23,8 +24,8 @@ const VISIT_MILLIS: u64 = 20_000;
 const PREY: &str = "Prey";
 
 /// Takes up the overheard link, if there is one, with a device of their own, and comes by for most of an hour to see
-/// what it brings. What it brings is added to [`AttackScene::loot`]: notes to an unconfirmed contact are all that it
-/// may be.
+/// what it brings. What it brings up to now stands in [`AttackScene::loot`]: notes to an unconfirmed contact are all that it
+/// may be, which whoever knows when people were confirmed has to judge.
 pub(super) async fn steal(scene: &mut AttackScene, from: PersonId, to: PersonId) -> Vec<String> {
     let Some(link) = scene.links.get(&(from, to)).cloned() else { return Vec::new() };
     let mut chance = scene.chance.fork("thief");
@@ -40,20 +41,20 @@ pub(super) async fn steal(scene: &mut AttackScene, from: PersonId, to: PersonId)
     let mut thief = create(parts, &scene.relay).expect("an empty store takes a new device");
     let accept = Request::Accept { name: PREY.to_owned(), link, in_person: false };
     let opened = matches!(ask(&mut thief, accept).await, Some(Reply::Accepted { .. }));
-    let (mut notes, mut breaches) = (0, Vec::new());
+    let loot = Rc::clone(&scene.loot);
+    let place = loot.borrow().len();
+    loot.borrow_mut().push(Loot { from, to, opened, notes: Vec::new() });
+    let mut breaches = Vec::new();
     for _ in 0..VISITS {
         let _unreachable = ask(&mut thief, Request::Sync { timeout_millis: VISIT_MILLIS }).await;
-        notes = readable(&mut thief).await;
+        let notes = readable(&mut thief).await;
+        loot.borrow_mut()[place].notes = notes;
         breaches = too_much(&mut thief).await;
-        if !opened && notes > 0 {
-            breaches.push(format!("{notes} notes through a link that did not open"));
-        }
         if !breaches.is_empty() {
             break;
         }
         sleep(PAUSE).await;
     }
-    scene.loot.push(Loot { from, to, opened, notes });
     breaches
 }
 
@@ -61,13 +62,17 @@ async fn ask(host: &mut Host, request: Request) -> Option<Reply> {
     host.execute(request, &mut |_| {}).await.ok()
 }
 
-/// Returns how many notes the thief can open, whole or in part.
-async fn readable(thief: &mut Host) -> usize {
-    let Some(Reply::Notes(notes)) = ask(thief, Request::Inbox { all: false }).await else { return 0 };
-    let mut readable = 0;
+/// Returns the notes that the thief can open, whole or in part.
+async fn readable(thief: &mut Host) -> Vec<Voice> {
+    let Some(Reply::Notes(notes)) = ask(thief, Request::Inbox { all: false }).await else { return Vec::new() };
+    let mut readable = Vec::new();
     for note in notes {
         let voice = ask(thief, Request::Voice { number: note.number }).await;
-        readable += usize::from(matches!(voice, Some(Reply::Voice { voice, .. }) if !voice.packets.is_empty()));
+        if let Some(Reply::Voice { voice, .. }) = voice
+            && !voice.packets.is_empty()
+        {
+            readable.push(voice);
+        }
     }
     readable
 }

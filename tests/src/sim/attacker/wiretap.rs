@@ -19,6 +19,10 @@ use crate::sim::plan::{AttackerDeed, Deed, PersonId, Plan};
 /// Datagrams kept of one phone. A minute of a full upload at 500 kbit/s has 3 100.
 const DATAGRAMS_MAX: usize = 4_096;
 
+/// How much longer than a plan asks datagrams are kept: they are sent again for a while, and what the phone itself sends then is
+/// asked for too.
+const AFTERWARDS: Duration = Duration::from_secs(120);
+
 /// One datagram as it left a phone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Datagram {
@@ -52,7 +56,7 @@ impl Captured {
         let captured = Self::default();
         for event in &plan.events {
             if let Deed::Attacker(AttackerDeed::ReplayDatagrams { of, seconds }) = event.deed {
-                captured.listen_to(of, Duration::from_secs(seconds.into()));
+                captured.listen_to(of, Duration::from_secs(seconds.into()) + AFTERWARDS);
             }
         }
         captured

@@ -9,11 +9,12 @@
 
 use zajil_client::limits::{CONTACTS_MAX, FINISH_MILLIS_MAX, OUTBOX_BYTES_MAX, REDIAL_FAST_MILLIS};
 use zajil_net::limits::{CLOSE_LINGER, CLOSE_TIMEOUT};
+use zajil_proto::limits::IDLE_MILLIS;
 use zajil_relay::limits::{MAILBOX_BYTES_MAX, MAILBOX_PARCELS_MAX, SESSIONS_MAX, TOMBSTONES_MAX};
 
 use super::Violation;
 use super::story::Story;
-use crate::sim::plan::{AttackerDeed, Deed, Millis, PersonDeed, PersonId, RelayDeed};
+use crate::sim::plan::{AttackerDeed, Deed, HOUR, MINUTE, Millis, PersonDeed, PersonId, RelayDeed};
 use crate::sim::record::{PhoneLoad, RelayLoad, Seen};
 
 /// Tasks of one QUIC connection of a phone: its endpoint's and its own.
@@ -21,6 +22,11 @@ const TASKS_PER_CONNECTION: usize = 2;
 /// Connections to one relay that a phone may have at once: the one it uses, one that is being tried, and those that are
 /// still closing when the next is dialled.
 const CONNECTIONS_PER_RELAY: usize = 2 + closing();
+/// How long a relay may keep a connection in which nobody says anything, milliseconds: a session's idle time and, where its
+/// goodbye is lost, the transport's after it; and a minute in which it begins and ends.
+const SILENCE_MILLIS: Millis = 2 * IDLE_MILLIS + MINUTE;
+/// How long an attacker goes about one thing at most.
+const DEED_MILLIS: Millis = HOUR;
 /// Bytes of the largest parcel that an attacker hoards, with what a relay keeps beside a body.
 const HOARDED_BYTES: u64 = 110_000;
 /// Bytes of a control parcel at most, with what a relay keeps beside a body.
@@ -75,9 +81,9 @@ fn phone(story: &Story<'_>, who: PersonId, load: &PhoneLoad, at: Millis) -> Vec<
 }
 
 fn relay(story: &Story<'_>, load: &RelayLoad, at: Millis, is_last: bool) -> Vec<String> {
-    // At rest nobody is there but phones, each with one session and those that are still closing.
-    let guests = size(story.plan.cast().len() * CONNECTIONS_PER_RELAY);
-    let sessions = if is_last { guests } else { SESSIONS_MAX.into() };
+    // At rest nobody is there but phones, each with one session and those that are still closing, and strangers who came late.
+    let guests = size(story.plan.cast().len() * CONNECTIONS_PER_RELAY) + strangers(story, at);
+    let sessions = if is_last { guests.min(SESSIONS_MAX.into()) } else { SESSIONS_MAX.into() };
     let mut found = vec![
         above("sessions of the relay", load.sessions, sessions),
         // Its endpoint, and every connection.
@@ -92,6 +98,21 @@ fn relay(story: &Story<'_>, load: &RelayLoad, at: Millis, is_last: bool) -> Vec<
         found.push(above("bytes on the disk of the relay", load.disk_bytes, room));
     }
     found.into_iter().flatten().collect()
+}
+
+/// Sessions that strangers may have at a moment: those of a flood, until the relay must have ended them for their silence, and
+/// as many as a phone for anybody who still goes about something else.
+fn strangers(story: &Story<'_>, at: Millis) -> u64 {
+    let sessions = story.record.entries.iter().map(|entry| match &entry.seen {
+        Seen::Played(event) => match event.deed {
+            Deed::Attacker(AttackerDeed::Flood { connections }) if at < entry.at + SILENCE_MILLIS => connections.into(),
+            Deed::Attacker(AttackerDeed::Flood { .. } | AttackerDeed::Truncate { .. }) => 0,
+            Deed::Attacker(_) if at < entry.at + DEED_MILLIS => size(CONNECTIONS_PER_RELAY),
+            _ => 0,
+        },
+        _ => 0,
+    });
+    sessions.sum()
 }
 
 /// What a relay can hold at most in the mailboxes that it has, with so many parcels in each.
@@ -212,6 +233,13 @@ mod tests {
     fn what_guests_left_open_is_closed_at_the_end() {
         relay_with(60, |load| load.sessions = 300).is_good();
         relay_with(110, |load| load.sessions = 300).breaks(6, "sessions of the relay: 300");
+        let flooded = |minute| {
+            let mut tale = relay_with(110, |load| load.sessions = 300);
+            tale.play(minute, Deed::Attacker(AttackerDeed::Flood { connections: 300 }));
+            tale
+        };
+        flooded(100).breaks(6, "sessions of the relay: 300");
+        flooded(106).is_good();
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod seen;
 mod settled;
 mod spans;
 mod story;
+mod stolen;
 mod stuck;
 mod summary;
 mod words;
@@ -49,6 +50,7 @@ impl Violation {
 pub fn judge(plan: &Plan, record: &Record) -> Vec<Violation> {
     let story = Story::of(plan, record);
     let mut violations = broken(record);
+    stolen::judge(&story, &mut violations);
     custody::judge(&story, &mut violations);
     hearing::judge(&story, &mut violations);
     marks::judge(&story, &mut violations);

@@ -1,7 +1,7 @@
 //! Gives the attacker a place in the world: a machine of their own, links that they overhear, a list stolen from the
 //! relay.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
@@ -13,12 +13,12 @@ use zajil_net::memory::SimulatedClock;
 use zajil_proto::ids::SlotId;
 use zajil_relay::store::{Cursor, Exported, Store};
 
-use super::{START, World};
+use super::{START, World, speech};
 use crate::chance::Chance;
 use crate::sim::attacker::wiretap::{Captured, Mangler, Wiretapped};
-use crate::sim::attacker::{AttackScene, Known, act};
+use crate::sim::attacker::{AttackScene, Known, Loot, act};
 use crate::sim::plan::{AttackerDeed, Deed, PersonId, Plan};
-use crate::sim::record::Seen;
+use crate::sim::record::{Seen, Stolen};
 
 /// Between two looks whether a link has been made that is to be stolen.
 const LISTENS_EVERY: Duration = Duration::from_secs(10);
@@ -32,6 +32,8 @@ pub(super) struct Harm {
     /// Whose links they sit at.
     watched: BTreeSet<PersonId>,
     deeds: Cell<u16>,
+    /// What links they overheard have brought them.
+    loot: Rc<RefCell<Vec<Loot>>>,
 }
 
 impl Harm {
@@ -42,7 +44,18 @@ impl Harm {
             _ => None,
         });
         let watched = deeds.collect();
-        Self { captured: Captured::of(plan), mangler: Mangler::default(), watched, deeds: Cell::new(0) }
+        let (deeds, loot) = (Cell::new(0), Rc::default());
+        Self { captured: Captured::of(plan), mangler: Mangler::default(), watched, deeds, loot }
+    }
+
+    /// Takes down what stolen links have brought, at the end: a thief who is still at it has something already.
+    pub(super) fn tell_loot(&self, world: &World) {
+        for Loot { from, to, opened, notes } in self.loot.take() {
+            for voice in notes {
+                let serial = speech::serial(&voice);
+                world.see(Seen::Stolen(Stolen { from, to, opened, serial }));
+            }
+        }
     }
 
     /// Returns a phone's network as it passes the attacker.
@@ -86,7 +99,7 @@ async fn scene(world: &World, deed: &AttackerDeed, nth: u16) -> AttackScene {
         known,
         links,
         mangler: world.harm.mangler.clone(),
-        loot: Vec::new(),
+        loot: Rc::clone(&world.harm.loot),
         answers: 0,
     }
 }

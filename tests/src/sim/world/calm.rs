@@ -9,7 +9,7 @@ use zajil_net::memory::LinkState;
 
 use super::phone::{self, Link, Phone, ask};
 use super::relay::{self, RELAY};
-use super::{World, deeds, eyes};
+use super::{World, deeds, eyes, secrets};
 use crate::sim::plan::{Habit, MINUTE, Millis};
 use crate::sim::record::{PhoneLoad, Seen};
 
@@ -96,6 +96,7 @@ async fn is_settled(world: &Rc<World>) -> bool {
 
 /// Writes down what every machine holds.
 pub(super) async fn load(world: &Rc<World>) {
+    secrets::gather(world);
     for phone in world.phones() {
         phone_load(world, phone).await;
     }

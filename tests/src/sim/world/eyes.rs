@@ -109,7 +109,7 @@ pub(super) async fn ask_seen(world: &Rc<World>, phone: &Rc<Phone>, of: PersonId,
     let asked_at = world.now();
     match ask(world, phone, Request::Seen { name: name(of), timeout_millis }).await {
         Ok(Reply::Seen(view)) => {
-            let serial = view.word.as_ref().and_then(|word| word.text.parse().ok());
+            let serial = view.word.as_ref().and_then(|word| speech::word_serial(&word.text));
             let clocks = (world.wall(&phone.clock), world.wall(&world.relay.clock));
             let answer = Answer { by: phone.id, of, asked_relay, asked_at, view, serial, clocks };
             world.see(Seen::Answer(Box::new(answer)));

@@ -8,6 +8,7 @@ mod logs;
 mod pairing;
 mod phone;
 mod relay;
+mod secrets;
 mod speech;
 mod trace;
 
@@ -30,6 +31,7 @@ use zajil_proto::time::Minute;
 use self::attack::Harm;
 use self::phone::Phone;
 use self::relay::RelayHost;
+use self::secrets::Secrets;
 pub use self::trace::Trace;
 use self::trace::Tracer;
 use super::plan::{HOUR, Millis, PersonId, Plan};
@@ -116,9 +118,11 @@ fn finish(world: &Rc<World>, calm_at: Millis) -> (Record, Trace) {
     let ended_at = world.now();
     let traffic = world.phones().map(|phone| (phone.id, world.traffic(phone))).collect();
     world.tasks.borrow_mut().abort_all();
+    world.harm.tell_loot(world);
     let entries = world.entries.take();
     let tracer = std::mem::replace(&mut *lock(&world.tracer), Tracer::new(false));
-    (Record { entries, calm_at, ended_at, traffic, log: None, secrets: Vec::new() }, tracer.finish())
+    let secrets = world.secrets.taken();
+    (Record { entries, calm_at, ended_at, traffic, log: None, secrets }, tracer.finish())
 }
 
 /// The world while it is played.
@@ -133,6 +137,7 @@ struct World {
     /// Links that were passed on: inviter, invited, link.
     links: RefCell<Vec<(PersonId, PersonId, String)>>,
     harm: Harm,
+    secrets: Secrets,
     /// What was spoken: seconds by serial.
     spoken: RefCell<BTreeMap<u32, u32>>,
     entries: RefCell<Vec<Entry>>,
@@ -164,6 +169,7 @@ impl World {
             pairings: Cell::new(0),
             links: RefCell::default(),
             harm: Harm::of(&plan),
+            secrets: Secrets::new(options.log),
             spoken: RefCell::default(),
             entries: RefCell::default(),
             tracer: Arc::new(Mutex::new(Tracer::new(options.trace))),
@@ -174,8 +180,9 @@ impl World {
 
     /// Writes every datagram and every piece of a stream into the trace.
     fn watch_network(&self) {
-        let tracer = Arc::clone(&self.tracer);
+        let (tracer, listener) = (Arc::clone(&self.tracer), self.secrets.listener());
         self.network.observe(move |passing: &Passing| {
+            listener(passing);
             let Passing { at, from, seen_as, to, bytes, carried_by, outcome, .. } = passing;
             let line = format!("{} {from} {seen_as} {to} {bytes} {carried_by:?} {outcome:?}", at.as_micros());
             lock(&tracer).add(&line);
@@ -206,7 +213,7 @@ impl World {
 
     fn see(&self, seen: Seen) {
         let at = self.now();
-        lock(&self.tracer).add(&format!("{at} {}", traced(&seen)));
+        lock(&self.tracer).add(&format!("{at} {:?}", seen.repeatable()));
         self.entries.borrow_mut().push(Entry { at, seen });
     }
 
@@ -249,6 +256,7 @@ impl World {
     }
 
     fn link_is_passed(&self, inviter: PersonId, invited: PersonId, link: &str) {
+        self.secrets.keep(|| format!("the link of person {inviter} for person {invited}"), link.as_bytes());
         self.links.borrow_mut().push((inviter, invited, link.to_owned()));
     }
 
@@ -267,25 +275,11 @@ impl World {
         Traffic {
             sent: counted.up.offered.datagrams,
             sent_bytes: counted.up.offered.bytes + counted.up.stream_bytes,
-            lost_bytes: counted.up.lost.bytes,
+            lost_bytes: counted.up.lost.bytes + counted.lost_beyond.bytes,
             received: counted.down.passed.datagrams,
             received_bytes: counted.down.passed.bytes + counted.down.stream_bytes,
             connections: counted.sockets_opened,
         }
-    }
-}
-
-/// What is the same again of something seen: not how many bytes vodozemac's own random values take when they are written down.
-fn traced(seen: &Seen) -> String {
-    match seen {
-        Seen::PhoneLoad(id, load) => {
-            let waiting = load.status.as_ref().map(|status| (status.waiting, status.unheard, status.contacts));
-            format!("phone {id} has {} tasks, {} sockets, {waiting:?}", load.tasks, load.sockets)
-        }
-        Seen::RelayLoad(load) => {
-            format!("relay has {} tasks, {} sessions, {:?}", load.tasks, load.sessions, load.per_mailbox)
-        }
-        seen => format!("{seen:?}"),
     }
 }
 

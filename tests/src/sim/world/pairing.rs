@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use zajil_client::engine::api::{Failure, Pairing, Receipts, Reply, Request, SeenPrecision};
 
 use super::phone::{NoAnswer, Phone, ask};
@@ -12,7 +13,7 @@ use crate::sim::record::Seen;
 
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_secs(600);
-/// Between two attempts once everybody is online.
+/// Between two attempts once everybody is online, and until a link that is on its way arrives then.
 const PAUSE_IN_CALM: Duration = Duration::from_secs(20);
 /// Attempts until somebody gives up: ten days of trying.
 const ATTEMPTS_MAX: u32 = 1_440;
@@ -42,7 +43,7 @@ async fn attempt(world: &Rc<World>, wish: Wish) -> Result<(), String> {
     };
     let Some(link) = invite(world, &inviter, wish.invited).await? else { return Ok(()) };
     world.link_is_passed(wish.inviter, wish.invited, &link);
-    tokio::time::sleep(Duration::from_millis(wish.link_takes)).await;
+    rest(world, Duration::from_millis(wish.link_takes)).await;
     let return_code = accept(world, &invited, wish, &link).await?;
     if let Some(code) = return_code.filter(|_| wish.in_person) {
         take_return(world, &inviter, wish.invited, code).await?;
@@ -61,7 +62,15 @@ async fn attempt(world: &Rc<World>, wish: Wish) -> Result<(), String> {
 }
 
 async fn pause(world: &World) {
-    tokio::time::sleep(if world.is_calm() { PAUSE_IN_CALM } else { PAUSE }).await;
+    rest(world, PAUSE).await;
+}
+
+/// Lets time pass, but little of the calm: what began before it, were it ten minutes or a link that takes days, must not outlast
+/// the time in which everything has to settle.
+async fn rest(world: &World, usual: Duration) {
+    let now = Instant::now();
+    let calm = world.start + Duration::from_millis(world.plan.calm_at);
+    tokio::time::sleep_until((now + usual).min(now.max(calm) + PAUSE_IN_CALM)).await;
 }
 
 /// Makes a link. `None` if they know each other already.
@@ -90,7 +99,11 @@ async fn accept(world: &Rc<World>, invited: &Rc<Phone>, wish: Wish, link: &str) 
     for _ in 0..ATTEMPTS_MAX {
         let accept = Request::Accept { name: name(wish.inviter), link: link.into(), in_person: wish.in_person };
         match ask(world, invited, accept).await {
-            Ok(Reply::Accepted { return_code, .. }) => return Ok(Some(return_code)),
+            Ok(Reply::Accepted { return_code, .. }) => {
+                let whose = || format!("the return code of person {}", invited.id);
+                world.secrets.keep(whose, return_code.as_bytes());
+                return Ok(Some(return_code));
+            }
             Ok(reply) => return Err(format!("a strange answer to a link: {reply:?}")),
             // An earlier attempt had been kept after all.
             Err(NoAnswer::Failed(Failure::NameTaken { .. })) => return Ok(None),
@@ -147,7 +160,11 @@ async fn digits(
     heard: Option<String>,
 ) -> Option<(String, bool)> {
     match ask(world, phone, Request::Verify { name: name(other), digits: heard }).await {
-        Ok(Reply::Digits { digits, confirmed }) => Some((digits, confirmed)),
+        Ok(Reply::Digits { digits, confirmed }) => {
+            let whose = || format!("the digits of person {} and {}", phone.id, name(other));
+            world.secrets.keep(whose, digits.as_bytes());
+            Some((digits, confirmed))
+        }
         _ => None,
     }
 }

@@ -15,6 +15,8 @@ const PACKET_MILLIS: u32 = 60;
 const PACKET_BYTES: std::ops::Range<u64> = 58..119;
 /// What stands before the serial in a note's first packet.
 const SIGN: &[u8] = b"note";
+/// What stands before the serial in a word: words that no program has of itself.
+const WORD: &str = "we are well, day ";
 /// Packets that are decoded of what was heard: the decoder's state is settled by then, and thousands of notes are heard.
 const DECODED_PACKETS: usize = 4;
 
@@ -52,6 +54,16 @@ pub(super) fn voice(seed: u64, serial: u32, seconds: u32) -> Voice {
 pub(super) fn serial(voice: &Voice) -> Option<u32> {
     let number = voice.packets.first()?.strip_prefix(SIGN)?.get(..4)?;
     Some(u32::from_be_bytes(number.try_into().ok()?))
+}
+
+/// Writes a last word that says which of the plan it is.
+pub(super) fn word(serial: u32) -> String {
+    format!("{WORD}{serial}")
+}
+
+/// Tells which word of the plan a text is.
+pub(super) fn word_serial(text: &str) -> Option<u32> {
+    text.strip_prefix(WORD)?.parse().ok()
 }
 
 /// Says whether the beginning of a recording becomes sound of the right length.
