@@ -34,6 +34,8 @@ pub(crate) struct Meeting {
     /// Mailboxes and slots that the relay has said it has.
     made: BTreeSet<[u8; 16]>,
     watched: BTreeSet<MailboxId>,
+    /// For which contact each *invitation* mailbox is watched.
+    fetching: BTreeMap<MailboxId, u32>,
     /// What the pairing secrets of contacts give: its four keys cost more than all the rest of a plan.
     pairings: BTreeMap<u32, (Secret, Arc<PairingSecrets>)>,
     drained: BTreeSet<MailboxId>,
@@ -72,6 +74,7 @@ impl Meeting {
             registering: BTreeSet::new(),
             made: BTreeSet::new(),
             watched: BTreeSet::new(),
+            fetching: BTreeMap::new(),
             pairings: BTreeMap::new(),
             drained: BTreeSet::new(),
             offered: BTreeSet::new(),
@@ -95,6 +98,18 @@ impl Meeting {
     /// Returns whether the relay has answered.
     pub(crate) const fn is_welcomed(&self) -> bool {
         self.epoch.is_some()
+    }
+
+    /// Returns whether this meeting has fetched what is behind a contact's link already, for one who was given up since: a relay
+    /// does not send it again within one meeting.
+    pub(crate) fn has_fetched_for_another(&self, device: &Device, key: u32) -> bool {
+        match device.contacts.get(&key).map(|contact| &contact.stage) {
+            Some(Stage::Fetching { link, .. }) => {
+                let mailbox = PairingSecrets::of(&link.secret).invitation.mailbox();
+                self.fetching.get(&mailbox).is_some_and(|before| *before != key)
+            }
+            _ => false,
+        }
     }
 
     /// Lets a slot be asked about once more.
@@ -310,21 +325,30 @@ impl Meeting {
             device.delete_outgoing(&mut batch, id);
         }
         device.commit(batch)?;
-        let Some(outgoing) = device.outgoing.get(id) else { return Ok(()) };
-        let is_first_reply = outgoing.cargo == Cargo::Reply
-            && matches!(device.contacts.get(&key).map(|c| &c.stage), Some(Stage::Replied { stored: false, .. }));
-        if !is_first_reply {
+        match device.outgoing.get(id).map(|outgoing| &outgoing.cargo) {
+            Some(Cargo::Reply) => self.reply_refused(device, key, code),
+            _ => Ok(()),
+        }
+    }
+
+    /// The reply mailbox takes one parcel, and goes with the invitation: somebody else was first, or it is too late.
+    fn reply_refused(&mut self, device: &mut Device, key: u32, code: Code) -> Result<(), Failure> {
+        let stage = device.contacts.get(&key).map(|contact| &contact.stage);
+        if !matches!(stage, Some(Stage::Replied { stored: false, .. })) {
             return Ok(());
         }
-        // The reply mailbox takes one parcel, and goes with the invitation: somebody else was first, or it is too late.
         let failure = match code {
             Code::MAILBOX_FULL => Failure::LinkUsed,
-            Code::OVER | Code::NOT_HERE => Failure::LinkExpired,
+            // In a later meeting than the one that found the invitation it means nothing: a reply whose *stored* was lost on the
+            // way is gone from there as soon as the inviter has taken it, and who forgot her then would be lost to her for good.
+            Code::OVER | Code::NOT_HERE if self.fetching.values().any(|fetched| *fetched == key) => {
+                Failure::LinkExpired
+            }
             _ => return Ok(()),
         };
         reached!(UsedLinkRefused);
         self.failed.insert(key, failure);
-        device.forget(key)
+        device.end_reply(key)
     }
 
     fn arrived(&mut self, device: &mut Device, arrived: &Arrived, now: Minute) -> Result<(), Failure> {
@@ -376,11 +400,15 @@ impl Meeting {
         match pairing.map(|contact| &contact.stage) {
             Some(Stage::Fetching { .. }) => {
                 // Not released: the same link, opened again after a lost reply, must still find its invitation.
-                if let Err(failure) = device.answer_invitation(key, &id, &header, now) {
-                    self.failed.insert(key, failure);
-                    device.forget(key)?;
+                match device.answer_invitation(key, &id, &header, now) {
+                    // The disk's fault is not the link's: what is behind it is held, and answered when there is room.
+                    Err(failure @ (Failure::DiskFull | Failure::Store(_))) => Err(failure),
+                    Err(failure) => {
+                        self.failed.insert(key, failure);
+                        device.forget(key)
+                    }
+                    Ok(()) => Ok(()),
                 }
-                Ok(())
             }
             Some(Stage::Invited { .. }) => {
                 let released = device.take_reply(key, &id, &header, now)?;
@@ -392,7 +420,7 @@ impl Meeting {
             }
             _ => {
                 self.release(mailbox, vec![durable]);
-                if self.drained.contains(&mailbox) { self.take_frames(device, mailbox, now) } else { Ok(()) }
+                self.take_frames(device, mailbox, now)
             }
         }
     }
@@ -400,6 +428,7 @@ impl Meeting {
     fn mailbox_drained(&mut self, device: &mut Device, mailbox: MailboxId, now: Minute) -> Result<(), Failure> {
         self.drained.insert(mailbox);
         self.take_frames(device, mailbox, now)?;
+        device.let_locked_go(&mailbox)?;
         device.retire_sessions(&mailbox, self.lived)?;
         device.end_invitation(&mailbox, self.lived)?;
         let fetching = device.contacts.iter().find_map(|(key, contact)| match &contact.stage {
@@ -418,7 +447,7 @@ impl Meeting {
     }
 
     fn take_frames(&mut self, device: &mut Device, mailbox: MailboxId, now: Minute) -> Result<(), Failure> {
-        let released = device.take_frames(&mailbox, now)?;
+        let released = device.take_frames(&mailbox, self.drained.contains(&mailbox), now)?;
         if !released.is_empty() {
             self.release(mailbox, released);
             device.unlock_notes(now)?;

@@ -117,6 +117,7 @@ impl Meeting {
                 && link.home.key == self.relay.key
             {
                 let secrets = self.pairing(*key, &link.secret);
+                self.fetching.entry(secrets.invitation.mailbox()).or_insert(*key);
                 self.watch(device, &secrets.invitation)?;
             }
         }
