@@ -39,8 +39,10 @@ pub const TIME_THRESHOLD: f32 = 1.25;
 pub const RELAY_STREAM_WINDOW_BYTES: u32 = 64 << 10;
 /// Bytes a relay lets one connection send ahead; what a stranger can pin.
 pub const RELAY_WINDOW_BYTES: u32 = 128 << 10;
-/// Bytes a relay keeps unacknowledged for one connection.
-pub const RELAY_SEND_WINDOW_BYTES: u64 = 128 << 10;
+/// Bytes a relay keeps unacknowledged for one connection: bandwidth × delay of a satellite link down (39 KB). More
+/// would lie in the queue of a thin link: with 128 KiB half of what a telephone on 40 kbit/s was sent lay behind a
+/// hole when its link went (simulated storm 6).
+pub const RELAY_SEND_WINDOW_BYTES: u64 = 40 << 10;
 /// Bytes a device lets one stream send ahead: above bandwidth × delay of a satellite link (41 KB).
 pub const DEVICE_STREAM_WINDOW_BYTES: u32 = 128 << 10;
 /// Bytes a device lets its relay send ahead.

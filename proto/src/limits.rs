@@ -76,18 +76,25 @@ pub const BODY_SENT_BYTES_MAX: usize = 2 * 1024;
 pub const UNFLUSHED_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of answers a peer may leave unread before the session ends: it asks and does not listen.
 pub const ANSWERS_UNFLUSHED_BYTES_MAX: usize = 1024 * 1024;
-/// Bytes of bodies a device sends beyond what the relay has called durable. Fills a link of 5 Mbit/s at 200 ms.
-pub const UNACKNOWLEDGED_BYTES_MAX: usize = 128 * 1024;
-/// Bytes of one parcel that leave before the relay has said how much of it is there: what a way there and back takes on the
-/// links that have the least, so that nobody waits, and no more, because a relay may have all of it since a meeting that
-/// this device remembers nothing of.
-pub const UNANSWERED_BYTES_MAX: u32 = 12 * 1024;
-/// The same for a parcel that the relay refused when it was last offered: one chunk, to learn whether it takes it now.
+/// Bytes of bodies a device sends beyond what the relay has called durable. Fills a link of 1.3 Mbit/s at 200 ms, so
+/// that ten minutes of voice take 6 s there. More would lie in the queue of a thin link: with 128 KiB a telephone on
+/// 20 kbit/s had ten seconds on the way at any time, overflowed its queue, and lost whatever lay behind a hole
+/// whenever the link went.
+pub const UNACKNOWLEDGED_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of notes, together, that leave before the relay has said how much of them is there: what a thin link carries
+/// on a way there and back (4 KiB are 1.6 s at 20 kbit/s, 0.5 s at 60), so that nobody waits there, and no more,
+/// because a relay may have all of it since a meeting that this device remembers nothing of. With 12 KiB for each of
+/// six notes, a telephone on 20 kbit/s that met its relay for twenty seconds at a time sent the same beginnings
+/// whenever it did (simulated storm 7).
+pub const UNANSWERED_BYTES_MAX: u32 = 4 * 1024;
+/// The same for a parcel that was under way before or that the relay refused when it was last offered: one chunk, to
+/// learn how far it is, or whether it is taken now.
 pub const ASKING_BYTES_MAX: u32 = 1024;
-/// Bytes of bodies a relay's session holds while its store works: what an honest device sends ahead, twice.
-pub const UPLOAD_HELD_BYTES_MAX: usize = 2 * UNACKNOWLEDGED_BYTES_MAX;
+/// Bytes of bodies a relay's session holds while its store works: what an honest device sends ahead, eight times, for
+/// devices of another make may send more.
+pub const UPLOAD_HELD_BYTES_MAX: usize = 8 * UNACKNOWLEDGED_BYTES_MAX;
 /// Bytes that a relay takes on transfer lanes before a device's first words, whose packet may have been lost.
-pub const EARLY_UPLOAD_BYTES_MAX: usize = 2 * UNACKNOWLEDGED_BYTES_MAX;
+pub const EARLY_UPLOAD_BYTES_MAX: usize = UPLOAD_HELD_BYTES_MAX;
 /// The same for a device before the relay's first words. Nothing but the link bounds what a relay sends ahead: one
 /// resending of a lost packet takes 0.6 s, in which 50 Mbit/s bring this much.
 pub const EARLY_DOWNLOAD_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -89,7 +89,8 @@ impl Uploads {
             next_mark: 0,
             durable: from,
             is_answered: false,
-            unanswered_max: if offer.refused_before { ASKING_BYTES_MAX } else { UNANSWERED_BYTES_MAX },
+            // Of a parcel that was under way before, the relay may have more than this device heard of: it is asked.
+            unanswered_max: if offer.refused_before || from > 0 { ASKING_BYTES_MAX } else { UNANSWERED_BYTES_MAX },
             withdrawn: false,
         };
         upload.start_at(from);
@@ -207,13 +208,18 @@ impl Uploads {
         let open = || self.offers.values().filter(|upload| upload.transfer.is_some());
         let is_voice = |upload: &&Upload| upload.parcel.header.class() == Class::Voice;
         let (all, voice) = (open().count(), open().filter(is_voice).count());
+        let unanswered: u32 = open().filter(is_voice).map(Upload::unanswered).sum();
         self.offers.iter().filter_map(move |(id, upload)| {
             let class = upload.parcel.header.class();
             let room = all < TRANSFERS_OPEN_MAX && (class != Class::Voice || voice < VOICE_TRANSFERS_MAX);
             let begins = upload.transfer.is_none();
             let end = upload.sendable();
             let waits = !upload.is_answered && upload.next >= end && upload.next < length(&upload.parcel);
-            if upload.withdrawn || (begins && !room) || !(begins || upload.has_more()) || (waits && !begins) {
+            // Notes share what may leave unanswered: what several begin at once on a thin link is not answered before
+            // that is gone, and would leave again, and again, with every link to come.
+            let share_spent = class == Class::Voice && !upload.is_answered && unanswered >= UNANSWERED_BYTES_MAX;
+            let is_next = if begins { room } else { upload.has_more() && !waits };
+            if upload.withdrawn || !is_next || share_spent {
                 return None;
             }
             let candidate = Candidate {
@@ -278,6 +284,11 @@ impl Upload {
     /// Returns whether the parcel is closed and wholly sent: its lane ends then.
     fn has_ended(&self) -> bool {
         self.parcel.is_closed() && !self.has_more()
+    }
+
+    /// Returns how many bytes have left before the relay has said how far it is.
+    const fn unanswered(&self) -> u32 {
+        if self.is_answered { 0 } else { self.next.saturating_sub(self.from) }
     }
 
     /// Returns where to stop until the relay has answered.
