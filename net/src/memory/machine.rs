@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::links::{LinkSettings, OneWay, seed_for};
-use crate::memory::passing::{Traffic, Way, WayTraffic};
+use crate::memory::passing::{Count, Traffic, Way, WayTraffic};
 use crate::memory::runtime::Tasks;
 use crate::memory::{LinkState, MachineId};
 
@@ -23,6 +23,7 @@ pub(super) struct Machine {
     pub(super) down: Access,
     pub(super) nat: Option<Nat>,
     pub(super) sockets: BTreeMap<SocketAddr, Inbox>,
+    pub(super) lost_beyond: Count,
     pub(super) sockets_opened: u64,
     /// The own addresses of streams that it dialled.
     pub(super) dialled: BTreeSet<SocketAddr>,
@@ -79,6 +80,7 @@ impl Machine {
             nat: None,
             sockets: BTreeMap::new(),
             dialled: BTreeSet::new(),
+            lost_beyond: Count::default(),
             sockets_opened: 0,
             tasks: Arc::default(),
             sent: BTreeMap::new(),
@@ -114,7 +116,12 @@ impl Machine {
     }
 
     pub(super) fn traffic(&self) -> Traffic {
-        Traffic { up: self.up.traffic, down: self.down.traffic, sockets_opened: self.sockets_opened }
+        Traffic {
+            up: self.up.traffic,
+            down: self.down.traffic,
+            lost_beyond: self.lost_beyond,
+            sockets_opened: self.sockets_opened,
+        }
     }
 
     /// Returns a port that is free at `address`, in turn, so that one just closed is not used again at once.

@@ -118,6 +118,9 @@ pub struct Traffic {
     pub up: WayTraffic,
     /// What came to it.
     pub down: WayTraffic,
+    /// Of what it sent and its own link carried, what was lost after that: in the receiver's link, because nobody was there, or
+    /// with a stream that was cut.
+    pub lost_beyond: Count,
     /// UDP sockets it has opened since the world began: one for each QUIC connection that a device tries.
     pub sockets_opened: u64,
 }

@@ -311,6 +311,9 @@ impl World {
             for piece in waiting {
                 let outcome = Outcome::Lost(LostTo::Cut);
                 self.effects.tell(|| stream.passing(side, piece.offered, piece.piece.len(), outcome));
+                if let Some(sender) = self.machines.get_mut(piece.sender.0) {
+                    sender.lost_beyond.add(piece.piece.len());
+                }
             }
         }
     }
@@ -428,8 +431,12 @@ impl World {
         if stream.cut {
             let outcome = Outcome::Lost(LostTo::Cut);
             self.effects.tell(|| stream.passing(piece.from, piece.offered, piece.piece.len(), outcome));
+            if let Some(sender) = self.machines.get_mut(piece.sender.0) {
+                sender.lost_beyond.add(piece.piece.len());
+            }
+            return false;
         }
-        !stream.cut
+        true
     }
 
     /// Passes a piece through an access link: when it has left and when it arrives, or `None` if the link is not there.

@@ -201,6 +201,14 @@ impl World {
         self.effects.tell(|| flight.passing(reached, Outcome::Lost(to)));
     }
 
+    /// Tells of a datagram that was lost after its sender's own link had carried it.
+    fn lose_beyond(&mut self, flight: &Flight, reached: SocketAddr, to: LostTo) {
+        if let Some(sender) = self.machine_mut(flight.sender) {
+            sender.lost_beyond.add(flight.bytes.len());
+        }
+        self.tell_lost(flight, reached, to);
+    }
+
     /// Counts a datagram from `machine` to `to`, and returns how many went before it.
     pub(super) fn number(&mut self, machine: MachineId, to: IpAddr) -> u64 {
         let Some(machine) = self.machine_mut(machine) else { return 0 };
@@ -256,7 +264,7 @@ impl World {
     fn door(&mut self, at: u64, mut flight: Flight) {
         let Some((id, reached)) = self.resolve(flight.to) else {
             let reached = flight.to;
-            return self.tell_lost(&flight, reached, LostTo::NobodyThere);
+            return self.lose_beyond(&flight, reached, LostTo::NobodyThere);
         };
         let Some(machine) = self.machines.get_mut(id.0) else { return };
         let passes = machine.passes(Way::Down, reached.ip());
@@ -270,7 +278,7 @@ impl World {
         let (leaves, comes, again) = match fate {
             Fate::Dropped(cause) => {
                 access.traffic.lost.add(flight.bytes.len());
-                return self.tell_lost(&flight, reached, LostTo::Access(Way::Down, cause));
+                return self.lose_beyond(&flight, reached, LostTo::Access(Way::Down, cause));
             }
             Fate::Arrives { leaves, at, again } => (nanos(leaves), nanos(at), again),
         };
@@ -300,7 +308,7 @@ impl World {
         };
         if let Some(lost_to) = lost_to {
             traffic.lost.add(flight.bytes.len());
-            return self.tell_lost(&flight, reached, lost_to);
+            return self.lose_beyond(&flight, reached, lost_to);
         }
         traffic.passed.add(flight.bytes.len());
         let outcome = Outcome::Arrived { at: Duration::from_nanos(at) };
@@ -350,7 +358,11 @@ impl World {
                 access.traffic.passed.take_back(flight.bytes.len());
             }
         }
-        self.tell_lost(flight, reached, LostTo::Access(way, DropCause::Outage));
+        let lost_to = LostTo::Access(way, DropCause::Outage);
+        match way {
+            Way::Up => self.tell_lost(flight, reached, lost_to),
+            Way::Down => self.lose_beyond(flight, reached, lost_to),
+        }
     }
 
     /// Returns whether a machine runs.
