@@ -171,6 +171,10 @@ pub const REDIAL_FAST_MILLIS: u64 = 3_000;
 pub const REDIAL_FAST_TRIES: u32 = 600;
 /// Pause after those, milliseconds.
 pub const REDIAL_SLOW_MILLIS: u64 = 15_000;
+/// Tries at either pace: two hours more of slow ones.
+pub const REDIAL_OFTEN_TRIES: u32 = REDIAL_FAST_TRIES + 480;
+/// Pause after those, milliseconds: who is without a link for hours is so for days, and each try takes from the battery.
+pub const REDIAL_RARE_MILLIS: u64 = 60_000;
 /// Receipts and acknowledgements that need not go at once leave after at least this long, minutes: their time tells nothing then.
 pub const LATER_MINUTES_MIN: u32 = 60;
 /// And after at most this long, minutes: within a day.

@@ -21,7 +21,7 @@ use super::model::Profile;
 use super::state::Device;
 use crate::limits::{
     FINISH_MILLIS_MAX, HOST_EVENTS_QUEUED_MAX, LINKS_MAX, PROGRESS_QUEUED_MAX, REDIAL_FAST_MILLIS, REDIAL_FAST_TRIES,
-    REDIAL_SLOW_MILLIS, REQUESTS_WAITING_MAX,
+    REDIAL_OFTEN_TRIES, REDIAL_RARE_MILLIS, REDIAL_SLOW_MILLIS, REQUESTS_WAITING_MAX,
 };
 use crate::store::DeviceStore;
 
@@ -311,9 +311,13 @@ impl Host {
                     self.troubles.insert(relay, trouble);
                 }
                 let (tries, _) = self.redials.get(&relay).copied().unwrap_or_default();
-                let pause = if tries < REDIAL_FAST_TRIES { REDIAL_FAST_MILLIS } else { REDIAL_SLOW_MILLIS };
+                let pause = match tries {
+                    ..REDIAL_FAST_TRIES => REDIAL_FAST_MILLIS,
+                    ..REDIAL_OFTEN_TRIES => REDIAL_SLOW_MILLIS,
+                    _ => REDIAL_RARE_MILLIS,
+                };
                 let mut next = self.clock.now().after(Duration::from_millis(pause));
-                if pause == REDIAL_SLOW_MILLIS {
+                if pause >= REDIAL_SLOW_MILLIS {
                     reached!(RedialSlow);
                     if sabotaged!(RedialGivenUp) {
                         next = Instant::from_millis(u64::MAX);
