@@ -8,7 +8,7 @@ use zajil_client::engine::api::{Reply, Request};
 use zajil_net::memory::LinkState;
 
 use super::phone::{self, Link, Phone, ask};
-use super::relay::{self, RELAY};
+use super::relay;
 use super::{World, deeds, eyes, secrets};
 use crate::sim::plan::{Habit, MINUTE, Millis};
 use crate::sim::record::{PhoneLoad, Seen};
@@ -22,7 +22,7 @@ const OPEN_LINK: Millis = 10 * MINUTE;
 
 /// Ends all faults and gives the world the time it may take.
 pub(super) async fn calm(world: &Rc<World>) {
-    world.network.set_link(RELAY, LinkState::Up);
+    relay::set_link(world, LinkState::Up);
     let disk = &world.relay.disk;
     disk.set_capacity(None);
     disk.set_sync_time(Duration::from_millis(world.plan.relay.sync_millis));

@@ -8,7 +8,7 @@ use zajil_client::store::Fault;
 use zajil_net::memory::LinkState;
 
 use super::phone::{self, Link, NoAnswer, Phone, ask};
-use super::relay::{self, RELAY};
+use super::relay;
 use super::{World, eyes, name, pairing, speech};
 use crate::sim::plan::{Deed, DiskFault, PersonDeed, PersonId, RelayDeed};
 use crate::sim::record::{Seen, Taken};
@@ -157,7 +157,7 @@ fn relay(world: &Rc<World>, deed: &RelayDeed) {
         RelayDeed::DiskCopied => relay::copy_disk(world),
         RelayDeed::CopyRestored => relay::restore_copy(world),
         RelayDeed::WallJump(minutes) => host.clock.shift_wall(i64::from(*minutes)),
-        RelayDeed::LinkSilent => world.network.set_link(RELAY, LinkState::Silent),
-        RelayDeed::LinkUp => world.network.set_link(RELAY, LinkState::Up),
+        RelayDeed::LinkSilent => relay::set_link(world, LinkState::Silent),
+        RelayDeed::LinkUp => relay::set_link(world, LinkState::Up),
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use zajil_net::memory::{MemoryWorld, SimulatedClock};
+use zajil_net::memory::{LinkState, MemoryWorld, SimulatedClock};
 use zajil_net::{EndpointSecrets, RelayIdentity};
 use zajil_proto::keys::SigningKey;
 use zajil_proto::limits::PARCEL_BYTES_MAX;
@@ -41,6 +41,8 @@ pub(super) struct RelayHost {
     seed: u64,
     starts: Cell<u64>,
     running: RefCell<Option<Running>>,
+    /// What its machine's link does: a relay that starts again does not mend it.
+    carries: Cell<LinkState>,
 }
 
 struct Running {
@@ -58,7 +60,7 @@ impl RelayHost {
         let disk = MemoryStore::new(StoreLimits::default(), &mut chance).expect("an empty store can be made");
         let link = RelayLink { key: key.public(), admission: String::new(), address: format!("{RELAY}:443") };
         let (copy, starts, running) = (RefCell::new(None), Cell::new(0), RefCell::new(None));
-        Self { clock, disk, link, copy, key, secrets, seed, starts, running }
+        Self { clock, disk, link, copy, key, secrets, seed, starts, running, carries: Cell::new(LinkState::Up) }
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -123,6 +125,7 @@ pub(super) fn start(world: &Rc<World>) {
         Ok(relay) => relay,
         Err(error) => return world.broken(format!("the relay does not start: {error}")),
     };
+    world.network.set_link(RELAY, host.carries.get());
     let observer = relay.observer();
     let (stop, stopped) = oneshot::channel();
     let seen_by = Rc::clone(world);
@@ -144,6 +147,12 @@ pub(super) fn start(world: &Rc<World>) {
     });
     *host.running.borrow_mut() = Some(Running { life, task, stop: Some(stop), observer });
     world.see(Seen::Relay(true));
+}
+
+/// Changes what the link of the relay's machine does.
+pub(super) fn set_link(world: &World, state: LinkState) {
+    world.relay.carries.set(state);
+    world.network.set_link(RELAY, state);
 }
 
 /// Cuts the relay's power: no goodbye, and nothing that was not synced.
