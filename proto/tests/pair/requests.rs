@@ -1,13 +1,20 @@
 //! Requests, repeated and refused.
 
+use std::collections::BTreeSet;
+
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::RelayHash;
+use zajil_proto::limits::UNANSWERED_BYTES_MAX;
 use zajil_proto::parcel::{Class, Home, Travel};
-use zajil_proto::session::client::{Asked, ClientCommand, ClientEvent, HeldState, Offer, Registering, Room};
+use zajil_proto::session::client::{
+    Asked, ClientCommand, ClientEvent, ClientSession, ClientSettings, HeldState, Offer, Registering, Room,
+};
 use zajil_proto::session::relay::{Admission, Counter};
-use zajil_proto::time::{Age, Lifetime};
-use zajil_proto::wire::{Code, Precision, Scope};
+use zajil_proto::session::{Input, Lane, Output, Session};
+use zajil_proto::time::{Age, Instant, Lifetime};
+use zajil_proto::wire::{Code, Frame, Precision, Scope};
 
+use crate::by_hand::{EXPORTER, welcome};
 use crate::world::{Owner, Transport, World, offer, parcel_key};
 
 fn answers(world: &World, link: usize) -> Vec<(Asked, Code)> {
@@ -340,4 +347,38 @@ fn precision_and_homes_may_be_changed_by_registering_again() {
         world.run();
         assert_eq!(world.store.slots[&owner.slot().0].0.precision, precision);
     }
+}
+
+/// The notes whose bytes a device sends before the relay says how far it is with any of them, and how many bytes these are.
+fn leaves_unanswered(offers: impl IntoIterator<Item = ClientCommand>) -> (usize, usize) {
+    let now = Instant::from_millis(5);
+    let mut machine = ClientSession::new(ClientSettings::default(), EXPORTER);
+    let bytes = Frame::Welcome(welcome(1)).encode();
+    machine.handle_input(now, Input::Received { lane: Lane::Control, bytes });
+    for offer in offers {
+        machine.handle_input(now, Input::Command(offer));
+    }
+    let (mut lanes, mut sent) = (BTreeSet::new(), 0);
+    while let Some(output) = machine.poll_output() {
+        if let Output::Transmit { lane: Lane::Transfer(transfer), bytes, .. } = output {
+            lanes.insert(transfer);
+            sent += bytes.len();
+            machine.handle_input(now, Input::Flushed { bytes: bytes.len() });
+        }
+    }
+    (lanes.len(), sent)
+}
+
+/// A telephone with many notes on a thin link sent the beginnings of six in every link, and heard of none before it went
+/// (simulated storm 7).
+#[test]
+fn many_notes_together_send_little_before_the_relay_says_how_far_they_are() {
+    let owner = Owner::new(1);
+    let notes: Vec<_> = (1..=6).map(|number| owner.parcel(number, Class::Voice, 40_000, 8_000)).collect();
+    let least = usize::try_from(UNANSWERED_BYTES_MAX).unwrap();
+    let (_, sent) = leaves_unanswered(notes.iter().map(|note| offer(note, 0)));
+    assert!((least..2 * least + 1_000).contains(&sent), "{sent} bytes of new notes");
+    let (asked, sent) = leaves_unanswered(notes.iter().take(1).map(|note| offer(note, 16_384)));
+    assert_eq!(asked, 1);
+    assert!(sent < 2_000, "{sent} bytes of a note that was under way before");
 }
