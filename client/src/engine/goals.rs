@@ -346,7 +346,7 @@ impl Host {
     fn synced(&self, waiting: &Waiting) -> Reply {
         let reached = self.links.values().filter(|link| link.meeting.is_welcomed()).count();
         let missed = self.targets().len().saturating_sub(reached);
-        let left = self.device.outgoing.values().filter(|outgoing| outgoing.stored.is_none()).count();
+        let left = self.device.outgoing.values().filter(|outgoing| self.device.waits(outgoing)).count();
         Reply::Synced(SyncView {
             reached: count(reached),
             missed: count(missed),
@@ -408,7 +408,7 @@ impl Device {
         let mut wanted: Vec<HomeRelay> = self
             .outgoing
             .values()
-            .filter(|outgoing| outgoing.stored.is_none())
+            .filter(|outgoing| self.waits(outgoing))
             .map(|outgoing| outgoing.home.clone())
             .collect();
         for (key, contact) in &self.contacts {

@@ -196,6 +196,7 @@ impl Meeting {
             reached: Some(now),
             clock_off_minutes: trusted.then_some(off),
             lived,
+            epoch: Some(welcome.epoch),
         };
         device.save_relay(self.relay.key, relay)?;
         device.expire_outgoing(&self.relay.key, self.lived, now)?;

@@ -374,6 +374,8 @@ pub(crate) struct KnownRelay {
     pub(crate) clock_off_minutes: Option<i64>,
     /// How long this device has lived from one meeting with it to the next.
     pub(crate) lived: Lived,
+    /// Its store's epoch then.
+    pub(crate) epoch: Option<Epoch>,
 }
 
 /// Encodes marks one after the other.

@@ -272,6 +272,12 @@ impl Device {
         Ok(body)
     }
 
+    /// Returns whether a parcel waits here for its relay: one that lost its store, as far as it has said, does not have it any more.
+    pub(crate) fn waits(&self, outgoing: &Outgoing) -> bool {
+        let epoch = self.relays.get(&outgoing.home.key).and_then(|relay| relay.epoch);
+        epoch.map_or(outgoing.stored.is_none(), |epoch| outgoing.is_due(epoch))
+    }
+
     /// Returns bytes that wait in the outbox, stored ones included.
     pub(crate) fn outbox_bytes(&self) -> u64 {
         self.outgoing.values().map(|outgoing| u64::from(outgoing.length)).sum()

@@ -18,7 +18,7 @@ impl Device {
         let waiting = self
             .outgoing
             .values()
-            .filter(|o| o.contact == key && o.stored.is_none() && matches!(o.cargo, Cargo::Note(_)))
+            .filter(|o| o.contact == key && self.waits(o) && matches!(o.cargo, Cargo::Note(_)))
             .count();
         Ok(ContactView {
             name: contact.name.clone(),
@@ -48,7 +48,7 @@ impl Device {
             (None, None) => (note.sealed_bytes, note.sealed_bytes),
         };
         let waits = outgoing
-            .filter(|outgoing| outgoing.stored.is_none())
+            .filter(|outgoing| self.waits(outgoing))
             .map(|outgoing| outgoing.waits.unwrap_or(WaitReason::NoLink));
         Ok(NoteView {
             number,
@@ -98,7 +98,7 @@ impl Device {
     }
 
     pub(crate) fn status(&self, troubles: &BTreeMap<VerifyingKey, Trouble>) -> Result<StatusView, Failure> {
-        let waiting: Vec<_> = self.outgoing.values().filter(|outgoing| outgoing.stored.is_none()).collect();
+        let waiting: Vec<_> = self.outgoing.values().filter(|outgoing| self.waits(outgoing)).collect();
         let mut relays = vec![self.relay_view(&self.profile.home.key, troubles)];
         relays.extend(
             self.relays.keys().filter(|key| **key != self.profile.home.key).map(|key| self.relay_view(key, troubles)),
