@@ -312,8 +312,8 @@ impl Host {
                 }
                 let (tries, _) = self.redials.get(&relay).copied().unwrap_or_default();
                 let pause = match tries {
-                    ..REDIAL_FAST_TRIES => REDIAL_FAST_MILLIS,
-                    ..REDIAL_OFTEN_TRIES => REDIAL_SLOW_MILLIS,
+                    0..REDIAL_FAST_TRIES => REDIAL_FAST_MILLIS,
+                    REDIAL_FAST_TRIES..REDIAL_OFTEN_TRIES => REDIAL_SLOW_MILLIS,
                     _ => REDIAL_RARE_MILLIS,
                 };
                 let mut next = self.clock.now().after(Duration::from_millis(pause));
