@@ -63,15 +63,15 @@ impl Profile {
         Self::ALL.into_iter().find(|profile| profile.name() == name)
     }
 
-    /// Returns the profile that a standard seed is played with: mostly families, seldom a whole town, which costs most.
+    /// Returns the profile that a standard seed is played with: mostly families, seldom weeks, which cost most. A whole town is
+    /// played by its name.
     pub fn mixture(seed: u64) -> Self {
         *Chance::new(seed).fork("mixture").weighted(&[
-            (45, Self::Family),
-            (1, Self::Town),
-            (7, Self::Weeks),
+            (50, Self::Family),
+            (2, Self::Weeks),
             (14, Self::Storm),
             (13, Self::Disks),
-            (10, Self::Words),
+            (11, Self::Words),
             (10, Self::Hostile),
         ])
     }
