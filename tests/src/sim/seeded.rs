@@ -9,6 +9,32 @@ use super::plan::Plan;
 /// The seeds that every test run plays.
 pub const STANDARD: RangeInclusive<u64> = 1..=100;
 
+/// A standard seed that is known to break an invariant, by a fault that is understood or at least recorded, and is not mended yet.
+/// It must go on failing in that way until it is: then it is struck out, and never added to without a word in the notes of an issue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Open {
+    /// The seed.
+    pub seed: u64,
+    /// The first invariant that it breaks.
+    pub invariant: u8,
+    /// What is wrong.
+    pub why: &'static str,
+}
+
+/// What is open. An issue that is about these promises is not closed before this is empty.
+pub const OPEN: &[Open] = &[
+    Open {
+        seed: 67,
+        invariant: 1,
+        why: "a note of two days was begun, and ended 54 hours later: the relay counts its age from the first byte, its sender from *stored*",
+    },
+    Open {
+        seed: 84,
+        invariant: 1,
+        why: "a note that is stored late in a long session counts its age from the session's beginning: expired too early",
+    },
+];
+
 /// A seed, and what is made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seeded {

@@ -5,7 +5,28 @@ use std::collections::BTreeSet;
 use zajil_proto::simulation::Situation;
 
 /// Situations that no standard seed comes into, and why. One that is reached all the same does not belong here.
-pub const EXCEPTIONS: &[(Situation, &str)] = &[];
+///
+/// Most of these are for plans that are not drawn yet: whoever adds such plans strikes them out.
+pub const EXCEPTIONS: &[(Situation, &str)] = &[
+    (Situation::PutAgainInSession, "a device of ours never does it; the random lists of proto/tests/pair do"),
+    (Situation::UploadedTwiceAtOnce, "a phone has one session at a time with its one home; proto/tests/pair has two"),
+    (Situation::ClosedParcelExtended, "needs two sessions that write one parcel; proto/tests/pair has them"),
+    (
+        Situation::QuotaRefusedMidParcel,
+        "only a parcel of unknown length can meet it: live notes come with a later issue",
+    ),
+    (Situation::InvitationOverAtRelay, "the few weeks among the standard seeds open every link in time"),
+    (Situation::SweepCapped, "needs a relay that stands still for six hours without being off"),
+    (Situation::SessionRetired, "needs 52 days, and a reader who comes back after them"),
+    (Situation::FrameForeign, "nobody without a pair's key can put into its mailbox"),
+    (Situation::FramesHeldBack, "needs more than 32 frames for somebody who is dark"),
+    (Situation::ReplyNotTaken, "needs a reply to an invitation that has just been ended"),
+    (Situation::InvitationEnded, "needs a link that nobody opens for seven days"),
+    (Situation::OutboxFull, "needs a gigabyte; tests/tests/one_runtime hits that limit"),
+    (Situation::WrongKeyShown, "there is one relay; tests/tests/one_runtime shows another's key"),
+    (Situation::ListenerFull, "needs 4 096 connections at once"),
+    (Situation::AddressAskedToRetry, "needs 3 072 connections at once"),
+];
 
 /// Says what is wrong with the situations that the standard seeds came into.
 pub fn judge(reached: &BTreeSet<Situation>) -> Vec<String> {

@@ -28,21 +28,27 @@ impl fmt::Display for Recorded {
     }
 }
 
-fn recorded() -> Vec<Recorded> {
+fn document() -> String {
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/TESTING.md");
-    let text = std::fs::read_to_string(document).expect("docs/TESTING.md is there");
-    let rows = sabotage::parse(&text).expect("the table can be read");
+    std::fs::read_to_string(document).expect("docs/TESTING.md is there")
+}
+
+fn recorded() -> Vec<Recorded> {
+    let rows = sabotage::parse(&document()).expect("the table can be read");
     rows.into_iter().map(|(switch, seen)| Recorded { switch, seen }).collect()
 }
 
 #[test]
-fn every_safeguard_is_in_the_table_and_was_missed_within_two_hundred_seeds() {
+fn every_safeguard_has_a_row_in_the_table_and_enough_were_missed_within_two_hundred_seeds() {
+    let document = document();
+    let unnamed: Vec<&str> = Switch::ALL
+        .iter()
+        .map(|switch| switch.name())
+        .filter(|name| !document.contains(&format!("| `{name}` |")))
+        .collect();
+    assert!(unnamed.is_empty(), "`cargo xtask sim --sabotage --write` was not run since there are: {unnamed:?}");
     let rows = recorded();
-    let named: BTreeSet<Switch> = rows.iter().map(|row| row.switch).collect();
-    let missing: Vec<&str> =
-        Switch::ALL.iter().filter(|switch| !named.contains(switch)).map(|switch| switch.name()).collect();
-    assert!(missing.is_empty(), "`cargo xtask sim --sabotage --write` finds no seed for: {}", missing.join(", "));
-    assert!(rows.len() >= SABOTAGES_MIN, "{} sabotages", rows.len());
+    assert!(rows.len() >= SABOTAGES_MIN, "{} sabotages were seen", rows.len());
     for row in rows {
         assert!((1..=sabotage::SEEDS_MAX).contains(&row.seen.seed), "{row}");
     }

@@ -2,7 +2,7 @@
 //!
 //! The world ends a run when all is settled, or after twice the sum of the transfer times and ten minutes; so what is not settled
 //! at the end took too long. Not judged: receipts that are given later on purpose, before their day is over by a clock that was
-//! left alone; the word of somebody whose slot was changed meanwhile; how long the run took when everything settled.
+//! left alone; frames for a thief who took up a link and went away; the word of somebody whose slot was changed meanwhile; how long the run took when everything settled.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,14 @@ use zajil_client::engine::api::{NoteMark, Pairing, Receipts};
 
 use super::Violation;
 use super::story::Story;
-use crate::sim::plan::{Deed, HOUR, MINUTE, Millis, PersonDeed, PersonId};
+use crate::sim::plan::{AttackerDeed, Deed, HOUR, MINUTE, Millis, PersonDeed, PersonId};
 use crate::sim::record::{Seen, Taken};
 
 /// Longest time after which a receipt that is given later has left, milliseconds: a day, and an hour to get there.
 const LATER_MILLIS_MAX: Millis = 25 * HOUR;
+
+/// Frames that wait for a thief, who has no mailbox any more: a session, an answer, a grant.
+const THIEFS_FRAMES_MAX: u32 = 3;
 
 /// What pairing takes beside the way of the link, milliseconds: three meetings, a few attempts apart.
 const PAIRING_MILLIS: Millis = 5 * MINUTE;
@@ -93,7 +96,18 @@ fn still_waiting(story: &Story<'_>) -> Vec<(PersonId, u32)> {
             last.insert(*who, status.waiting);
         }
     }
-    last.into_iter().filter(|(_, waiting)| *waiting > 0).collect()
+    let most = |who: PersonId| if gave_a_link_to_a_thief(story, who) { THIEFS_FRAMES_MAX } else { 0 };
+    last.into_iter().filter(|(who, waiting)| *waiting > most(*who)).collect()
+}
+
+/// Whether somebody overheard a link of theirs: then frames may wait for ever for whoever took it up and went away.
+fn gave_a_link_to_a_thief(story: &Story<'_>, who: PersonId) -> bool {
+    story.record.entries.iter().any(|entry| match &entry.seen {
+        Seen::Played(event) => {
+            matches!(event.deed, Deed::Attacker(AttackerDeed::StealLink { from, .. }) if from == who)
+        }
+        _ => false,
+    })
 }
 
 /// Pairs that began to pair, and of which nobody said how it ended, though there was time for their link to get there after calm.
@@ -182,6 +196,9 @@ mod tests {
         let mut tale = Tale::good();
         tale.add(90, Seen::PhoneLoad(1, load(3))).is_good();
         tale.add(110, Seen::PhoneLoad(1, load(3))).breaks(9, "3 notes and frames of person 1");
+        let thief = Deed::Attacker(AttackerDeed::StealLink { from: 1, to: 3 });
+        tale.play(50, thief).is_good();
+        tale.add(111, Seen::PhoneLoad(1, load(4))).breaks(9, "4 notes and frames of person 1");
     }
 
     #[test]
