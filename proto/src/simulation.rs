@@ -4,7 +4,7 @@
 //! must notice within a number of seeds; and each rare `Situation` counts how often it came about, so that a world too calm
 //! to reach one is itself a failure.
 //!
-//! Both stand in the real code as one line each, [`sabotaged!`] and [`reached!`](crate::reached). Without the feature
+//! Both stand in the real code as one line each, [`sabotaged!`](crate::sabotaged) and [`reached!`](crate::reached). Without the feature
 //! `simulation`, which the package `tests` alone enables, the first is the literal `false` and the second nothing: no name
 //! and no branch of it is in what people run. A test builds both programs and searches them.
 //!

@@ -15,8 +15,8 @@ pub mod record;
 pub mod sabotage;
 pub mod seeded;
 pub mod shrink;
-pub mod timeline;
 pub mod situations;
+pub mod timeline;
 pub mod trial;
 pub mod world;
 
