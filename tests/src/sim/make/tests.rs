@@ -162,9 +162,11 @@ fn people_live_as_long_as_they_are_told() {
 }
 
 #[test]
-fn every_profile_is_known_by_its_name_and_is_some_seeds_own() {
+fn every_profile_is_known_by_its_name_and_all_but_the_town_are_some_seeds_own() {
     let drawn: BTreeSet<Profile> = (0..1_000).map(Profile::mixture).collect();
-    assert_eq!(drawn, Profile::ALL.into());
+    let mut wanted = BTreeSet::from(Profile::ALL);
+    wanted.remove(&Profile::Town);
+    assert_eq!(drawn, wanted);
     for profile in Profile::ALL {
         assert_eq!(Profile::named(profile.name()), Some(profile));
     }
