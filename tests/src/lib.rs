@@ -12,6 +12,7 @@ pub mod chance;
 pub mod device;
 pub mod failing_sends;
 pub mod needles;
+pub mod open_relay;
 pub mod parcels;
 pub mod person;
 pub mod relay_process;

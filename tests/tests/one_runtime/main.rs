@@ -18,10 +18,8 @@ use zajil_client::store::{MemoryDisk, MemoryStore};
 use zajil_net::memory::{LinkState, MemoryWorld, SimulatedClock};
 use zajil_net::{DialOptions, EndpointSecrets, RelayIdentity, SystemRandom};
 use zajil_proto::keys::SigningKey;
-use zajil_proto::limits::PARCEL_BYTES_MAX;
 use zajil_proto::relay_link::RelayLink;
-use zajil_proto::session::relay::{Admission, RelaySettings};
-use zajil_proto::time::{Lifetime, Minute};
+use zajil_proto::time::Minute;
 use zajil_relay::relay::{Parts as RelayParts, Relay};
 use zajil_relay::store::{Engine, MemoryStore as StoreInMemory, Store, StoreLimits};
 
@@ -53,16 +51,7 @@ impl World {
     /// Starts a relay with an empty store, at the address and with the key it always had.
     fn start_relay(&mut self) {
         let store = Engine::Memory(StoreInMemory::new(StoreLimits::default(), &mut SystemRandom::new()).unwrap());
-        let settings = RelaySettings {
-            relay_key: self.key.clone(),
-            epoch: store.epoch(),
-            admission: Admission::Open,
-            clock_trust: 1,
-            next_visit_minutes: 0,
-            parcel_bytes_max: PARCEL_BYTES_MAX,
-            lifetime_hours_max: Lifetime::LONGEST.hours(),
-            links: Vec::new(),
-        };
+        let settings = zajil_tests::open_relay::settings(&self.key, store.epoch());
         let parts = RelayParts {
             clock: self.clock.clone(),
             network: self.network.machine(&[RELAY]),

@@ -9,9 +9,7 @@ use zajil_net::limits::TCP_HEAD_START;
 use zajil_net::memory::{MemoryWorld, SimulatedClock, Way};
 use zajil_net::{DialOptions, EndpointSecrets, RelayIdentity};
 use zajil_proto::keys::SigningKey;
-use zajil_proto::limits::PARCEL_BYTES_MAX;
-use zajil_proto::session::relay::{Admission, RelaySettings};
-use zajil_proto::time::{Lifetime, Minute};
+use zajil_proto::time::Minute;
 use zajil_relay::relay::{Parts as RelayParts, Relay};
 use zajil_relay::store::{Engine, MemoryStore, Store, StoreLimits};
 
@@ -71,16 +69,7 @@ fn relay(
     chance: &mut Chance,
 ) -> Relay {
     let store = Engine::Memory(store);
-    let settings = RelaySettings {
-        relay_key: key.clone(),
-        epoch: store.epoch(),
-        admission: Admission::Open,
-        clock_trust: 1,
-        next_visit_minutes: 0,
-        parcel_bytes_max: PARCEL_BYTES_MAX,
-        lifetime_hours_max: Lifetime::LONGEST.hours(),
-        links: Vec::new(),
-    };
+    let settings = crate::open_relay::settings(key, store.epoch());
     let parts = RelayParts {
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         network: network.machine(&[RELAY]),

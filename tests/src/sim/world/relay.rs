@@ -12,10 +12,7 @@ use tokio::task::AbortHandle;
 use zajil_net::memory::{LinkState, MemoryWorld, SimulatedClock};
 use zajil_net::{EndpointSecrets, RelayIdentity};
 use zajil_proto::keys::SigningKey;
-use zajil_proto::limits::PARCEL_BYTES_MAX;
 use zajil_proto::relay_link::RelayLink;
-use zajil_proto::session::relay::{Admission, RelaySettings};
-use zajil_proto::time::Lifetime;
 use zajil_relay::relay::{Observer, Parts, Relay};
 use zajil_relay::store::{Engine, MemoryStore, Snapshot, Store, StoreLimits};
 
@@ -88,16 +85,7 @@ impl RelayHost {
 
     fn parts(&self, network: &MemoryWorld) -> Parts {
         let store = self.disk.clone();
-        let settings = RelaySettings {
-            relay_key: self.key.clone(),
-            epoch: store.epoch(),
-            admission: Admission::Open,
-            clock_trust: 1,
-            next_visit_minutes: 0,
-            parcel_bytes_max: PARCEL_BYTES_MAX,
-            lifetime_hours_max: Lifetime::LONGEST.hours(),
-            links: Vec::new(),
-        };
+        let settings = crate::open_relay::settings(&self.key, store.epoch());
         let mut seed = [0x9e; 32];
         seed[..8].copy_from_slice(&(self.seed ^ self.starts.get()).to_be_bytes());
         Parts {
