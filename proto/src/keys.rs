@@ -1,6 +1,7 @@
 //! Ed25519 keys (RFC 8032) with the purpose of every signature inside it (P1.5).
 
 use core::fmt;
+use std::sync::{Arc, OnceLock};
 
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -82,8 +83,16 @@ impl Purpose {
 }
 
 /// An Ed25519 key that can sign. Does not print; its seed is wiped when dropped.
+///
+/// A key is made of its seed when it is first asked for, once for all copies: a device holds several keys per contact and
+/// needs few of them between two openings, and making them all cost more than most else about opening it.
 pub struct SigningKey {
     seed: Secret,
+    made: Arc<OnceLock<Made>>,
+}
+
+/// What is computed from a seed.
+struct Made {
     pair: Ed25519KeyPair,
     public: VerifyingKey,
 }
@@ -91,12 +100,18 @@ pub struct SigningKey {
 impl SigningKey {
     /// Makes the key of a seed.
     pub fn from_seed(seed: &Secret) -> Self {
-        // INVARIANT: ring refuses a seed only for its length, and 32 bytes is that length.
-        #[expect(clippy::expect_used, reason = "cannot fail for 32 bytes; see the invariant above")]
-        let pair = Ed25519KeyPair::from_seed_unchecked(&seed.0).expect("32 bytes make an Ed25519 key");
-        let mut public = [0; 32];
-        public.copy_from_slice(pair.public_key().as_ref());
-        Self { seed: seed.clone(), pair, public: VerifyingKey(public) }
+        Self { seed: seed.clone(), made: Arc::default() }
+    }
+
+    fn made(&self) -> &Made {
+        self.made.get_or_init(|| {
+            // INVARIANT: ring refuses a seed only for its length, and 32 bytes is that length.
+            #[expect(clippy::expect_used, reason = "cannot fail for 32 bytes; see the invariant above")]
+            let pair = Ed25519KeyPair::from_seed_unchecked(&self.seed.0).expect("32 bytes make an Ed25519 key");
+            let mut public = [0; 32];
+            public.copy_from_slice(pair.public_key().as_ref());
+            Made { pair, public: VerifyingKey(public) }
+        })
     }
 
     /// Draws a fresh key.
@@ -110,23 +125,32 @@ impl SigningKey {
     }
 
     /// Returns the public half.
-    pub const fn public(&self) -> VerifyingKey {
-        self.public
+    pub fn public(&self) -> VerifyingKey {
+        self.made().public
     }
 
     /// Signs `parts` in a row for `purpose`.
     pub fn sign(&self, purpose: Purpose, parts: &[&[u8]]) -> Signature {
         let mut out = [0; 64];
-        out.copy_from_slice(self.pair.sign(&purpose.message(parts)).as_ref());
+        out.copy_from_slice(self.made().pair.sign(&purpose.message(parts)).as_ref());
         Signature(out)
     }
 }
 
 impl Clone for SigningKey {
     fn clone(&self) -> Self {
-        Self::from_seed(&self.seed)
+        Self { seed: self.seed.clone(), made: Arc::clone(&self.made) }
     }
 }
+
+impl PartialEq for SigningKey {
+    /// Keys of the same seed are the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.seed == other.seed
+    }
+}
+
+impl Eq for SigningKey {}
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -404,23 +404,16 @@ impl Device {
     }
 
     /// Returns the relays, besides the home, where something is to be put, fetched or asked.
-    pub(crate) fn wanted_relays(&self, ask_seen: &std::collections::BTreeSet<u32>) -> Vec<HomeRelay> {
-        let mut wanted: Vec<HomeRelay> = self
-            .outgoing
-            .values()
-            .filter(|outgoing| self.waits(outgoing))
-            .map(|outgoing| outgoing.home.clone())
-            .collect();
-        for (key, contact) in &self.contacts {
-            if let Stage::Fetching { link, .. } = &contact.stage {
-                wanted.push(link.home.clone());
-            }
-            if ask_seen.contains(key)
-                && let Some(granted) = &contact.granted
-            {
-                wanted.extend(granted.grant.homes.as_slice().first().cloned());
-            }
-        }
-        wanted
+    pub(crate) fn wanted_relays(&self, ask_seen: &std::collections::BTreeSet<u32>) -> impl Iterator<Item = &HomeRelay> {
+        let put = self.outgoing.values().filter(|outgoing| self.waits(outgoing)).map(|outgoing| &outgoing.home);
+        let others = self.contacts.iter().flat_map(|(key, contact)| {
+            let fetched = match &contact.stage {
+                Stage::Fetching { link, .. } => Some(&link.home),
+                _ => None,
+            };
+            let granted = contact.granted.as_ref().filter(|_| ask_seen.contains(key));
+            fetched.into_iter().chain(granted.and_then(|granted| granted.grant.homes.as_slice().first()))
+        });
+        put.chain(others)
     }
 }

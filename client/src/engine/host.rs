@@ -230,9 +230,8 @@ impl Host {
         self.tasks.abort_all();
         // Nobody makes room within seconds, and each try costs a connection; whoever asks for something is not kept waiting.
         let next = self.clock.now().after(Duration::from_millis(REDIAL_SLOW_MILLIS));
-        for relay in self.targets() {
-            self.redials.insert(relay.key, (0, next));
-        }
+        let relays: Vec<VerifyingKey> = self.targets().iter().map(|relay| relay.key).collect();
+        self.redials.extend(relays.into_iter().map(|relay| (relay, (0, next))));
         if sabotaged!(FailedCommitKept) { Ok(()) } else { self.device.reload() }
     }
 
@@ -332,10 +331,15 @@ impl Host {
     /// Dials every relay that something waits for and that is not met.
     fn dial_targets(&mut self) {
         let now = self.clock.now();
-        for relay in self.targets() {
+        let is_due = |relay: &&HomeRelay| {
             let due = self.redials.get(&relay.key).is_none_or(|(_, next)| *next <= now);
-            if self.links.contains_key(&relay.key) || !due || self.links.len() >= LINKS_MAX {
-                continue;
+            due && !self.links.contains_key(&relay.key)
+        };
+        // Asked at every turn, and mostly there is nothing to dial: only what is dialled is copied.
+        let due: Vec<HomeRelay> = self.targets().into_iter().filter(is_due).cloned().collect();
+        for relay in due {
+            if self.links.len() >= LINKS_MAX {
+                break;
             }
             for waiting in &self.waiting {
                 waiting.tell(Progress::Connecting);
@@ -412,11 +416,11 @@ impl Host {
         Ok(())
     }
 
-    /// Returns the relays to be met: the home, and where something is to be put, fetched or asked.
-    pub(crate) fn targets(&self) -> Vec<HomeRelay> {
+    /// Returns the relays to be met, in order of their keys: the home, and where something is to be put, fetched or asked.
+    pub(crate) fn targets(&self) -> Vec<&HomeRelay> {
         let mut targets = BTreeMap::new();
         let home = &self.device.profile.home;
-        targets.insert(home.key, home.clone());
+        targets.insert(home.key, home);
         for relay in self.device.wanted_relays(&self.ask_seen) {
             targets.entry(relay.key).or_insert(relay);
         }

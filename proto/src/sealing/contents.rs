@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::ids::{MailboxId, NoteId, NoteTag, RosterHash, SlotId};
-use crate::keys::{Secret, VerifyingKey};
+use crate::keys::{Secret, SigningKey, VerifyingKey};
 use crate::limits::{RECEIPTS_MAX, SESSION_NOTES_MAX};
 use crate::sealing::bundle::{Bundle, BundleError};
 use crate::sealing::homes::Homes;
@@ -139,8 +139,8 @@ pub struct Receipt {
 pub struct SlotGrant {
     /// The slot's write key: checks words.
     pub write_key: VerifyingKey,
-    /// Seed of the slot's read key: asks relays.
-    pub read_seed: Secret,
+    /// The slot's read key: proves the right to ask relays.
+    pub read_key: SigningKey,
     /// Opens words.
     pub word_key: Secret,
     /// How finely relays may tell when a word came.
@@ -248,7 +248,7 @@ impl Content {
             }
             Self::PairingAnswer(nonce) => (w.bytes(&nonce.0), 4).1,
             Self::SlotGrant(grant) => {
-                w.bytes(&grant.write_key.0).bytes(&grant.read_seed.0).bytes(&grant.word_key.0);
+                w.bytes(&grant.write_key.0).bytes(&grant.read_key.seed().0).bytes(&grant.word_key.0);
                 w.u8(grant.precision.hours());
                 grant.homes.encode(&mut w);
                 5
@@ -290,7 +290,7 @@ impl Content {
             4 => Self::PairingAnswer(Secret(r.array()?)),
             5 => Self::SlotGrant(Box::new(SlotGrant {
                 write_key: VerifyingKey(r.array()?),
-                read_seed: Secret(r.array()?),
+                read_key: SigningKey::from_seed(&Secret(r.array()?)),
                 word_key: Secret(r.array()?),
                 precision: Precision::from_hours(r.u8()?)?,
                 homes: Homes::decode(r)?,

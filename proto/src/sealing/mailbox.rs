@@ -55,7 +55,7 @@ impl MailboxOwner {
     }
 
     /// Returns the public half of the read key.
-    pub const fn read_public(&self) -> VerifyingKey {
+    pub fn read_public(&self) -> VerifyingKey {
         self.read_key.public()
     }
 

@@ -5,7 +5,7 @@
 //! randomness from the operating system: accounts, one-time keys and new ratchet steps do not come out the same from
 //! the same seed.
 
-use core::fmt;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vodozemac::Curve25519PublicKey;
@@ -97,7 +97,14 @@ impl OlmMessage {
 }
 
 /// The Olm account of one device: its identity and the one-time keys it has handed out.
-pub struct Account(olm::Account);
+///
+/// One that was kept stays the text it was kept as until pairing needs it: vodozemac computes the public half of every
+/// one-time key when it takes up an account, a dozen of which cost more than all else about opening a device.
+pub struct Account {
+    opened: OnceLock<olm::Account>,
+    /// As it is kept; gone when the account changes.
+    text: OnceLock<Zeroizing<String>>,
+}
 
 /// One end of an Olm session.
 pub struct Session(olm::Session);
@@ -108,19 +115,52 @@ impl Account {
     /// Makes an account with a fresh identity.
     #[expect(clippy::new_without_default, reason = "it draws keys; a default would hide that")]
     pub fn new() -> Self {
-        Self(olm::Account::new())
+        Self::opened(olm::Account::new())
+    }
+
+    fn opened(account: olm::Account) -> Self {
+        Self { opened: OnceLock::from(account), text: OnceLock::new() }
+    }
+
+    fn get(&self) -> &olm::Account {
+        self.opened.get_or_init(|| self.read())
+    }
+
+    fn text(&self) -> &str {
+        self.text.get_or_init(|| Zeroizing::new(self.get().pickle().encrypt(&PICKLE_KEY)))
+    }
+
+    /// Changes the account; the text is of the old one.
+    fn change<T>(&mut self, change: impl FnOnce(&mut olm::Account) -> T) -> T {
+        let mut account = self.opened.take().unwrap_or_else(|| self.read());
+        let result = change(&mut account);
+        *self = Self::opened(account);
+        result
+    }
+
+    /// Takes the account up from its text.
+    fn read(&self) -> olm::Account {
+        // INVARIANT: an account that is not opened has a text, and that was read once when it was deserialised.
+        #[expect(clippy::expect_used, reason = "see the invariant above")]
+        let text = self.text.get().expect("an account that is not opened is a text");
+        #[expect(clippy::expect_used, reason = "see the invariant above")]
+        let pickle = AccountPickle::from_encrypted(text, &PICKLE_KEY).expect("it was read before");
+        olm::Account::from_pickle(pickle)
     }
 
     /// Returns the identity key (Curve25519).
     pub fn identity(&self) -> [u8; 32] {
-        self.0.curve25519_key().to_bytes()
+        self.get().curve25519_key().to_bytes()
     }
 
     /// Makes a one-time key to be handed out. It stays until a session has been begun with it; vodozemac offers no way
     /// to take it back, and forgets the oldest of more than 5 000.
     pub fn one_time_key(&mut self) -> [u8; 32] {
-        let made = self.0.generate_one_time_keys(1);
-        self.0.mark_keys_as_published();
+        let made = self.change(|account| {
+            let made = account.generate_one_time_keys(1);
+            account.mark_keys_as_published();
+            made
+        });
         // INVARIANT: one key was asked for, and `generate` returns as many as were asked for.
         #[expect(clippy::expect_used, reason = "see the invariant above")]
         made.created.first().expect("one key was made").to_bytes()
@@ -132,7 +172,7 @@ impl Account {
     /// [`OlmError::SmallOrder`].
     pub fn outbound(&self, identity: [u8; 32], one_time_key: [u8; 32]) -> Result<Session, OlmError> {
         let config = SessionConfig::version_1();
-        let session = self.0.create_outbound_session(
+        let session = self.get().create_outbound_session(
             config,
             Curve25519PublicKey::from_bytes(identity),
             Curve25519PublicKey::from_bytes(one_time_key),
@@ -154,7 +194,8 @@ impl Account {
             return Err(OlmError::NotPreKey);
         };
         let identity = Curve25519PublicKey::from_bytes(identity);
-        let made = self.0.create_inbound_session(SessionConfig::version_1(), identity, &message)?;
+        let config = SessionConfig::version_1();
+        let made = self.change(|account| account.create_inbound_session(config, identity, &message))?;
         Ok((Session(made.session), Zeroizing::new(made.plaintext)))
     }
 }
@@ -180,7 +221,7 @@ impl Session {
 
 impl Clone for Account {
     fn clone(&self) -> Self {
-        Self(olm::Account::from_pickle(self.0.pickle()))
+        Self { opened: OnceLock::new(), text: OnceLock::from(Zeroizing::new(self.text().to_owned())) }
     }
 }
 
@@ -191,25 +232,18 @@ impl Clone for Session {
     }
 }
 
-/// Reads a pickle back from its text.
-fn unpickle<'de, D: Deserializer<'de>, P, E: fmt::Display>(
-    deserializer: D,
-    read: impl FnOnce(&str, &[u8; 32]) -> Result<P, E>,
-) -> Result<P, D::Error> {
-    let text = Zeroizing::new(String::deserialize(deserializer)?);
-    read(&text, &PICKLE_KEY).map_err(serde::de::Error::custom)
-}
-
 impl Serialize for Account {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Zeroizing::new(self.0.pickle().encrypt(&PICKLE_KEY)).serialize(serializer)
+        self.text().serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Account {
+    /// Reads the text, so that a damaged one is refused now; its keys are computed when they are needed.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let pickle = unpickle(deserializer, AccountPickle::from_encrypted)?;
-        Ok(Self(olm::Account::from_pickle(pickle)))
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        AccountPickle::from_encrypted(&text, &PICKLE_KEY).map_err(serde::de::Error::custom)?;
+        Ok(Self { opened: OnceLock::new(), text: OnceLock::from(text) })
     }
 }
 
@@ -221,7 +255,8 @@ impl Serialize for Session {
 
 impl<'de> Deserialize<'de> for Session {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let pickle = unpickle(deserializer, SessionPickle::from_encrypted)?;
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        let pickle = SessionPickle::from_encrypted(&text, &PICKLE_KEY).map_err(serde::de::Error::custom)?;
         Ok(Self(olm::Session::from_pickle(pickle)))
     }
 }

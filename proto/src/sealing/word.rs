@@ -130,7 +130,7 @@ impl SlotOwner {
     pub fn grant(&self, precision: Precision, homes: Homes) -> SlotGrant {
         SlotGrant {
             write_key: self.write_key.public(),
-            read_seed: self.read_key.seed().clone(),
+            read_key: self.read_key.clone(),
             word_key: self.word_key.clone(),
             precision,
             homes,
@@ -175,12 +175,7 @@ impl SlotGrant {
 
     /// Returns the read tag.
     pub fn read_tag(&self) -> ReadTag {
-        ReadTag::of(&self.read_key().public())
-    }
-
-    /// Returns the key that proves the right to ask.
-    pub fn read_key(&self) -> SigningKey {
-        SigningKey::from_seed(&self.read_seed)
+        ReadTag::of(&self.read_key.public())
     }
 
     /// Checks and opens a word of this slot.

@@ -107,7 +107,7 @@ fn content(name: &str, encapsulation: &[u8]) -> Content {
         "pairing_answer" => Content::PairingAnswer(secret(0x61)),
         "slot_grant" => Content::SlotGrant(Box::new(SlotGrant {
             write_key: owner.write_key.public(),
-            read_seed: secret(0x12),
+            read_key: SigningKey::from_seed(&secret(0x12)),
             word_key: secret(0x6a),
             precision: Precision::SixHours,
             homes: homes(),

@@ -41,7 +41,7 @@ impl Meeting {
                 && granted.grant.homes.as_slice().iter().any(|home| home.key == self.relay.key)
                 && self.asked.insert(granted.grant.slot())
             {
-                self.prove(Scope::Slot, granted.grant.write_key, &granted.grant.read_key());
+                self.prove(Scope::Slot, granted.grant.write_key, &granted.grant.read_key);
                 self.commands.push(ClientCommand::GetSeen { slot: granted.grant.slot() });
             }
         }
