@@ -14,7 +14,7 @@ use zajil_proto::session::relay::{RelayCommand, RelayEvent, RelaySession, RelayS
 use zajil_proto::{reached, sabotaged};
 
 use crate::limits::{SESSION_COMMANDS_QUEUED_MAX, SESSION_EVENTS_QUEUED_MAX};
-use crate::metrics::Metrics;
+use crate::metrics::{ASKED_MOST, Metrics};
 use crate::store::{self, Engine};
 use crate::watchers::{Bell, Watchers};
 
@@ -50,6 +50,7 @@ pub(crate) async fn serve(shared: &Shared, connection: Connection, number: u64, 
         bell: Arc::default(),
         watching: BTreeSet::new(),
         asked: Vec::new(),
+        asked_most: 0,
         told: VecDeque::new(),
     };
     let (_end, ()) = tokio::join!(driving, gateway.run(commands, events, draining));
@@ -73,6 +74,8 @@ struct Gateway<'a> {
     /// In the order in which the machine asked. At most `STORE_REQUESTS_MAX` and a few: the machine ends a session that asks faster
     /// than the store answers.
     asked: Vec<Asked<'a>>,
+    /// The most of these that there ever were.
+    asked_most: usize,
     /// What the machine is to be told. Bounded by what it asks and what it watches.
     told: VecDeque<RelayCommand>,
 }
@@ -126,6 +129,10 @@ impl Gateway<'_> {
                     let reply = store::execute(store, request).await;
                     Answered { ticket, reply, brings }
                 }));
+                if self.asked.len() > self.asked_most {
+                    self.asked_most = self.asked.len();
+                    self.shared.metrics.most(ASKED_MOST, self.asked_most);
+                }
             }
             RelayEvent::WatchStarted { mailbox } => {
                 if sabotaged!(LogTellsMailbox) {

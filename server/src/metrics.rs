@@ -4,6 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// Counter of the most requests that one session ever had waiting for the store: at [`STORE_REQUESTS_MAX`] and a few somebody asked
+/// faster than the disk writes, and was sent away.
+///
+/// [`STORE_REQUESTS_MAX`]: zajil_proto::limits::STORE_REQUESTS_MAX
+pub const ASKED_MOST: &str = "store_requests_most";
+
 /// Counters by name, shared by all sessions.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -18,6 +24,13 @@ impl Metrics {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(name).or_default();
         *count = count.saturating_add(1);
+    }
+
+    /// Raises the counter `name` to `value`, if it is lower: what was the most of something.
+    pub fn most(&self, name: &'static str, value: usize) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = counts.entry(name).or_default();
+        *most = u64::try_from(value).unwrap_or(u64::MAX).max(*most);
     }
 
     /// Notes a session for as long as the returned value lives.
@@ -61,5 +74,14 @@ mod tests {
         assert_eq!(metrics.sessions_open(), 1);
         drop(session);
         assert_eq!((metrics.sessions_open(), metrics.counts().get("session_opened")), (0, Some(&1)));
+    }
+
+    #[test]
+    fn the_most_of_something_never_falls() {
+        let metrics = Metrics::default();
+        for value in [3, 7, 5] {
+            metrics.most("waited", value);
+        }
+        assert_eq!(metrics.counts().get("waited"), Some(&7));
     }
 }

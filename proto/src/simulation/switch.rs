@@ -92,8 +92,9 @@ impl Switch {
     /// Returns the invariants of the simulated world, by number from 1 to 10, of which at least one should break.
     pub const fn breaks(self) -> &'static [u8] {
         match self {
-            Self::StoredBeforeSync
-            | Self::EvictedWhenFull
+            // What was called released before it was, comes once more.
+            Self::StoredBeforeSync => &[1, 4],
+            Self::EvictedWhenFull
             | Self::ExpiryByWallClock
             | Self::NotesAgeInOutbox
             | Self::OwnClockEndsLifetime
@@ -107,14 +108,14 @@ impl Switch {
             | Self::SessionRetiredEarly
             | Self::HandOutShortLived
             | Self::FailedCommitKept => &[1, 2],
-            Self::StoredBeforeLastMark
-            | Self::RefusedMeansForgotten
-            | Self::UsedLinkAccepted
-            | Self::AcknowledgedBeforeDurable => &[1, 2, 9],
+            Self::StoredBeforeLastMark | Self::RefusedMeansForgotten | Self::AcknowledgedBeforeDurable => &[1, 2, 9],
             Self::DuplicateShown | Self::ShownByArrival => &[2],
             Self::MarksMoveBackward | Self::HeardOnDelivery => &[3],
+            // What comes once more travels once more; the device shows it once.
             Self::TombstoneForgotten | Self::DownloadRestarts | Self::UploadRestarts => &[4],
             Self::HeadOfLineBlocks => &[5, 9],
+            // A mailbox for one reply that takes two: the second thinks that it was the first.
+            Self::UsedLinkAccepted => &[6, 9],
             Self::QuotaNotCounted | Self::LoadNotBounded => &[6],
             Self::FramesNotBounded => &[2, 6, 9],
             Self::LogTellsMailbox => &[7],

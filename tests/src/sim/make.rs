@@ -4,6 +4,7 @@
 //! from a fork of its own, so that more notes do not move a fault. A day begins at a multiple of [`DAY`] and at eight
 //! in the morning.
 
+mod audit;
 mod faults;
 mod harm;
 mod life;
@@ -89,6 +90,7 @@ pub fn plan(profile: Profile, seed: u64, days: Option<u32>) -> Plan {
     making.fail();
     making.harm();
     making.singular(profile);
+    making.audit();
     making.finish(profile, seed)
 }
 

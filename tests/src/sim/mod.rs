@@ -3,6 +3,7 @@
 //! [`plan`] says what happens, `play` plays it, [`record`] holds what was seen, the oracle judges it. docs/TESTING.md tells how to use it.
 
 pub mod attacker;
+pub mod auditor;
 pub mod campaign;
 pub mod directed;
 pub mod failure;

@@ -128,6 +128,11 @@ pub enum Deed {
     Relay(RelayDeed),
     /// By somebody who means harm.
     Attacker(AttackerDeed),
+    /// By somebody who holds the relay to its word: looks after what they keep there, and does something more.
+    Audit {
+        /// How many things more.
+        things: u16,
+    },
 }
 
 /// What a person does, or what happens to their phone or link.
@@ -278,6 +283,11 @@ pub enum AttackerDeed {
         /// Notes of 100 kB.
         parcels: u16,
     },
+    /// Asks for so many things in one breath, without waiting for an answer.
+    Pour {
+        /// How many.
+        requests: u16,
+    },
     /// Guesses mailboxes, parcels and slots: reads, puts, releases, withdraws.
     Guess {
         /// How many of each.
@@ -326,11 +336,14 @@ impl Deed {
                 | PersonDeed::SetSeen { to: other, .. } => vec![*who, *other],
                 _ => vec![*who],
             },
-            Self::Relay(_) => Vec::new(),
+            Self::Relay(_) | Self::Audit { .. } => Vec::new(),
             Self::Attacker(deed) => match deed {
                 AttackerDeed::ReplayDatagrams { of, .. } | AttackerDeed::Truncate { of, .. } => vec![*of],
                 AttackerDeed::StealLink { from, to } => vec![*from, *to],
-                AttackerDeed::Flood { .. } | AttackerDeed::Hoard { .. } | AttackerDeed::Guess { .. } => Vec::new(),
+                AttackerDeed::Flood { .. }
+                | AttackerDeed::Hoard { .. }
+                | AttackerDeed::Pour { .. }
+                | AttackerDeed::Guess { .. } => Vec::new(),
             },
         }
     }

@@ -72,6 +72,8 @@ pub enum Seen {
     Stolen(Stolen),
     /// The attacker got what nobody may get, in words.
     Breach(String),
+    /// The auditor found a promise of the relay broken: which invariant, and how.
+    Audited(u8, String),
     /// Something ended by a panic, or never ended.
     Broken(String),
 }
@@ -209,6 +211,8 @@ pub struct RelayLoad {
     pub per_mailbox: Vec<u64>,
     /// Rows of tombstones.
     pub tombstones: u64,
+    /// The most requests of one session that have waited for the store at once, since the relay began to run.
+    pub requests_most: u64,
 }
 
 /// What one machine sent and got.

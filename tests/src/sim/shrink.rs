@@ -206,7 +206,7 @@ impl State {
                 RelayDeed::DiskCopied | RelayDeed::CopyRestored => Self::RelayCopy,
                 RelayDeed::SyncFails | RelayDeed::DiskLost => return None,
             },
-            Deed::Attacker(_) => return None,
+            Deed::Attacker(_) | Deed::Audit { .. } => return None,
         })
     }
 }
@@ -256,10 +256,12 @@ fn plainest(deed: &mut Deed) {
         },
         Deed::Relay(RelayDeed::SyncTakes(millis)) => *millis = plain_relay().sync_millis,
         Deed::Relay(_) => {}
+        Deed::Audit { things } => *things = 0,
         Deed::Attacker(deed) => match deed {
             AttackerDeed::ReplayDatagrams { seconds, .. } | AttackerDeed::Truncate { seconds, .. } => *seconds = 1,
             AttackerDeed::Flood { connections: count }
             | AttackerDeed::Hoard { parcels: count }
+            | AttackerDeed::Pour { requests: count }
             | AttackerDeed::Guess { tries: count } => *count = 1,
             AttackerDeed::StealLink { .. } => {}
         },
@@ -284,12 +286,14 @@ fn halved(deed: &mut Deed) {
         },
         Deed::Relay(RelayDeed::WallJump(minutes)) => *minutes /= 2,
         Deed::Relay(_) => {}
+        Deed::Audit { things } => *things /= 2,
         Deed::Attacker(deed) => match deed {
             AttackerDeed::ReplayDatagrams { seconds, .. } | AttackerDeed::Truncate { seconds, .. } => {
                 *seconds = (*seconds / 2).max(1);
             }
             AttackerDeed::Flood { connections: count }
             | AttackerDeed::Hoard { parcels: count }
+            | AttackerDeed::Pour { requests: count }
             | AttackerDeed::Guess { tries: count } => *count = (*count / 2).max(1),
             AttackerDeed::StealLink { .. } => {}
         },

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use zajil_proto::limits::IDLE_MILLIS;
 use zajil_proto::time::Lifetime;
-use zajil_proto::wire::{Code, Scope};
+use zajil_proto::wire::{Code, Frame, Precision, Prove, Register, Scope};
 use zajil_relay::limits::{MAILBOX_BYTES_MAX, MAILBOX_PARCELS_MAX};
 
 use super::AttackScene;
@@ -42,6 +42,39 @@ pub(super) async fn flood(scene: &mut AttackScene, connections: u16) -> Vec<Stri
         Ok(()) => Vec::new(),
         Err(_) => vec!["a connection that never said anything was held for ever".to_owned()],
     }
+}
+
+/// Makes a mailbox, so that the disk has to do, and asks for `requests` slots in the same breath. What of these waits at the relay
+/// is counted there; whoever asks too fast is sent away, or, where the disk is fast, answered.
+pub(super) async fn pour(scene: &mut AttackScene, requests: u16) -> Vec<String> {
+    let Some(mut peer) = scene.peer().await else { return Vec::new() };
+    let pair = Pair::draw(&mut scene.chance);
+    let prove = Prove::sign(Scope::Mailbox, pair.write.public(), &pair.read, &peer.exporter);
+    let register = Register {
+        request: 1,
+        scope: Scope::Mailbox,
+        write_key: pair.write.public(),
+        read_tag: pair.read_tag(),
+        parcels_max: 0,
+        bytes_max: 0,
+        valid_hours: 0,
+        precision: Precision::SixHours,
+        homes: Vec::new(),
+        admission: scene.relay.admission.clone(),
+    };
+    let mut breath = [Frame::Prove(prove).encode(), Frame::Register(register).encode()].concat();
+    let asked = Frame::SeenGet { request: 2, slot: pair.slot() }.encode();
+    breath.extend(asked.repeat(requests.into()));
+    peer.say_bytes(breath).await;
+    let mut answers = 0;
+    while answers < requests {
+        match peer.hear().await {
+            Some(Frame::SeenAnswer(_)) => answers += 1,
+            Some(_) => {}
+            None => break,
+        }
+    }
+    Vec::new()
 }
 
 /// Fills mailboxes of their own with notes of 100 kB until the relay takes no more, or `parcels` are there.

@@ -101,12 +101,13 @@ async fn listen_at_doors(scene: &mut AttackScene, estate: &Estate, rounds: u16) 
     listen(scene, &mut peer, &doors, &QUESTIONS, rounds).await
 }
 
-/// Asks for what one can prove: a contact whose slot was taken away must not learn it.
+/// Asks for what one can prove: a contact whose slot was taken away must not learn it. What one has proven opens no other door.
 async fn listen_inside(scene: &mut AttackScene, estate: &Estate, rounds: u16) -> Vec<String> {
     let parcel = estate.parcel.id();
     let doors = [
         Door::of("a mailbox and a slot without anything, of one's own", &estate.empty, Some(&estate.untold), parcel),
         Door::of("what was dropped, of one's own", &estate.dropped, Some(&estate.revoked), parcel),
+        Door::of("another door than one's own", &estate.filled, Some(&estate.told), parcel),
     ];
     let Some(mut peer) = scene.peer().await.filter(|peer| peer.welcome.epoch == estate.epoch) else {
         return Vec::new();

@@ -9,7 +9,7 @@ mod guess;
 mod peer;
 mod replay;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod thief;
 pub mod wiretap;
 
@@ -93,6 +93,7 @@ pub async fn act(deed: &AttackerDeed, scene: &mut AttackScene, captured: &Captur
             }
             AttackerDeed::Flood { connections } => crowd::flood(scene, connections).await,
             AttackerDeed::Hoard { parcels } => crowd::hoard(scene, parcels).await,
+            AttackerDeed::Pour { requests } => crowd::pour(scene, requests).await,
             AttackerDeed::Guess { tries } => guess::guess(scene, tries).await,
             AttackerDeed::Truncate { of, seconds } => {
                 scene.mangler.truncate(of, Duration::from_secs(seconds.into()));

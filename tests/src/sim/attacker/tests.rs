@@ -24,15 +24,15 @@ const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const START: Minute = Minute(29_920_680);
 
 /// A relay, and whoever comes to it.
-struct Arena {
+pub(in crate::sim) struct Arena {
     network: MemoryWorld,
     clock: Arc<SimulatedClock>,
-    scene: AttackScene,
+    pub(in crate::sim) scene: AttackScene,
     captured: Captured,
 }
 
 /// Plays `test` with a relay that runs.
-fn with_a_relay(test: impl AsyncFnOnce(&mut Arena)) {
+pub(in crate::sim) fn with_a_relay(test: impl AsyncFnOnce(&mut Arena)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime needs nothing");
     tokio::task::LocalSet::new().block_on(&runtime, async {
@@ -132,11 +132,18 @@ fn note(seconds: usize) -> Request {
 }
 
 #[test]
+fn who_asks_for_too_much_in_one_breath_is_answered_or_sent_away() {
+    with_a_relay(async |arena| {
+        assert_eq!(arena.act(AttackerDeed::Pour { requests: 3_000 }).await, Vec::<String>::new());
+    });
+}
+
+#[test]
 fn whoever_guesses_gets_nothing_and_learns_nothing() {
     with_a_relay(async |arena| {
         assert_eq!(arena.act(AttackerDeed::Guess { tries: 24 }).await, Vec::<String>::new());
-        // Six questions at four doors, three at three that one can prove, what is forged, and what is older.
-        assert_eq!(arena.scene.answers, 24 * (6 * 4 + 3 * 3) + 7 + 1);
+        // Six questions at four doors, three at four with a proof of one's own, what is forged, and what is older.
+        assert_eq!(arena.scene.answers, 24 * (6 * 4 + 3 * 4) + 7 + 1);
     });
 }
 

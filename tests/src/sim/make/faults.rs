@@ -40,6 +40,8 @@ pub(super) enum Fault {
     RelaySyncFails,
     /// The relay's disk is slow.
     RelaySlow,
+    /// The relay's disk is slow, and it loses power meanwhile.
+    RelaySlowCut,
     /// The relay's disk is gone.
     RelayLost,
     /// The relay's clock jumps.
@@ -108,8 +110,13 @@ impl Making {
             // A relay keeps 16 MB of its disk for old promises; the least leaves nothing for them either.
             Fault::RelayFull => {
                 let bytes = *chance.pick(&[0, 1_000_000, 16_900_000, 17_500_000, 20_000_000]);
+                if chance.happens(30) {
+                    // Its operator comes by in the evening.
+                    return self.relay_is_full(at, at + chance.between(HOUR, 8 * HOUR), bytes);
+                }
                 (RelayDeed::DiskBytes(Some(bytes)), Some(RelayDeed::DiskBytes(None)))
             }
+            Fault::RelaySlowCut => return self.relay_slow_cut(at, chance),
             Fault::RelaySyncFails => (RelayDeed::SyncFails, None),
             Fault::RelaySlow => {
                 let millis = *chance.pick(&[200, 1_000, 4_000, 20_000]);
@@ -128,6 +135,21 @@ impl Making {
         if let Some(ends) = ends {
             self.push_relay(end, ends);
         }
+    }
+
+    fn relay_is_full(&mut self, at: Millis, end: Millis, bytes: u64) {
+        self.push_relay(at, RelayDeed::DiskBytes(Some(bytes)));
+        self.push_relay(end.min(self.span).max(at + SECOND), RelayDeed::DiskBytes(None));
+    }
+
+    /// The relay's disk takes seconds for what took milliseconds, and power is cut before it has done: what was not said to be
+    /// durable may be gone, and nothing else.
+    pub(super) fn relay_slow_cut(&mut self, at: Millis, chance: &mut Chance) {
+        self.push_relay(at, RelayDeed::SyncTakes(*chance.pick(&[2_000, 6_000, 15_000])));
+        let cut = at + chance.between(SECOND, 25 * SECOND);
+        self.push_relay(cut, RelayDeed::PowerCut);
+        self.push_relay(cut, RelayDeed::SyncTakes(self.relay.sync_millis));
+        self.push_relay(cut + chance.between(5 * SECOND, 3 * MINUTE), RelayDeed::Start);
     }
 
     fn pair_of(&mut self, who: PersonId, at: Millis, begins: PersonDeed, end: Millis, ends: PersonDeed) {

@@ -2,7 +2,7 @@
 
 use super::Making;
 use crate::chance::Chance;
-use crate::sim::plan::{AttackerDeed, Deed, Event, Millis, SECOND};
+use crate::sim::plan::{AttackerDeed, Deed, Event, MINUTE, Millis, RelayDeed, SECOND};
 
 impl Making {
     /// Links are overheard, packets kept and sent again, the relay is flooded and guessed at.
@@ -18,8 +18,16 @@ impl Making {
             let deed = match chance.below(100) {
                 0..35 => AttackerDeed::ReplayDatagrams { of, seconds: small(&mut chance, 1, 900) },
                 35..50 => AttackerDeed::Flood { connections: below_u16(&mut chance, 10, 200) },
-                50..60 => AttackerDeed::Hoard { parcels: below_u16(&mut chance, 2, 60) },
-                60..80 => AttackerDeed::Guess { tries: below_u16(&mut chance, 5, 80) },
+                50..58 => AttackerDeed::Hoard { parcels: below_u16(&mut chance, 2, 60) },
+                58..64 => {
+                    // The moment when the disk has much to do is the best for them.
+                    let millis = *chance.pick(&[2_000, 4_000, 10_000]);
+                    self.push_relay(at, RelayDeed::SyncTakes(millis));
+                    self.push_relay(at + 2 * MINUTE, RelayDeed::SyncTakes(self.relay.sync_millis));
+                    at += 10 * SECOND;
+                    AttackerDeed::Pour { requests: below_u16(&mut chance, 1_500, 4_000) }
+                }
+                64..80 => AttackerDeed::Guess { tries: below_u16(&mut chance, 5, 80) },
                 _ => AttackerDeed::Truncate { of, seconds: small(&mut chance, 1, 90) },
             };
             // Whoever watches a link acts when there is something to see.

@@ -78,6 +78,7 @@ const MIXED: &[(u64, Fault)] = &[
     (4, RelayFull),
     (4, RelaySyncFails),
     (4, RelaySlow),
+    (4, RelaySlowCut),
     (1, RelayLost),
     (3, RelayWallJump),
     (5, RelaySilent),
@@ -170,6 +171,7 @@ impl Pace {
                 (1, RelayLost),
                 (2, RelayWallJump),
                 (2, RelayFull),
+                (2, RelaySlowCut),
             ],
             trouble: &[(0, MINUTE), (500, 2 * HOUR), (900, 2 * DAY), (1_000, 10 * DAY)],
             ..FAMILY
@@ -211,6 +213,7 @@ impl Pace {
                 (6, RelayFull),
                 (8, RelaySyncFails),
                 (5, RelaySlow),
+                (5, RelaySlowCut),
                 (1, RelayLost),
                 (7, RelayPower),
                 (3, RelayStop),
@@ -244,6 +247,7 @@ impl Pace {
                 (4, Rebind),
                 (5, CommitFails),
                 (3, RelaySyncFails),
+                (3, RelaySlowCut),
                 (2, RelayFull),
             ],
             ..FAMILY

@@ -93,6 +93,7 @@ impl Making {
                     self.push_relay(cut + chance.between(SECOND, MINUTE), RelayDeed::Start);
                 }
                 38..42 => self.push_relay(at + chance.below(5 * SECOND), RelayDeed::SyncFails),
+                42..48 => self.relay_slow_cut(at, chance),
                 _ => {}
             }
         }

@@ -9,7 +9,7 @@
 
 use zajil_client::limits::{CONTACTS_MAX, FINISH_MILLIS_MAX, OUTBOX_BYTES_MAX, REDIAL_FAST_MILLIS};
 use zajil_net::limits::{CLOSE_LINGER, CLOSE_TIMEOUT};
-use zajil_proto::limits::IDLE_MILLIS;
+use zajil_proto::limits::{IDLE_MILLIS, STORE_REQUESTS_MAX};
 use zajil_relay::limits::{MAILBOX_BYTES_MAX, MAILBOX_PARCELS_MAX, SESSIONS_MAX, TOMBSTONES_MAX};
 
 use super::Violation;
@@ -35,6 +35,9 @@ const CONTROL_BYTES: u64 = 5_000;
 const BESIDE_BODY_BYTES: u64 = 20_000;
 /// Bytes a relay keeps for what is no parcel: mailboxes, slots, words, tombstones.
 const ROWS_BYTES: u64 = 1_000_000;
+
+/// Requests of what a session had begun when it was found to ask too fast.
+const A_FEW: u64 = 64;
 
 /// Connections that may still be closing: each is dialled at the earliest after the pause, and lingers so long.
 const fn closing() -> usize {
@@ -89,6 +92,7 @@ fn relay(story: &Story<'_>, load: &RelayLoad, at: Millis, is_last: bool) -> Vec<
         // Its endpoint, and every connection.
         above("tasks of the relay", size(load.tasks), 1 + sessions),
         above("sockets of the relay", size(load.sockets), 1),
+        above("requests of one session that waited at the relay", load.requests_most, size(STORE_REQUESTS_MAX) + A_FEW),
         above("tombstones of the relay", load.tombstones, size(TOMBSTONES_MAX)),
         above("bytes of parcels at the relay", load.disk_bytes, most_held(story, load)),
     ];
@@ -107,7 +111,7 @@ fn strangers(story: &Story<'_>, at: Millis) -> u64 {
         Seen::Played(event) => match event.deed {
             Deed::Attacker(AttackerDeed::Flood { connections }) if at < entry.at + SILENCE_MILLIS => connections.into(),
             Deed::Attacker(AttackerDeed::Flood { .. } | AttackerDeed::Truncate { .. }) => 0,
-            Deed::Attacker(_) if at < entry.at + DEED_MILLIS => size(CONNECTIONS_PER_RELAY),
+            Deed::Attacker(_) | Deed::Audit { .. } if at < entry.at + DEED_MILLIS => size(CONNECTIONS_PER_RELAY),
             _ => 0,
         },
         _ => 0,
@@ -214,6 +218,8 @@ mod tests {
         relay_with(60, |load| load.tasks = 4_098).breaks(6, "tasks of the relay: 4098");
         relay_with(60, |load| load.per_mailbox = vec![3, 2_001]).breaks(6, "parcels in one mailbox: 2001");
         relay_with(60, |load| load.tombstones = 8_000_001).breaks(6, "tombstones");
+        relay_with(60, |load| load.requests_most = 1_024 + 8).is_good();
+        relay_with(60, |load| load.requests_most = 1_200).breaks(6, "requests of one session that waited");
     }
 
     #[test]

@@ -63,11 +63,13 @@ pub fn judge(plan: &Plan, record: &Record) -> Vec<Violation> {
     violations
 }
 
-/// What the world itself found broken: a panic, a task that never ended, an attacker who got what is not theirs.
+/// What the world itself found broken: a panic, a task that never ended, an attacker who got what is not theirs, a promise that the
+/// relay did not keep to the auditor.
 fn broken(record: &Record) -> Vec<Violation> {
     let told = record.entries.iter().filter_map(|entry| match &entry.seen {
         Seen::Broken(text) => Some(Violation::new(0, entry.at, text.clone())),
         Seen::Breach(text) => Some(Violation::new(0, entry.at, format!("breach: {text}"))),
+        Seen::Audited(invariant, text) => Some(Violation::new(*invariant, entry.at, format!("auditor: {text}"))),
         _ => None,
     });
     told.collect()

@@ -98,6 +98,7 @@ impl Told {
                 Self::new(SEEN, "attacker".into(), text)
             }
             Seen::Breach(what) => Self::new(BROKEN, "attacker".into(), format!("BREACH: {what}")),
+            Seen::Audited(_, what) => Self::new(BROKEN, "auditor".into(), format!("BROKEN PROMISE: {what}")),
             Seen::Broken(what) => Self::new(BROKEN, String::new(), format!("BROKEN: {what}")),
         }
     }
@@ -128,6 +129,9 @@ fn played(deed: &Deed) -> Told {
         }
         Deed::Relay(deed) => relay(FAULT, relay_deed(deed)),
         Deed::Attacker(deed) => Told::new(HARM, "attacker".into(), attacker_deed(deed)),
+        Deed::Audit { things } => {
+            Told::new(DEED, "auditor".into(), format!("looks after what they keep, and does {things} things more"))
+        }
     }
 }
 
@@ -216,6 +220,7 @@ fn attacker_deed(deed: &AttackerDeed) -> String {
         AttackerDeed::ReplayDatagrams { of, seconds } => format!("sends person {of}'s last {seconds} s again"),
         AttackerDeed::Flood { connections } => format!("opens {connections} connections and says nothing"),
         AttackerDeed::Hoard { parcels } => format!("fills mailboxes of their own with {parcels} parcels"),
+        AttackerDeed::Pour { requests } => format!("asks for {requests} things in one breath"),
         AttackerDeed::Guess { tries } => format!("guesses {tries} times"),
         AttackerDeed::Truncate { of, seconds } => format!("cuts person {of}'s datagrams short for {seconds} s"),
         AttackerDeed::StealLink { from, to } => format!("opens the link from person {from} to person {to}"),

@@ -23,6 +23,7 @@ pub(super) fn begin(world: &Rc<World>, deed: &Deed) {
         }
         Deed::Relay(deed) => relay(world, deed),
         Deed::Attacker(deed) => super::attack::begin(world, deed),
+        Deed::Audit { things } => super::audit::begin(world, *things),
     }
 }
 

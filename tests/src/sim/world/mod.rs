@@ -1,6 +1,7 @@
 //! Plays a plan: one paused current-thread runtime, hosts that are groups of tasks, time that jumps to the next timer.
 
 mod attack;
+mod audit;
 mod calm;
 mod deeds;
 mod eyes;
@@ -29,6 +30,7 @@ use zajil_proto::simulation::{self, Situation, Switch};
 use zajil_proto::time::Minute;
 
 use self::attack::Harm;
+use self::audit::Audit;
 use self::phone::Phone;
 use self::relay::RelayHost;
 use self::secrets::Secrets;
@@ -137,6 +139,7 @@ struct World {
     /// Links that were passed on: inviter, invited, link.
     links: RefCell<Vec<(PersonId, PersonId, String)>>,
     harm: Harm,
+    audit: Audit,
     secrets: Secrets,
     /// What was spoken: seconds by serial.
     spoken: RefCell<BTreeMap<u32, u32>>,
@@ -169,6 +172,7 @@ impl World {
             pairings: Cell::new(0),
             links: RefCell::default(),
             harm: Harm::of(&plan),
+            audit: Audit::default(),
             secrets: Secrets::new(options.log),
             spoken: RefCell::default(),
             entries: RefCell::default(),

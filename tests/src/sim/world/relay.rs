@@ -11,8 +11,10 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use zajil_net::memory::{LinkState, MemoryWorld, SimulatedClock};
 use zajil_net::{EndpointSecrets, RelayIdentity};
+use zajil_proto::ids::MailboxId;
 use zajil_proto::keys::SigningKey;
 use zajil_proto::relay_link::RelayLink;
+use zajil_relay::metrics::{ASKED_MOST, Metrics};
 use zajil_relay::relay::{Observer, Parts, Relay};
 use zajil_relay::store::{Engine, MemoryStore, Snapshot, Store, StoreLimits};
 
@@ -66,7 +68,10 @@ impl RelayHost {
 
     /// Sessions open now.
     pub(super) fn load(&self, network: &MemoryWorld) -> RelayLoad {
-        let sessions = self.running.borrow().as_ref().map_or(0, |running| running.observer.metrics().sessions_open());
+        let running = self.running.borrow();
+        let metrics = running.as_ref().map(|running| running.observer.metrics());
+        let sessions = metrics.map_or(0, Metrics::sessions_open);
+        let requests_most = metrics.and_then(|metrics| metrics.counts().get(ASKED_MOST).copied()).unwrap_or(0);
         let mut held = self.disk.inspect().expect("the store can be looked at");
         let mut per_mailbox = BTreeMap::<_, u64>::new();
         for parcel in held.parcels() {
@@ -80,7 +85,14 @@ impl RelayHost {
             parcels: per_mailbox.values().sum(),
             per_mailbox: per_mailbox.into_values().collect(),
             tombstones: held.rows().tombstones as u64,
+            requests_most,
         }
+    }
+
+    /// Returns whether any parcel lies in a mailbox for which `counts`.
+    pub(super) fn holds(&self, counts: impl Fn(&MailboxId) -> bool) -> bool {
+        let held = self.disk.inspect().expect("the store can be looked at");
+        held.parcels().iter().any(|parcel| counts(&parcel.mailbox))
     }
 
     fn parts(&self, network: &MemoryWorld) -> Parts {
