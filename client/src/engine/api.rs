@@ -301,7 +301,8 @@ pub struct NoteView {
     pub progress: (u32, u32),
     /// Bytes of the sealed parcel.
     pub sealed_bytes: u32,
-    /// Where it stands among its sender's notes; gaps are notes that have not arrived.
+    /// Where it stands among its sender's notes. Of an incoming one: 32 × a number of its session, which rises with gaps, + its place
+    /// in that session, from 0 and without gaps.
     pub sequence: u32,
 }
 

@@ -57,6 +57,7 @@ impl Device {
             let content = Content::Acknowledgement(Acknowledgement { next: control.expected, bitmap: control.held });
             rows.push(encoded(&content)?);
             control.owes_acknowledgement = false;
+            control.acknowledged = control.expected;
         }
         control.pending.append(&mut rows);
         self.flush_pending(batch, key, now)?;
@@ -204,26 +205,41 @@ impl Device {
             self.commit(std::mem::take(&mut batch))?;
         }
         let owes = contents.iter().any(|content| !matches!(content, Content::Acknowledgement(_)));
-        if owes {
-            let at_once = self.contacts.get(&key).is_some_and(|c| c.confirmed && c.receipts == Receipts::AtOnce);
-            self.owe(key, at_once, now);
+        let at_once = self.contacts.get(&key).is_some_and(|c| c.confirmed && c.receipts == Receipts::AtOnce);
+        let many = self.owes_many(key);
+        if owes || many {
+            self.owe(key, at_once || many, now);
         }
         for content in contents {
-            self.take_content(&mut batch, key, content, now)?;
+            self.take_content(&mut batch, key, content, Some(frame.number), now)?;
         }
         self.put_contact(&mut batch, key)?;
         Ok(self.commit(batch)?.map(|()| *id))
     }
 
+    /// Returns whether half of what a contact may send without an acknowledgement has come since the last one. Put off any longer,
+    /// it would hold up their receipts and, worse, their sessions, without which their notes stay locked.
+    fn owes_many(&mut self, key: u32) -> bool {
+        let control = self.contacts.get_mut(&key).and_then(|contact| contact.control.as_mut());
+        control.is_some_and(|control| {
+            let many = control.expected.saturating_sub(control.acknowledged) >= ACKNOWLEDGED_AT_ONCE;
+            control.owes_acknowledgement |= many;
+            many
+        })
+    }
+
+    /// Does what one content asks for. `frame`: the number of the frame that it came in, which its sender counts up; none for what
+    /// came with the pairing, before all frames.
     pub(crate) fn take_content(
         &mut self,
         batch: &mut Batch,
         key: u32,
         content: Content,
+        frame: Option<u32>,
         now: Minute,
     ) -> Result<(), Failure> {
         match content {
-            Content::Session(grant) => self.take_session(batch, key, &grant)?,
+            Content::Session(grant) => self.take_session(batch, key, &grant, frame)?,
             Content::Acknowledgement(acknowledgement) => {
                 let gone: Vec<ParcelId> = self
                     .outgoing
@@ -290,9 +306,19 @@ impl Device {
         Ok(())
     }
 
-    fn take_session(&mut self, batch: &mut Batch, key: u32, grant: &SessionGrant) -> Result<(), Failure> {
+    /// Takes a session. Its number says where its notes stand among all of this sender's, so it follows from the frame's: frames may
+    /// come in another order than they were sealed, and earlier sessions may be forgotten by then.
+    fn take_session(
+        &mut self,
+        batch: &mut Batch,
+        key: u32,
+        grant: &SessionGrant,
+        frame: Option<u32>,
+    ) -> Result<(), Failure> {
         let theirs = || self.sessions.range((key, 0)..=(key, u32::MAX));
-        let number = theirs().next_back().map_or(0, |((_, number), _)| number.saturating_add(1));
+        let first = frame.map_or(0, |frame| frame.saturating_add(1).saturating_mul(SESSIONS_PER_FRAME));
+        let free = (first..=u32::MAX).find(|number| !self.sessions.contains_key(&(key, *number)));
+        let Some(number) = free else { return Ok(()) };
         let known = theirs().any(|(_, known)| known.session.verify_key == grant.verify_key);
         let own = self.contacts.get(&key).is_some_and(|contact| contact.own.mailbox() == grant.mailbox);
         if known || !own {
@@ -408,6 +434,13 @@ fn count_receipt(known: NoteMark, told: NoteMark) {
         _ => {}
     }
 }
+
+/// Frames after which an acknowledgement is not put off: half of [`CONTROL_UNACKNOWLEDGED_MAX`].
+const ACKNOWLEDGED_AT_ONCE: u32 = 16;
+const _: () = assert!(CONTROL_UNACKNOWLEDGED_MAX == 32);
+
+/// Numbers that the sessions of one frame have to themselves: a small frame holds three, of 89 bytes each.
+const SESSIONS_PER_FRAME: u32 = 4;
 
 /// Receipts in one content: nine bytes each, within a small frame.
 const RECEIPTS_PER_CONTENT_MAX: usize = 30;

@@ -278,6 +278,9 @@ impl Host {
         let wall = self.clock.wall();
         if self.serving || !self.waiting.is_empty() {
             self.device.tell_what_is_due(wall)?;
+            for link in self.links.values_mut() {
+                link.meeting.expire(&mut self.device, wall, self.clock.now())?;
+            }
             self.dial_targets();
         }
         self.plan_all()?;
@@ -292,7 +295,7 @@ impl Host {
         match what {
             Happened::Session(event) => {
                 let wall = self.clock.wall();
-                link.meeting.take(&mut self.device, event, wall)?;
+                link.meeting.take(&mut self.device, event, wall, self.clock.now())?;
                 if link.meeting.is_welcomed() {
                     self.troubles.remove(&relay);
                     self.redials.remove(&relay);
@@ -304,8 +307,9 @@ impl Host {
             Happened::Over(trouble) => {
                 // What it has brought is told before the link is forgotten.
                 self.settle();
-                self.links.remove(&relay);
-                self.device.save_progress(&relay)?;
+                if let Some(link) = self.links.remove(&relay) {
+                    link.meeting.keep(&mut self.device)?;
+                }
                 if let Some(trouble) = trouble {
                     self.troubles.insert(relay, trouble);
                 }
@@ -384,9 +388,8 @@ impl Host {
             tokio::select! {
                 biased;
                 Some(event) = self.events.recv() => {
-                    // A store that fails now fails the next request too, and says so there.
-                    let _ = self.happened(event);
-                    let _ = self.plan_all();
+                    let done = self.happened(event).and_then(|()| self.plan_all());
+                    self.end_if_failed(done);
                 }
                 () = tokio::time::sleep_until(until) => {
                     reached!(HungUpUnfinished);
@@ -397,14 +400,24 @@ impl Host {
         self.tasks.shutdown().await;
         // What has been said counts, though nobody waits for more: above all how much of a note the relay has.
         while let Ok(event) = self.events.try_recv() {
-            let _ = self.happened(event);
+            let done = self.happened(event);
+            self.end_if_failed(done);
         }
-        for relay in self.links.keys().copied().collect::<Vec<_>>() {
-            let _ = self.device.save_progress(&relay);
+        for link in std::mem::take(&mut self.links).into_values() {
+            let _ = link.meeting.keep(&mut self.device);
         }
-        self.links.clear();
         self.redials.clear();
         self.scrub();
+    }
+
+    /// Ends all links at once if something could not be kept while they are hung up. A store that fails now fails the next request
+    /// too, and says so there; but what comes next on such a link builds on what is not on the disk: a note with a hole in it.
+    fn end_if_failed(&mut self, done: Result<(), Failure>) {
+        if let Err(failure) = done
+            && let Err(stop) = self.recover(&failure)
+        {
+            self.failed = Some(stop);
+        }
     }
 
     fn plan_all(&mut self) -> Result<(), Failure> {

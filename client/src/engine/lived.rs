@@ -3,18 +3,24 @@
 //! Clocks lie (architecture §3, rule 8): a phone boots in 1970, somebody sets the year wrong, an operator's box has no battery.
 //! An age taken from one clock's two readings ends a lifetime the moment that clock is set right. So a device adds up, from
 //! one meeting with a relay to the next, the lesser of what its own clock and the relay's say has passed; what either
-//! takes back counts as nothing. One clock that jumps delays an end, and hastens none.
+//! takes back counts as nothing. One clock that jumps delays an end, and hastens none. While a meeting goes on, and it may for
+//! weeks, time passes by the device's clock that only moves forward.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zajil_proto::time::Minute;
 
-/// Time lived between meetings with one relay.
+/// Time lived with one relay: from meeting to meeting, and as long as the last one goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Lived {
     /// Minutes up to the last meeting.
     minutes: u32,
     /// What the device's clock and the relay's said then.
     met: Option<(Minute, Minute)>,
+    /// What has passed since, as long as this program and that meeting go on.
+    #[serde(skip)]
+    since: Duration,
 }
 
 /// A moment of [`Lived`], to count an age from. Moments of two relays have nothing to do with each other.
@@ -22,18 +28,26 @@ pub(crate) struct Lived {
 pub(crate) struct Moment(u32);
 
 impl Lived {
-    /// Adds what has passed since the last meeting.
+    /// Adds what has passed since the last meeting: never less than went by while it went on.
     pub(crate) fn meet(&mut self, own: Minute, relay: Minute) {
         if let Some((own_then, relay_then)) = self.met {
             let (own, relay) = (own.0.saturating_sub(own_then.0), relay.0.saturating_sub(relay_then.0));
-            self.minutes = self.minutes.saturating_add(own.min(relay));
+            let passed = own.min(relay).max(minutes(self.since, u64::div_euclid));
+            self.minutes = self.minutes.saturating_add(passed);
         }
         self.met = Some((own, relay));
+        self.since = Duration::ZERO;
     }
 
-    /// Returns the moment of the last meeting.
-    pub(crate) const fn moment(&self) -> Moment {
-        Moment(self.minutes)
+    /// Notes how long the meeting has gone on.
+    pub(crate) fn go_on(&mut self, since: Duration) {
+        self.since = since;
+    }
+
+    /// Returns the present moment as far as it is known: that of the last meeting, and what has passed since while it goes on.
+    /// A minute begun counts, so that no age is counted from too early a moment.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment(self.minutes.saturating_add(minutes(self.since, u64::div_ceil)))
     }
 }
 
@@ -42,6 +56,10 @@ impl Moment {
     pub(crate) const fn minutes_since(self, earlier: Self) -> u32 {
         self.0.saturating_sub(earlier.0)
     }
+}
+
+fn minutes(time: Duration, round: impl Fn(u64, u64) -> u64) -> u32 {
+    u32::try_from(round(time.as_secs(), 60)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -75,5 +93,28 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_loses_only_the_time_until_the_next_meeting() {
         assert_eq!(after(&[(1_000, 1_000), (5, 1_060), (65, 1_120)]), 60);
+    }
+
+    #[test]
+    fn time_passes_while_a_meeting_goes_on() {
+        let mut lived = Lived::default();
+        lived.meet(Minute(1_000), Minute(1_000));
+        lived.go_on(Duration::from_secs(10 * 3_600 + 1));
+        let late = lived.moment();
+        lived.meet(Minute(1_000 + 11 * 60), Minute(1_000 + 11 * 60));
+        assert_eq!(
+            lived.moment().minutes_since(late),
+            59,
+            "what came ten hours into a meeting is an hour old after eleven"
+        );
+    }
+
+    #[test]
+    fn what_went_by_within_a_meeting_is_not_taken_back_by_a_clock() {
+        let mut lived = Lived::default();
+        lived.meet(Minute(1_000), Minute(1_000));
+        lived.go_on(Duration::from_secs(600 * 60 + 59));
+        lived.meet(Minute(5), Minute(1_600));
+        assert_eq!(lived.moment().minutes_since(Moment::default()), 600);
     }
 }

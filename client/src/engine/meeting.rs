@@ -1,5 +1,7 @@
-//! One meeting of this device with one relay: what to ask (`plan`), and what to do with what comes. Decides; touches no socket.
+//! One meeting of this device with one relay: what to ask (`plan`), what to do with what comes, and what ages meanwhile (`ages`).
+//! Decides; touches no socket.
 
+mod ages;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,13 +9,13 @@ use std::sync::Arc;
 
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{Epoch, MailboxId, ParcelId, SlotId};
-use zajil_proto::keys::{Secret, VerifyingKey};
+use zajil_proto::keys::Secret;
 use zajil_proto::outbox::Retry;
 use zajil_proto::parcel::Class;
 use zajil_proto::sealing::HomeRelay;
 use zajil_proto::sealing::pairing::PairingSecrets;
 use zajil_proto::session::client::{Arrived, Asked, ClientCommand, ClientEvent};
-use zajil_proto::time::Minute;
+use zajil_proto::time::{Instant, Minute};
 use zajil_proto::wire::{Code, Welcome};
 use zajil_proto::{reached, sabotaged};
 
@@ -39,7 +41,10 @@ pub(crate) struct Meeting {
     /// What the pairing secrets of contacts give: its four keys cost more than all the rest of a plan.
     pairings: BTreeMap<u32, (Secret, Arc<PairingSecrets>)>,
     drained: BTreeSet<MailboxId>,
-    offered: BTreeSet<ParcelId>,
+    /// What was offered, and when.
+    offered: BTreeMap<ParcelId, Moment>,
+    /// When it was last looked for what has expired.
+    expired_at: Option<Moment>,
     /// When to offer again what was refused.
     retries: BTreeMap<ParcelId, Retry>,
     refusals: Vec<(ParcelId, Code)>,
@@ -49,8 +54,10 @@ pub(crate) struct Meeting {
     commands: Vec<ClientCommand>,
     /// What is durable here and may go at the relay, once the mailbox is proven.
     releases: Vec<(MailboxId, Durable<ParcelId>)>,
-    /// How long this device has lived, as this relay and it count.
-    lived: Moment,
+    /// When the relay answered.
+    met: Option<Instant>,
+    /// Parcels of which the relay has said in this meeting that they are not whole there.
+    unfinished: BTreeSet<ParcelId>,
     /// Pairings that failed, with what to tell.
     pub(crate) failed: BTreeMap<u32, Failure>,
     /// Slots that were answered.
@@ -77,7 +84,8 @@ impl Meeting {
             fetching: BTreeMap::new(),
             pairings: BTreeMap::new(),
             drained: BTreeSet::new(),
-            offered: BTreeSet::new(),
+            offered: BTreeMap::new(),
+            expired_at: None,
             retries: BTreeMap::new(),
             refusals: Vec::new(),
             words: BTreeSet::new(),
@@ -85,7 +93,8 @@ impl Meeting {
             dropping: BTreeSet::new(),
             commands: Vec::new(),
             releases: Vec::new(),
-            lived: Moment::default(),
+            met: None,
+            unfinished: BTreeSet::new(),
             failed: BTreeMap::new(),
             seen: BTreeSet::new(),
             received: 0,
@@ -135,13 +144,26 @@ impl Meeting {
     }
 
     /// Does what one event asks for. What is to be said in answer comes with the next [`Meeting::plan`].
-    pub(crate) fn take(&mut self, device: &mut Device, event: ClientEvent, now: Minute) -> Result<(), Failure> {
+    pub(crate) fn take(
+        &mut self,
+        device: &mut Device,
+        event: ClientEvent,
+        now: Minute,
+        at: Instant,
+    ) -> Result<(), Failure> {
+        self.go_on(device, at);
         match event {
-            ClientEvent::Welcomed(welcome) => self.welcomed(device, &welcome, now),
+            ClientEvent::Welcomed(welcome) => {
+                self.met = Some(at);
+                self.welcomed(device, &welcome, now)
+            }
             ClientEvent::Answered { asked, code } => self.answered(device, asked, code),
             ClientEvent::Progress { id, durable } => {
+                let lived = self.lived(device);
+                self.unfinished.insert(id);
                 if let Some(outgoing) = device.outgoing.get_mut(&id) {
                     outgoing.durable = durable;
+                    outgoing.perhaps = Some(lived);
                 }
                 Ok(())
             }
@@ -190,7 +212,6 @@ impl Meeting {
         // A safeguard gone: the device's own clock counts alone.
         let witness = if off != 0 && sabotaged!(OwnClockEndsLifetime) { now } else { welcome.minute };
         lived.meet(now, witness);
-        self.lived = lived.moment();
         let relay = KnownRelay {
             address: self.relay.address.as_str().to_owned(),
             reached: Some(now),
@@ -199,7 +220,6 @@ impl Meeting {
             epoch: Some(welcome.epoch),
         };
         device.save_relay(self.relay.key, relay)?;
-        device.expire_outgoing(&self.relay.key, self.lived, now)?;
         self.take_up(device, now)
     }
 
@@ -280,8 +300,12 @@ impl Meeting {
 
     fn stored(&mut self, device: &mut Device, id: &ParcelId) -> Result<(), Failure> {
         let Some(epoch) = self.epoch else { return Ok(()) };
+        let lived = self.lived(device);
         let Some(outgoing) = device.outgoing.get_mut(id) else { return Ok(()) };
-        outgoing.stored = Some((epoch, self.lived));
+        // The first answer in this meeting: the relay has had it whole since an earlier one, and ages it since then.
+        let earlier = outgoing.perhaps.filter(|_| !self.unfinished.contains(id));
+        outgoing.stored = Some((epoch, earlier.unwrap_or(lived)));
+        outgoing.perhaps = None;
         outgoing.durable = outgoing.length;
         outgoing.waits = None;
         let (cargo, key) = (outgoing.cargo.clone(), outgoing.contact);
@@ -430,8 +454,9 @@ impl Meeting {
         self.drained.insert(mailbox);
         self.take_frames(device, mailbox, now)?;
         device.let_locked_go(&mailbox)?;
-        device.retire_sessions(&mailbox, self.lived)?;
-        device.end_invitation(&mailbox, self.lived)?;
+        let lived = self.lived(device);
+        device.retire_sessions(&mailbox, lived)?;
+        device.end_invitation(&mailbox, lived)?;
         let fetching = device.contacts.iter().find_map(|(key, contact)| match &contact.stage {
             Stage::Fetching { link, .. } if PairingSecrets::of(&link.secret).invitation.mailbox() == mailbox => {
                 Some(*key)
@@ -493,58 +518,6 @@ impl Device {
         }
         batch.put(Kind::IncomingBody, &segment_key(id, 0), body);
         self.commit(batch)?;
-        Ok(())
-    }
-
-    /// Keeps how far a relay has what it has not stored yet: the next meeting goes on there.
-    pub(crate) fn save_progress(&mut self, relay: &VerifyingKey) -> Result<(), Failure> {
-        let begun: Vec<ParcelId> = self
-            .outgoing
-            .iter()
-            .filter(|(_, outgoing)| outgoing.home.key == *relay && outgoing.stored.is_none() && outgoing.durable > 0)
-            .map(|(id, _)| *id)
-            .collect();
-        let mut batch = Batch::new();
-        for id in begun {
-            self.put_outgoing(&mut batch, &id)?;
-        }
-        if !batch.is_empty() {
-            self.commit(batch)?;
-        }
-        Ok(())
-    }
-
-    /// Lets go of parcels that nobody fetched within their lifetime, and says so on their notes.
-    fn expire_outgoing(&mut self, relay: &VerifyingKey, lived: Moment, now: Minute) -> Result<(), Failure> {
-        let expired: Vec<ParcelId> = self
-            .outgoing
-            .iter()
-            .filter(|(_, outgoing)| outgoing.home.key == *relay)
-            .filter(|(_, outgoing)| {
-                let lifetime = outgoing.lifetime_minutes();
-                match outgoing.stored {
-                    Some((_, since)) => lived.minutes_since(since) >= lifetime,
-                    // What no relay has stored does not age.
-                    None => now.0.saturating_sub(outgoing.sealed_at.0) >= lifetime && sabotaged!(NotesAgeInOutbox),
-                }
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        for id in expired {
-            let Some(outgoing) = self.outgoing.get(&id) else { continue };
-            let mut batch = Batch::new();
-            if let Cargo::Note(number) = outgoing.cargo
-                && let Some(note) = self.notes.get_mut(&number)
-                && note.mark < NoteMark::Delivered
-                && !sabotaged!(ExpiredSilently)
-            {
-                reached!(NoteExpired);
-                note.mark = NoteMark::Expired;
-                self.put_note(&mut batch, number)?;
-            }
-            self.delete_outgoing(&mut batch, &id);
-            self.commit(batch)?;
-        }
         Ok(())
     }
 

@@ -10,6 +10,8 @@
 //! - `views`: the state as programs see it
 
 pub mod api;
+#[cfg(test)]
+mod by_hand_tests;
 mod frames;
 mod goals;
 pub mod host;

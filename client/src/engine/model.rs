@@ -172,6 +172,8 @@ pub(crate) struct Control {
     pub(crate) held: u32,
     /// Whether they wait for an acknowledgement.
     pub(crate) owes_acknowledgement: bool,
+    /// What `expected` was when it was last told them.
+    pub(crate) acknowledged: u32,
     /// Contents, encoded, that wait because too many frames are unacknowledged (P5.3).
     pub(crate) pending: Vec<Vec<u8>>,
 }
@@ -286,6 +288,8 @@ pub(crate) struct Outgoing {
     pub(crate) durable: u32,
     /// Store epoch of the relay that has it, and when it said so, on that relay's count.
     pub(crate) stored: Option<(Epoch, Moment)>,
+    /// Since when it may have it whole without this device having heard so, on the same count.
+    pub(crate) perhaps: Option<Moment>,
     /// Why it waits.
     pub(crate) waits: Option<WaitReason>,
     /// When it was sealed.
@@ -353,7 +357,7 @@ impl Incoming {
 pub(crate) struct KnownSession {
     /// Key of the contact in the store.
     pub(crate) contact: u32,
-    /// Which of their sessions it is, from 0.
+    /// Where it stands among their sessions: rises in their order, with gaps.
     pub(crate) number: u32,
     /// The pairs left.
     pub(crate) session: ReceivedSession,

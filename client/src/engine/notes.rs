@@ -2,7 +2,7 @@
 
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{MailboxId, NoteId, NoteTag, ParcelId};
-use zajil_proto::limits::NOTE_MILLIS_MAX;
+use zajil_proto::limits::{NOTE_MILLIS_MAX, SESSION_NOTES_MAX};
 use zajil_proto::parcel::Class;
 use zajil_proto::random;
 use zajil_proto::sealing::contents::Content;
@@ -18,6 +18,9 @@ use super::model::{Cargo, Note, Recording};
 use super::state::{Device, number_key};
 use crate::limits::LOCKED_NOTES_MAX;
 use crate::store::{Batch, Kind, Records};
+
+/// Places that the notes of one session have among their sender's.
+const PLACES: u32 = SESSION_NOTES_MAX as u32;
 
 /// What could be opened of a note.
 pub(crate) struct Opened {
@@ -125,6 +128,11 @@ impl Device {
         let body = self.incoming_body(id)?;
         let Some(tag) = body_tag(&body) else { return Ok(None) };
         if self.is_replay(key, &tag) {
+            if !closed {
+                // Its sender is still offering it again, to a relay that lost it: let go of before it is whole there, it would be
+                // begun anew, without end.
+                return Ok(None);
+            }
             reached!(DuplicateNote);
             let mut batch = Batch::new();
             self.delete_incoming(&mut batch, id)?;
@@ -160,7 +168,7 @@ impl Device {
                 (false, false) => NoteMark::Arriving,
             },
             sealed_bytes: u32::try_from(body.len()).unwrap_or(u32::MAX),
-            sequence: match session.1.saturating_mul(32).saturating_add(u32::from(opened.head.number)) {
+            sequence: match session.1.saturating_mul(PLACES).saturating_add(u32::from(opened.head.number)) {
                 _ if sabotaged!(ShownByArrival) => number,
                 sequence => sequence,
             },

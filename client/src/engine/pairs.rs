@@ -208,7 +208,7 @@ impl Device {
             contact.stage = Stage::Paired;
             self.delete_cargo(&mut batch, key, &Cargo::Invitation);
             for content in accepted.contents {
-                self.take_content(&mut batch, key, content, now)?;
+                self.take_content(&mut batch, key, content, None, now)?;
             }
             self.tell(&mut batch, key, &[accepted.answer], now)?;
         }
@@ -330,6 +330,7 @@ impl Contact {
             expected: 0,
             held: 0,
             owes_acknowledgement: false,
+            acknowledged: 0,
             pending: Vec::new(),
         });
     }

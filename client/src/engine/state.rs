@@ -215,6 +215,7 @@ impl Device {
             length: u32::try_from(parcel.body.len()).unwrap_or(u32::MAX),
             durable: 0,
             stored: None,
+            perhaps: None,
             waits: None,
             sealed_at: now,
         };
@@ -362,6 +363,7 @@ mod tests {
             length,
             durable: 0,
             stored: None,
+            perhaps: None,
             waits: None,
             sealed_at: Minute(0),
         }

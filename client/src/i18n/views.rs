@@ -1,5 +1,9 @@
 //! What the engine answers, as messages.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use zajil_proto::limits::SESSION_NOTES_MAX;
+
 use super::{Calendar, Message, length, msg, size};
 use crate::engine::api::{
     ContactView, Direction, NoteMark, NoteView, Pairing, Receipts, SeenPrecision, SyncView, WaitReason, WordState,
@@ -145,12 +149,13 @@ fn note_length(note: &NoteView) -> Message {
     }
 }
 
-/// Notes that a sender numbered and that have not come, told per sender. `notes` must hold all there are, heard ones
-/// too.
+/// Notes that a sender numbered and that have not come, told per sender: within each session those before the last that came, for
+/// nobody says how many a session had. `notes` must hold all there are, heard ones too.
 #[must_use]
 pub fn missing_notes(notes: &[NoteView]) -> Vec<Message> {
+    let is_numbered = |note: &&NoteView| note.direction == Direction::In && note.mark != NoteMark::Locked;
     let mut senders: Vec<&str> = Vec::new();
-    for note in notes.iter().filter(|note| note.direction == Direction::In) {
+    for note in notes.iter().filter(is_numbered) {
         if !senders.contains(&note.contact.as_str()) {
             senders.push(&note.contact);
         }
@@ -158,20 +163,22 @@ pub fn missing_notes(notes: &[NoteView]) -> Vec<Message> {
     senders
         .into_iter()
         .filter_map(|sender| {
-            let mut numbers: Vec<u32> = notes
-                .iter()
-                .filter(|note| note.direction == Direction::In && note.contact == sender)
-                .map(|note| note.sequence)
-                .collect();
-            numbers.sort_unstable();
-            numbers.dedup();
-            let (first, last) = (numbers.first()?, numbers.last()?);
-            let span = u64::from(last - first) + 1;
-            let missing = span.saturating_sub(u64::try_from(numbers.len()).unwrap_or(u64::MAX));
+            let mut sessions: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+            for note in notes.iter().filter(is_numbered).filter(|note| note.contact == sender) {
+                let (session, place) = (note.sequence / NOTES_PER_SESSION, note.sequence % NOTES_PER_SESSION);
+                sessions.entry(session).or_default().insert(place);
+            }
+            let missing = |places: &BTreeSet<u32>| {
+                let before = places.last().map_or(0, |last| u64::from(*last) + 1);
+                before.saturating_sub(u64::try_from(places.len()).unwrap_or(u64::MAX))
+            };
+            let missing: u64 = sessions.values().map(missing).sum();
             (missing > 0).then(|| msg("notes-missing").text("name", sender).count("n", missing))
         })
         .collect()
 }
+
+const NOTES_PER_SESSION: u32 = SESSION_NOTES_MAX as u32;
 
 /// What a meeting with the relays brought.
 #[must_use]

@@ -49,29 +49,38 @@ fn arabic_lines_read_from_right_to_left() {
     assert!(said.contains("\u{2068}Amal\u{2069}"), "a Latin name is isolated: {said:?}");
 }
 
+fn numbered(contact: &str, sequence: u32) -> NoteView {
+    NoteView { contact: contact.to_owned(), sequence, ..note(Direction::In, NoteMark::Delivered) }
+}
+
+fn missing(notes: &[NoteView]) -> Vec<String> {
+    missing_notes(notes).iter().map(|line| Catalogue::new(Locale::ENGLISH).say(line)).collect()
+}
+
 #[test]
 fn gaps_in_a_senders_numbers_are_notes_that_have_not_arrived() {
-    let numbered = |contact: &str, sequence| NoteView {
-        contact: contact.to_owned(),
-        sequence,
-        ..note(Direction::In, NoteMark::Delivered)
-    };
     let notes = [
-        numbered("Amal", 7),
-        numbered("Amal", 4),
-        numbered("Yusuf", 1),
-        numbered("Amal", 5),
+        numbered("Amal", 2),
+        numbered("Yusuf", 0),
+        numbered("Amal", 0),
         NoteView { sequence: 40, ..note(Direction::Out, NoteMark::AtRelay) },
     ];
-    let said: Vec<String> =
-        missing_notes(&notes).iter().map(|line| Catalogue::new(Locale::ENGLISH).say(line)).collect();
-    assert_eq!(said, ["One note from Amal has not arrived yet."]);
-    assert!(missing_notes(&[]).is_empty());
-    assert_eq!(
-        missing_notes(&[numbered("Amal", 0), numbered("Amal", u32::MAX)]).len(),
-        1,
-        "the widest gap does not overflow"
-    );
+    assert_eq!(missing(&notes), ["One note from Amal has not arrived yet."]);
+    assert!(missing(&[]).is_empty());
+}
+
+#[test]
+fn a_new_session_leaves_no_gap_behind_the_one_before() {
+    // Three notes of one session, two of another that came in a much later frame.
+    let notes = [0, 1, 2, 32 * 40, 32 * 40 + 1].map(|place| numbered("Amal", place));
+    assert!(missing(&notes).is_empty(), "nobody has to miss what was never said");
+    assert_eq!(missing(&[&notes[..2], &notes[4..]].concat()), ["One note from Amal has not arrived yet."]);
+}
+
+#[test]
+fn a_note_that_cannot_be_opened_yet_leaves_no_gap_before_it() {
+    let locked = NoteView { mark: NoteMark::Locked, ..numbered("Amal", u32::MAX) };
+    assert!(missing(&[numbered("Amal", 0), locked]).is_empty());
 }
 
 #[test]

@@ -39,6 +39,8 @@ named! {
         RelayStoreFailed = "relay-store-failed",
         /// A parcel expires at a relay before anybody fetched it.
         ParcelExpiredAtRelay = "parcel-expired-at-relay",
+        /// A parcel grows in a later step than it began or grew in, and lives on for as long.
+        LifetimeRenewed = "lifetime-renewed",
         /// An invitation runs out at the relay.
         InvitationOverAtRelay = "invitation-over-at-relay",
         /// More time passes between two sweeps of a store than one may count.

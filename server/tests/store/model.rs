@@ -35,6 +35,8 @@ pub(crate) struct Box {
 pub(crate) struct Held {
     pub(crate) mailbox: MailboxId,
     pub(crate) travel: Travel,
+    /// The age that it was last put with since the store was opened.
+    pub(crate) age: Option<Age>,
     pub(crate) lifetime: u64,
     pub(crate) bytes: Vec<u8>,
     pub(crate) marks: Vec<Mark>,
@@ -118,7 +120,8 @@ impl Model {
 
     pub(crate) fn put(&mut self, parcel: &Parcel, travel: Travel) -> Result<Put, Code> {
         let (id, mailbox) = (parcel.id(), parcel.header.mailbox());
-        if let Some(held) = self.parcels.get(&id) {
+        if let Some(held) = self.parcels.get_mut(&id) {
+            held.age = Some(travel.age);
             return Ok(if held.closed {
                 Put::Stored
             } else {
@@ -146,6 +149,7 @@ impl Model {
         let held = Held {
             mailbox,
             travel,
+            age: Some(travel.age),
             lifetime: u64::from(lifetime.hours()) * 60,
             bytes: Vec::new(),
             marks: Vec::new(),
@@ -198,7 +202,10 @@ impl Model {
         if held.begun.is_none() && !bytes.is_empty() {
             self.begun += 1;
             held.begun = Some(self.begun);
-            held.until = up(minutes + held.lifetime - u64::from(held.travel.age.0), STEP);
+            held.until = 0;
+        }
+        if let Some(age) = held.age.filter(|_| bytes != held.bytes || !marks.is_empty()) {
+            held.until = held.until.max(up(minutes + held.lifetime.saturating_sub(u64::from(age.0)), STEP));
         }
         held.bytes = bytes;
         held.marks.extend(marks);
@@ -274,6 +281,7 @@ impl Model {
     /// What a restart forgets: parcels of which no byte came.
     pub(crate) fn reopen(&mut self) {
         self.parcels.retain(|_, parcel| parcel.begun.is_some());
+        self.parcels.values_mut().for_each(|parcel| parcel.age = None);
     }
 
     /// Returns parcels, mailboxes and announcements let go.

@@ -102,6 +102,58 @@ fn a_parcel_that_was_never_closed_expires_like_the_rest_and_may_come_again() {
 }
 
 #[test]
+fn a_parcel_ages_from_the_moment_it_is_whole_however_long_it_took_to_come() {
+    for mut subject in Subject::both(&StoreLimits::default()) {
+        let parcel = Parcel::new(0, 0, 12, 9_000, 3_000, false);
+        block_on(async {
+            let store = subject.engine();
+            store.register(registration(0)).await.unwrap();
+            store.put(parcel.header.clone(), Travel::default()).await.unwrap();
+            store.extend(parcel.part(0, 3_000, 0)).await.unwrap();
+            pass(store, 10).await;
+            store.extend(parcel.part(3_000, 6_000, 3_000)).await.unwrap();
+            pass(store, 10).await;
+            assert_eq!(store.list(mailbox(0)).await.unwrap()[0].held, 6_000, "twenty hours after its first byte");
+        });
+        subject = subject.reopen();
+        block_on(async {
+            let store = subject.engine();
+            store.put(parcel.header.clone(), Travel::default()).await.unwrap();
+            store.extend(parcel.part(6_000, 9_000, 6_000)).await.unwrap();
+            pass(store, 11).await;
+            let waiting = store.list(mailbox(0)).await.unwrap();
+            assert!(waiting[0].closed && waiting[0].travel.age <= Age(11 * 60));
+        });
+        subject = subject.reopen();
+        block_on(async {
+            let store = subject.engine();
+            pass(store, 6).await;
+            assert!(store.list(mailbox(0)).await.unwrap().is_empty(), "a lifetime and a step after it was whole");
+        });
+    }
+}
+
+#[test]
+fn a_parcel_that_another_relay_had_stored_lives_no_longer_for_coming_slowly() {
+    for subject in Subject::both(&StoreLimits::default()) {
+        block_on(async {
+            let store = subject.engine();
+            let parcel = Parcel::new(0, 0, 48, 9_000, 3_000, false);
+            store.register(registration(0)).await.unwrap();
+            for (hours, from, to) in [(20, 0, 3_000), (32, 3_000, 9_000)] {
+                let travel = Travel { age: Age(hours * 60), ..Travel::default() };
+                store.put(parcel.header.clone(), travel).await.unwrap();
+                store.extend(parcel.part(from, to, from)).await.unwrap();
+                pass(store, 12).await;
+            }
+            assert_eq!(store.list(mailbox(0)).await.unwrap().len(), 1);
+            pass(store, 6).await;
+            assert!(store.list(mailbox(0)).await.unwrap().is_empty());
+        });
+    }
+}
+
+#[test]
 fn age_goes_on_where_the_last_relay_left_it_and_no_finer_than_a_step() {
     for subject in Subject::both(&StoreLimits::default()) {
         block_on(async {

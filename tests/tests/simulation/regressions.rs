@@ -1,6 +1,8 @@
 //! Plans that once broke a promise, each under a name that says what was wrong. `cargo xtask sim` prints such a test to paste.
 
-use zajil_tests::sim::plan::Plan;
+use zajil_tests::sim::plan::{
+    Deed, Event, GivesReceipts, Habit, MINUTE, Person, PersonDeed, Plan, RelayMachine, SECOND, Side, TellsSeen,
+};
 use zajil_tests::sim::trial::{Checks, trial};
 
 #[test]
@@ -53,5 +55,134 @@ fn a_link_that_was_given_up_is_fetched_again_in_a_meeting_that_goes_on() {
 "#,
     )
     .expect("this is a plan");
+    assert_eq!(trial(&plan, &Checks::default()).violations, []);
+}
+
+#[test]
+fn a_note_that_is_stored_late_in_a_long_meeting_is_not_called_expired_early() {
+    let plan = Plan::from_json(
+        r#"
+{
+"seed":1,"profile":"directed",
+"people":[
+{"side":"Town","habit":"Daemon","access":"lan","behind_nat":false,"receipts":"AtOnce","seen":"SixHours",
+ "clock_off_minutes":0,"drift_ppm":0,"disk_bytes":null},
+{"side":"Camp","habit":"Daemon","access":"lan","behind_nat":false,"receipts":"AtOnce","seen":"SixHours",
+ "clock_off_minutes":0,"drift_ppm":0,"disk_bytes":null}
+],
+"relay":{"disk_bytes":null,"sync_millis":5},
+"events":[
+{"at":1000,"deed":{"Person":[0,{"Pair":{"with":1,"in_person":true,"link_takes":0}}]}},
+{"at":3600000,"deed":{"Person":[1,"SwitchOff"]}},
+{"at":129600000,"deed":{"Person":[0,{"Send":{"to":1,"serial":1,"seconds":5,"lifetime_days":1}}]}},
+{"at":151200000,"deed":{"Person":[0,"LinkDown"]}},
+{"at":151500000,"deed":{"Person":[0,"LinkUp"]}},
+{"at":154800000,"deed":{"Person":[0,"Look"]}}
+],
+"calm_at":158400000
+}
+"#,
+    )
+    .expect("this is a plan");
+    assert_eq!(trial(&plan, &Checks::default()).violations, []);
+}
+
+#[test]
+fn a_note_whose_upload_takes_most_of_its_lifetime_is_not_lost_as_soon_as_it_is_stored() {
+    let plan = Plan::from_json(
+        r#"
+{
+"seed":1,"profile":"directed",
+"people":[
+{"side":"Town","habit":"Daemon","access":"gprs","behind_nat":false,"receipts":"AtOnce","seen":"SixHours",
+ "clock_off_minutes":0,"drift_ppm":0,"disk_bytes":null},
+{"side":"Camp","habit":"Daemon","access":"lan","behind_nat":false,"receipts":"AtOnce","seen":"SixHours",
+ "clock_off_minutes":0,"drift_ppm":0,"disk_bytes":null}
+],
+"relay":{"disk_bytes":null,"sync_millis":5},
+"events":[
+{"at":1000,"deed":{"Person":[0,{"Pair":{"with":1,"in_person":true,"link_takes":0}}]}},
+{"at":600000,"deed":{"Person":[1,"SwitchOff"]}},
+{"at":1200000,"deed":{"Person":[0,"LinkDown"]}},
+{"at":1800000,"deed":{"Person":[0,{"Send":{"to":1,"serial":1,"seconds":600,"lifetime_days":1}}]}},
+{"at":3600000,"deed":{"Person":[0,"LinkUp"]}},
+{"at":3750000,"deed":{"Person":[0,"LinkDown"]}},
+{"at":23400000,"deed":{"Person":[0,"LinkUp"]}},
+{"at":23550000,"deed":{"Person":[0,"LinkDown"]}},
+{"at":43200000,"deed":{"Person":[0,"LinkUp"]}},
+{"at":43350000,"deed":{"Person":[0,"LinkDown"]}},
+{"at":63000000,"deed":{"Person":[0,"LinkUp"]}},
+{"at":63150000,"deed":{"Person":[0,"LinkDown"]}},
+{"at":82800000,"deed":{"Person":[0,"LinkUp"]}},
+{"at":84000000,"deed":{"Person":[0,"LinkDown"]}},
+{"at":144000000,"deed":{"Person":[0,"Look"]}}
+],
+"calm_at":147600000
+}
+"#,
+    )
+    .expect("this is a plan");
+    assert_eq!(trial(&plan, &Checks::default()).violations, []);
+}
+
+#[test]
+fn a_note_that_its_reader_has_had_is_not_begun_again_and_again_at_a_relay_that_lost_it() {
+    let plan = Plan::from_json(
+        r#"
+{
+"seed":1,"profile":"directed",
+"people":[
+{"side":"Town","habit":"Daemon","access":"gprs","behind_nat":false,"receipts":"AtOnce","seen":"SixHours",
+ "clock_off_minutes":0,"drift_ppm":0,"disk_bytes":null},
+{"side":"Camp","habit":"Commands","access":"lan","behind_nat":false,"receipts":"Off","seen":"SixHours",
+ "clock_off_minutes":0,"drift_ppm":0,"disk_bytes":null}
+],
+"relay":{"disk_bytes":null,"sync_millis":5},
+"events":[
+{"at":1000,"deed":{"Person":[0,{"Pair":{"with":1,"in_person":true,"link_takes":0}}]}},
+{"at":600000,"deed":{"Person":[0,{"Send":{"to":1,"serial":1,"seconds":60,"lifetime_days":null}}]}},
+{"at":1800000,"deed":{"Person":[1,"Sync"]}},
+{"at":1860000,"deed":{"Person":[1,{"Listen":{"skip":0}}]}},
+{"at":3600000,"deed":{"Relay":"Stop"}},
+{"at":3601000,"deed":{"Relay":"DiskLost"}},
+{"at":3605000,"deed":{"Relay":"Start"}}
+],
+"calm_at":3606000
+}
+"#,
+    )
+    .expect("this is a plan");
+    assert_eq!(trial(&plan, &Checks::default()).violations, []);
+}
+
+#[test]
+fn receipts_are_not_held_up_by_one_who_acknowledges_them_later() {
+    let person = |side, receipts| Person {
+        side,
+        habit: Habit::Daemon,
+        access: "lan".into(),
+        behind_nat: false,
+        receipts,
+        seen: TellsSeen::SixHours,
+        clock_off_minutes: 0,
+        drift_ppm: 0,
+        disk_bytes: None,
+    };
+    let mut plan = Plan {
+        seed: 1,
+        profile: "directed".into(),
+        people: vec![person(Side::Town, GivesReceipts::AtOnce), person(Side::Camp, GivesReceipts::Later)],
+        relay: RelayMachine { disk_bytes: None, sync_millis: 5 },
+        events: Vec::new(),
+        calm_at: 57 * MINUTE,
+    };
+    let mut play = |at, who, deed| plan.events.push(Event { at, deed: Deed::Person(who, deed) });
+    play(SECOND, 0, PersonDeed::Pair { with: 1, in_person: true, link_takes: 0 });
+    // More than 32 frames, delivered and heard of each, before the other has anything to say that acknowledges along.
+    for note in 1..=22 {
+        let at = 8 * MINUTE + 2 * MINUTE * u64::from(note);
+        play(at, 1, PersonDeed::Send { to: 0, serial: note, seconds: 2, lifetime_days: None });
+        play(at + MINUTE, 0, PersonDeed::Listen { skip: 0 });
+    }
     assert_eq!(trial(&plan, &Checks::default()).violations, []);
 }

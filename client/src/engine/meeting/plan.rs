@@ -162,13 +162,14 @@ impl Meeting {
     }
 
     fn plan_offers(&mut self, device: &Device, epoch: Epoch) -> Result<(), Failure> {
+        let lived = self.lived(device);
         let mut turns: BTreeMap<u32, u32> = BTreeMap::new();
         let mut due: Vec<ParcelId> = device
             .outgoing
             .iter()
             .filter(|(_, outgoing)| outgoing.home.key == self.relay.key)
             .filter(|(_, outgoing)| outgoing.is_due(epoch))
-            .filter(|(id, _)| !self.offered.contains(*id))
+            .filter(|(id, _)| !self.offered.contains_key(*id))
             .map(|(id, _)| *id)
             .collect();
         if due.len() > 1 && sabotaged!(OrderByChance) {
@@ -180,7 +181,7 @@ impl Meeting {
                 device.outgoing.get(id).filter(|outgoing| outgoing.waits.is_none() && outgoing.is_due(epoch));
             outgoing.map_or(0, |outgoing| u64::from(outgoing.length))
         };
-        let mut bytes: u64 = self.offered.iter().map(on_offer).sum();
+        let mut bytes: u64 = self.offered.keys().map(on_offer).sum();
         for id in due {
             let Some(outgoing) = device.outgoing.get(&id) else { continue };
             if bytes >= OFFERED_BYTES_MAX {
@@ -214,7 +215,7 @@ impl Meeting {
                 refused_before: self.retries.contains_key(&id),
             };
             *turn = turn.saturating_add(u32::from(matches!(outgoing.cargo, Cargo::Note(_))));
-            self.offered.insert(id);
+            self.offered.insert(id, lived);
             self.commands.push(ClientCommand::Offer(Box::new(offer)));
         }
         Ok(())

@@ -136,7 +136,8 @@ struct Parcel {
 struct OpenParcel {
     header: Header,
     home: Home,
-    age: Age,
+    /// What it was put with; not known of one that was read back from the disk.
+    age: Option<Age>,
     chain: [u8; 32],
 }
 
@@ -422,6 +423,6 @@ impl Parcel {
 impl OpenParcel {
     fn new(header: Header, home: Home) -> Self {
         let (chain, _) = MarkChain::new(&header).state();
-        Self { header, home, age: Age(0), chain }
+        Self { header, home, age: None, chain }
     }
 }

@@ -28,8 +28,9 @@ impl<R: Rows> Ledger<R> {
     /// See [`crate::store::Store::put`].
     pub(in crate::store) fn put(&mut self, header: Header, travel: Travel) -> Result<Found, StoreError> {
         let (id, mailbox_id) = (header.id(), header.mailbox());
-        if let Some(parcel) = self.parcels.get(&id) {
-            return match &parcel.open {
+        if let Some(parcel) = self.parcels.get_mut(&id) {
+            let (marked, held) = (parcel.marked(), parcel.held());
+            return match &mut parcel.open {
                 _ if parcel.mailbox != mailbox_id => Err(StoreError::Refused(Code::BAD_ID)),
                 None => {
                     reached!(HeldParcelPutAgain);
@@ -37,8 +38,10 @@ impl<R: Rows> Ledger<R> {
                 }
                 Some(open) if open.header != header => Err(StoreError::Refused(Code::BAD_ID)),
                 Some(open) => {
-                    let chain = (open.chain, parcel.marked());
-                    let tail = self.bytes_of(&id, parcel.marked(), parcel.held())?;
+                    // Not kept at rest: whoever goes on with it says it again.
+                    open.age = Some(travel.age);
+                    let chain = (open.chain, marked);
+                    let tail = self.bytes_of(&id, marked, held)?;
                     Ok(Found::Open(Resumed { chain, tail, closed: false }))
                 }
             };
@@ -53,7 +56,7 @@ impl<R: Rows> Ledger<R> {
         let sealed_length = header.sealed_length().unwrap_or(0);
         self.admit(&mailbox_id, &header, travel, sealed_length)?;
         let mut open = OpenParcel::new(header, travel.home);
-        open.age = travel.age;
+        open.age = Some(travel.age);
         let chain = (open.chain, 0);
         let parcel = Parcel {
             mailbox: mailbox_id,
@@ -159,6 +162,7 @@ impl<R: Rows> Ledger<R> {
 
     fn append(&mut self, id: &ParcelId, joined: &Joined<'_>, length: u32) -> Result<(), StoreError> {
         let begin = self.begin(id)?;
+        self.renew(id, begin)?;
         let row = self.next_parcel_row;
         let segment =
             SegmentRow { begin, start: joined.keep, length, marks: joined.marks.clone(), chain: joined.chain };
@@ -192,7 +196,26 @@ impl<R: Rows> Ledger<R> {
         self.touch_mailbox(&mailbox_id)
     }
 
-    /// Puts the beginning of an announced parcel on disk: from now on it ages. Returns its row.
+    /// Lets a parcel that grows live on: its age starts when it is whole (P3.10), and an upload may take longer than a lifetime. What
+    /// nobody goes on with goes when a lifetime has passed since it last grew. Written once for each step, not for each piece.
+    fn renew(&mut self, id: &ParcelId, begin: i64) -> Result<(), StoreError> {
+        let Some(parcel) = self.parcels.get_mut(id) else { return Ok(()) };
+        let Some(open) = &parcel.open else { return Ok(()) };
+        // Of one that nobody has put since the store was opened it is not known whether another relay had it before.
+        let Some(age) = open.age else { return Ok(()) };
+        let expires = self.clock.expiry_step(open.header.lifetime(), age);
+        if expires <= parcel.expires {
+            return Ok(());
+        }
+        reached!(LifetimeRenewed);
+        let record = ParcelRow::Begin { header: open.header.clone(), home: open.home, expires }.encode();
+        self.rows.write(Table::Parcels, begin, &record, &[])?;
+        parcel.expires = expires;
+        self.due.entry(expires).or_default().push(*id);
+        Ok(())
+    }
+
+    /// Puts the beginning of an announced parcel on disk. Returns its row.
     fn begin(&mut self, id: &ParcelId) -> Result<i64, StoreError> {
         let gone = || StoreError::Refused(Code::NOT_HERE);
         let parcel = self.parcels.get_mut(id).ok_or_else(gone)?;
@@ -201,7 +224,7 @@ impl<R: Rows> Ledger<R> {
         }
         let open = parcel.open.as_ref().ok_or_else(gone)?;
         let row = self.next_parcel_row;
-        let expires = self.clock.expiry_step(open.header.lifetime(), open.age);
+        let expires = self.clock.expiry_step(open.header.lifetime(), open.age.unwrap_or_default());
         let record = ParcelRow::Begin { header: open.header.clone(), home: open.home, expires }.encode();
         self.rows.write(Table::Parcels, row, &record, &[])?;
         self.next_parcel_row = row.saturating_add(1);

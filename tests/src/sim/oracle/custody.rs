@@ -4,8 +4,10 @@
 //! taking was never told to anybody (power was cut between commit and answer) may or may not be there. A note that the program
 //! shows as *on this device* at the end is late, not lost: that is invariant 9.
 //!
-//! Expiry is judged by the plan's own time, which no clock in the world can move: a lifetime cannot begin before the sender's
-//! phone could first talk to the relay. The crystal of a phone may run fast; a jump of a wall clock may not hasten anything.
+//! Expiry is judged by the plan's own time, which no clock in the world can move. A note ages from when a relay has it whole, at the
+//! relay and for its sender, however long it took to get there: so its lifetime cannot begin before the sender's phone could first
+//! talk to the relay, and while that lasts the relay may not lose it. The crystal of a phone may run fast; a jump of a wall clock
+//! may not hasten anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,7 +91,7 @@ fn expired_early(story: &Story<'_>, violations: &mut Vec<Violation>) {
         let days = story.sendings.get(serial).and_then(|sending| sending.lifetime_days);
         let lifetime = Millis::from(days.unwrap_or(LIFETIME_DAYS_DEFAULT)) * DAY;
         let slack = drift(story, taken.from, lifetime) + MINUTES_ROUNDED * MINUTE;
-        // The first moment at which the relay can have had a byte of it.
+        // The relay cannot have had it whole before it can have had a byte of it.
         let begun = story.sends(taken.from).first_from(*taken_at).unwrap_or(Millis::MAX);
         let earliest = begun.saturating_add(lifetime).saturating_sub(slack);
         if expired.at < earliest {

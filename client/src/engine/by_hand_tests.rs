@@ -1,0 +1,145 @@
+//! Two devices without a relay between them: what one has sealed is put where the other keeps what came, in any order.
+
+use zajil_net::SystemRandom;
+use zajil_proto::ids::ParcelId;
+use zajil_proto::keys::{Secret, SigningKey};
+use zajil_proto::parcel::MarkChain;
+use zajil_proto::sealing::{Address, HomeRelay};
+use zajil_proto::time::{Lifetime, Minute};
+
+use super::api::{NoteMark, Voice};
+use super::model::{Cargo, Incoming, Profile, Stage};
+use super::state::{Device, segment_key};
+use crate::store::{Batch, Kind, MemoryStore};
+
+/// 2026-11-20, 12:00 UTC.
+const START: Minute = Minute(29_920_680);
+const DAY: u32 = 24 * 60;
+/// The only contact of each.
+const OTHER: u32 = 0;
+
+fn later(days: u32) -> Minute {
+    Minute(START.0 + days * DAY)
+}
+
+fn device() -> Device {
+    let key = SigningKey::from_seed(&Secret([1; 32])).public();
+    let home = HomeRelay { key, address: Address::parse("relay.example:443").unwrap() };
+    let profile = Profile::draw(&mut SystemRandom::new(), home, String::new());
+    Device::create(Box::new(MemoryStore::new()), Box::new(SystemRandom::new()), profile).unwrap()
+}
+
+/// Puts what `from` has sealed, and `which` fits, where `to` keeps what came whole. Returns it.
+fn carry(from: &Device, to: &mut Device, which: impl Fn(&Cargo) -> bool) -> Vec<ParcelId> {
+    let fitting = from.outgoing.iter().filter(|(_, outgoing)| which(&outgoing.cargo));
+    let ids: Vec<ParcelId> = fitting.map(|(id, _)| *id).collect();
+    for id in &ids {
+        let sealed = from.sealed(id).unwrap().unwrap();
+        let incoming = Incoming {
+            contact: OTHER,
+            mailbox: sealed.header.mailbox(),
+            header: sealed.header.as_bytes().to_vec(),
+            chain: MarkChain::new(&sealed.header).state(),
+            held: u32::try_from(sealed.body.len()).unwrap(),
+            closed: true,
+            note: None,
+        };
+        to.incoming.insert(*id, incoming);
+        let mut batch = Batch::new();
+        batch.put(Kind::IncomingBody, &segment_key(id, 0), sealed.body);
+        to.commit(batch).unwrap();
+    }
+    ids
+}
+
+/// Two devices that are paired as far as both need to speak: the second took up a link of the first.
+fn pair() -> (Device, Device) {
+    let (mut first, mut second) = (device(), device());
+    assert_eq!(first.invite("other", START).unwrap(), OTHER);
+    let link = match &first.contacts[&OTHER].stage {
+        Stage::Invited { inviter, .. } => inviter.link.to_text().to_string(),
+        _ => panic!("invited a moment ago"),
+    };
+    assert_eq!(second.take_link("other", &link, false, START).unwrap(), OTHER);
+    for id in carry(&first, &mut second, |cargo| *cargo == Cargo::Invitation) {
+        let header = second.incoming[&id].header().unwrap();
+        second.answer_invitation(OTHER, &id, &header, START).unwrap();
+    }
+    for id in carry(&second, &mut first, |cargo| *cargo == Cargo::Reply) {
+        let header = first.incoming[&id].header().unwrap();
+        first.take_reply(OTHER, &id, &header, START).unwrap();
+    }
+    (first, second)
+}
+
+fn say(device: &mut Device, millis: u32, now: Minute) -> u32 {
+    let packets = vec![vec![7; 80]; 17];
+    let voice = Voice {
+        codec: 4,
+        toc: 0x5c,
+        packets,
+        duration_millis: millis,
+        loudness: 19,
+        waveform: [5; 24],
+        complete: true,
+    };
+    device.send_voice(OTHER, &voice, Lifetime::DEFAULT, now).unwrap()
+}
+
+/// Opens all that came.
+fn open_all(device: &mut Device, now: Minute) {
+    let own = device.contacts[&OTHER].own.mailbox();
+    let ids: Vec<ParcelId> = device.incoming.keys().copied().collect();
+    device.take_frames(&own, true, now).unwrap();
+    for id in ids {
+        let is_note = device.incoming.get(&id).is_some_and(|incoming| incoming.closed);
+        if is_note {
+            device.take_note(&id, now).unwrap();
+        }
+    }
+    device.unlock_notes(now).unwrap();
+}
+
+#[test]
+fn notes_stand_in_their_senders_order_though_their_sessions_came_in_another() {
+    let (mut reader, mut speaker) = pair();
+    // Three sessions: one came with the reply, two follow in frames of their own.
+    let said: Vec<u32> = (0..3).map(|week| say(&mut speaker, 1_000 + week, later(8 * week))).collect();
+    carry(&speaker, &mut reader, |cargo| *cargo == Cargo::Note(said[0]));
+    open_all(&mut reader, later(17));
+    let frames = |lowest: u32| move |cargo: &Cargo| matches!(cargo, Cargo::Frame { number } if *number >= lowest);
+    carry(&speaker, &mut reader, frames(1));
+    carry(&speaker, &mut reader, |cargo| *cargo == Cargo::Note(said[2]));
+    open_all(&mut reader, later(17));
+    carry(&speaker, &mut reader, frames(0));
+    carry(&speaker, &mut reader, |cargo| *cargo == Cargo::Note(said[1]));
+    open_all(&mut reader, later(17));
+    let views = reader.note_views(true).unwrap();
+    assert!(views.iter().all(|view| view.mark == NoteMark::Delivered));
+    let lengths: Vec<u32> = views.iter().map(|view| view.duration_millis).collect();
+    assert_eq!(lengths, [1_000, 1_001, 1_002]);
+}
+
+#[test]
+fn a_session_that_was_forgotten_leaves_its_place_to_no_other() {
+    let (mut reader, mut speaker) = pair();
+    for week in 0..2 {
+        say(&mut speaker, 1_000 + week, later(8 * week));
+        carry(&speaker, &mut reader, |cargo| matches!(cargo, Cargo::Note(_) | Cargo::Frame { .. }));
+        open_all(&mut reader, later(8 * week));
+    }
+    let before: Vec<u32> = reader.note_views(true).unwrap().iter().map(|view| view.sequence).collect();
+    reader.sessions.clear();
+    say(&mut speaker, 1_002, later(60));
+    let newest = speaker.outgoing.values().filter_map(|outgoing| match outgoing.cargo {
+        Cargo::Frame { number } => Some(number),
+        _ => None,
+    });
+    let newest = newest.max().unwrap();
+    let last = *speaker.notes.keys().next_back().unwrap();
+    carry(&speaker, &mut reader, |cargo| *cargo == Cargo::Frame { number: newest } || *cargo == Cargo::Note(last));
+    open_all(&mut reader, later(60));
+    let views = reader.note_views(true).unwrap();
+    let newest = views.iter().find(|view| view.duration_millis == 1_002).unwrap();
+    assert!(before.iter().all(|place| *place < newest.sequence), "{before:?} {}", newest.sequence);
+}

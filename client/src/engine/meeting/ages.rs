@@ -1,0 +1,95 @@
+//! What ages in a meeting: stored parcels expire, and what a relay has not answered for yet may have begun to age there.
+
+use zajil_proto::ids::ParcelId;
+use zajil_proto::keys::VerifyingKey;
+use zajil_proto::time::{Instant, Minute};
+use zajil_proto::{reached, sabotaged};
+
+use super::Meeting;
+use crate::engine::api::{Failure, NoteMark};
+use crate::engine::lived::Moment;
+use crate::engine::model::Cargo;
+use crate::engine::state::Device;
+use crate::limits::EXPIRY_MINUTES;
+use crate::store::Batch;
+
+impl Meeting {
+    /// Notes that time has passed since the relay answered.
+    pub(crate) fn go_on(&self, device: &mut Device, at: Instant) {
+        if let Some(met) = self.met
+            && let Some(known) = device.relays.get_mut(&self.relay.key)
+        {
+            known.lived.go_on(at.since(met));
+        }
+    }
+
+    /// Returns how long this device has lived by now, as this relay and it count.
+    pub(super) fn lived(&self, device: &Device) -> Moment {
+        device.relays.get(&self.relay.key).map(|known| known.lived.moment()).unwrap_or_default()
+    }
+
+    /// Lets go of what has expired while the meeting goes on, which may be for weeks.
+    pub(crate) fn expire(&mut self, device: &mut Device, now: Minute, at: Instant) -> Result<(), Failure> {
+        self.go_on(device, at);
+        let lived = self.lived(device);
+        if self.met.is_none() || self.expired_at.is_some_and(|last| lived.minutes_since(last) < EXPIRY_MINUTES) {
+            return Ok(());
+        }
+        self.expired_at = Some(lived);
+        device.expire_outgoing(&self.relay.key, lived, now)
+    }
+
+    /// Keeps what must outlive the meeting, which is over: how far the relay has what it has not stored,
+    /// and since when it may have it whole without having said so.
+    pub(crate) fn keep(&self, device: &mut Device) -> Result<(), Failure> {
+        let mut batch = Batch::new();
+        for (id, since) in &self.offered {
+            let Some(outgoing) = device.outgoing.get_mut(id) else { continue };
+            let is_due = self.epoch.is_some_and(|epoch| outgoing.is_due(epoch));
+            if is_due && (outgoing.perhaps.is_none() || self.unfinished.contains(id)) {
+                outgoing.perhaps = outgoing.perhaps.or(Some(*since));
+                device.put_outgoing(&mut batch, id)?;
+            }
+        }
+        if !batch.is_empty() {
+            device.commit(batch)?;
+        }
+        Ok(())
+    }
+}
+
+impl Device {
+    /// Lets go of parcels that nobody fetched within their lifetime, and says so on their notes.
+    fn expire_outgoing(&mut self, relay: &VerifyingKey, lived: Moment, now: Minute) -> Result<(), Failure> {
+        let expired: Vec<ParcelId> = self
+            .outgoing
+            .iter()
+            .filter(|(_, outgoing)| outgoing.home.key == *relay)
+            .filter(|(_, outgoing)| {
+                let lifetime = outgoing.lifetime_minutes();
+                match outgoing.stored {
+                    Some((_, since)) => lived.minutes_since(since) >= lifetime,
+                    // What no relay has stored does not age.
+                    None => now.0.saturating_sub(outgoing.sealed_at.0) >= lifetime && sabotaged!(NotesAgeInOutbox),
+                }
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in expired {
+            let Some(outgoing) = self.outgoing.get(&id) else { continue };
+            let mut batch = Batch::new();
+            if let Cargo::Note(number) = outgoing.cargo
+                && let Some(note) = self.notes.get_mut(&number)
+                && note.mark < NoteMark::Delivered
+                && !sabotaged!(ExpiredSilently)
+            {
+                reached!(NoteExpired);
+                note.mark = NoteMark::Expired;
+                self.put_note(&mut batch, number)?;
+            }
+            self.delete_outgoing(&mut batch, &id);
+            self.commit(batch)?;
+        }
+        Ok(())
+    }
+}
