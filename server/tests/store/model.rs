@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use zajil_proto::ids::{MailboxId, ParcelId, SlotId};
 use zajil_proto::parcel::{Mark, Travel};
 use zajil_proto::session::custody::{Extension, Registration};
+use zajil_proto::time::Age;
 use zajil_proto::wire::{Code, Observation, Precision, Word};
 use zajil_relay::store::StoreLimits;
 
