@@ -105,9 +105,15 @@ impl Device {
         Ok(())
     }
 
-    /// Forgets a contact whose pairing never came about, and what was spoken to them.
+    /// Forgets a contact whose pairing never came about, and what was spoken to them. The one-time key of an invitation goes
+    /// with it: nobody is to begin a session with it, and each one kept makes the account slower to take up.
     pub(crate) fn forget(&mut self, key: u32) -> Result<(), Failure> {
         let mut batch = Batch::new();
+        if let Some(Stage::Invited { inviter, .. }) = self.contacts.get(&key).map(|contact| &contact.stage) {
+            let one_time_key = inviter.bundle.facts().olm_one_time_key;
+            self.profile.identity.account.take_back_one_time_key(one_time_key);
+            self.put_profile(&mut batch)?;
+        }
         let spoken: Vec<u32> =
             self.notes.iter().filter(|(_, note)| note.contact == key).map(|(number, _)| *number).collect();
         for number in spoken {

@@ -342,6 +342,7 @@ mod tests {
     use zajil_net::SystemRandom;
     use zajil_proto::keys::{Secret, SigningKey};
     use zajil_proto::sealing::Address;
+    use zajil_proto::sealing::olm::{Account, OlmError};
 
     use super::*;
     use crate::store::MemoryStore;
@@ -389,6 +390,22 @@ mod tests {
         device.reload().unwrap();
         assert!(device.outgoing.is_empty());
         assert_eq!(device.profile.next_note, 1);
+    }
+
+    #[test]
+    fn a_forgotten_invitation_takes_its_one_time_key_with_it() {
+        let mut device = device();
+        let key = device.invite("Sami", Minute(0)).unwrap();
+        let Stage::Invited { inviter, .. } = &device.contacts[&key].stage else { panic!("an invitation was made") };
+        let (identity, one_time_key) = (inviter.bundle.facts().olm_identity, inviter.bundle.facts().olm_one_time_key);
+        let stranger = Account::new();
+        let first = stranger.outbound(identity, one_time_key).unwrap().encrypt(b"x").unwrap();
+        let mut before = device.profile.identity.account.clone();
+        assert!(before.inbound(stranger.identity(), &first).is_ok());
+        device.forget(key).unwrap();
+        device.reload().unwrap();
+        let after = device.profile.identity.account.inbound(stranger.identity(), &first);
+        assert_eq!(after.err(), Some(OlmError::UnknownOneTimeKey));
     }
 
     #[test]

@@ -153,8 +153,8 @@ impl Account {
         self.get().curve25519_key().to_bytes()
     }
 
-    /// Makes a one-time key to be handed out. It stays until a session has been begun with it; vodozemac offers no way
-    /// to take it back, and forgets the oldest of more than 5 000.
+    /// Makes a one-time key to be handed out. It stays until a session has been begun with it, or it is taken back;
+    /// vodozemac forgets the oldest of more than 5 000.
     pub fn one_time_key(&mut self) -> [u8; 32] {
         let made = self.change(|account| {
             let made = account.generate_one_time_keys(1);
@@ -164,6 +164,12 @@ impl Account {
         // INVARIANT: one key was asked for, and `generate` returns as many as were asked for.
         #[expect(clippy::expect_used, reason = "see the invariant above")]
         made.created.first().expect("one key was made").to_bytes()
+    }
+
+    /// Takes a one-time key back that was handed out: no session can be begun with it any more. Nothing changes if there
+    /// is no such key.
+    pub fn take_back_one_time_key(&mut self, key: [u8; 32]) {
+        self.change(|account| account.remove_one_time_key(Curve25519PublicKey::from_bytes(key)));
     }
 
     /// Begins a session with an identity and one of its one-time keys.

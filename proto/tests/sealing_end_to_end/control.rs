@@ -140,6 +140,18 @@ fn an_account_survives_the_device_store_with_its_one_time_keys() {
 }
 
 #[test]
+fn a_one_time_key_that_was_taken_back_begins_no_session_and_the_others_do() {
+    let (alice, mut bob) = (Account::new(), Account::new());
+    let (taken_back, other) = (bob.one_time_key(), bob.one_time_key());
+    let message = |key| alice.outbound(bob.identity(), key).unwrap().encrypt(b"x").unwrap();
+    let (first, second) = (message(taken_back), message(other));
+    bob.take_back_one_time_key(taken_back);
+    let mut bob: Account = postcard::from_bytes(&postcard::to_stdvec(&bob).unwrap()).unwrap();
+    assert_eq!(bob.inbound(alice.identity(), &first).err(), Some(OlmError::UnknownOneTimeKey));
+    assert!(bob.inbound(alice.identity(), &second).is_ok());
+}
+
+#[test]
 fn keys_of_small_order_make_no_olm_session() {
     let account = Account::new();
     let good = Account::new().identity();
