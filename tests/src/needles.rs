@@ -1,6 +1,6 @@
 //! Looks for what must be nowhere: keys, ids, bodies and addresses, in every form in which they could be written down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
@@ -12,7 +12,8 @@ const START_BYTES: usize = 8;
 #[derive(Debug, Default)]
 pub struct Needles {
     long: BTreeMap<[u8; START_BYTES], Vec<Needle>>,
-    short: Vec<Needle>,
+    /// Forms shorter than that, by their bytes: ports above all, of which a world that dials for hours has thousands.
+    short: BTreeMap<Vec<u8>, Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl Needles {
 
     /// Returns how many forms are looked for.
     pub fn len(&self) -> usize {
-        self.short.len() + self.long.values().map(Vec::len).sum::<usize>()
+        self.short.values().map(Vec::len).sum::<usize>() + self.long.values().map(Vec::len).sum::<usize>()
     }
 
     /// Returns whether nothing is looked for.
@@ -75,7 +76,7 @@ impl Needles {
 
     /// Returns the names of what stands in `hay`, with the form in which it does.
     pub fn found_in(&self, hay: &[u8]) -> Vec<String> {
-        let mut found = Vec::new();
+        let mut found = self.short_in(hay);
         for at in 0..hay.len() {
             let Some(start) = hay[at..].first_chunk() else { break };
             for needle in self.long.get(start).into_iter().flatten() {
@@ -84,16 +85,23 @@ impl Needles {
                 }
             }
         }
-        let short = self.short.iter().filter(|needle| hay.windows(needle.form.len()).any(|part| part == needle.form));
-        found.extend(short.map(|needle| needle.name.clone()));
         found
     }
 
+    fn short_in(&self, hay: &[u8]) -> Vec<String> {
+        let begins: BTreeSet<u8> = self.short.keys().filter_map(|form| form.first().copied()).collect();
+        let lengths: BTreeSet<usize> = self.short.keys().map(Vec::len).collect();
+        let places = hay.iter().enumerate().filter(|(_, byte)| begins.contains(byte)).map(|(at, _)| at);
+        let parts = places.flat_map(|at| lengths.iter().filter_map(move |length| hay.get(at..at + length)));
+        let found: BTreeSet<&String> = parts.filter_map(|part| self.short.get(part)).flatten().collect();
+        found.into_iter().cloned().collect()
+    }
+
     fn add(&mut self, name: &str, how: &str, form: Vec<u8>) {
-        let needle = Needle { name: format!("{name} ({how})"), form };
-        match needle.form.first_chunk() {
-            Some(start) => self.long.entry(*start).or_default().push(needle),
-            None => self.short.push(needle),
+        let name = format!("{name} ({how})");
+        match form.first_chunk() {
+            Some(start) => self.long.entry(*start).or_default().push(Needle { name, form }),
+            None => self.short.entry(form).or_default().push(name),
         }
     }
 }
@@ -101,6 +109,17 @@ impl Needles {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_short_form_is_found_wherever_it_stands_and_each_once() {
+        let mut needles = Needles::default();
+        for (name, text) in [("a", ":4711"), ("b", ":47"), ("c", ":99")] {
+            needles.text(name, text);
+        }
+        assert_eq!(needles.found_in(b":4711 and once more :4711"), ["a (text)", "b (text)"]);
+        assert!(needles.found_in(b"4711:").is_empty());
+        assert_eq!(needles.found_in(b":9:99"), ["c (text)"]);
+    }
 
     #[test]
     fn a_key_is_found_in_every_form_and_at_every_place_of_base64() {

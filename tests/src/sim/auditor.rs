@@ -220,8 +220,9 @@ impl Visit {
         let nth = books.add(place, parcel.clone(), lifetime, (scene.standing)());
         let code = writer.offer(&parcel).await?;
         self.looked += 1;
+        books.offered(nth, code == Code::OK, (scene.standing)());
         match code {
-            Code::OK => books.entrusted[nth].state = State::Stored,
+            Code::OK => {}
             Code::NOT_HERE | Code::OVER => self.breach(1, "a mailbox is gone in which parcels may wait"),
             Code::MAILBOX_FULL if has_room => self.breach(9, "a mailbox is called full in which nothing is"),
             _ => {}
@@ -260,10 +261,11 @@ impl Visit {
         let (parcel, state) = (books.entrusted[nth].parcel.clone(), books.entrusted[nth].state);
         let times = |reader: &Talk| reader.found.get(&parcel.id()).map_or(0, |found| found.times);
         let before = times(reader);
+        books.offered(nth, false, (scene.standing)());
         let code = writer.offer(&parcel).await?;
         self.looked += 1;
+        books.offered(nth, code == Code::OK, (scene.standing)());
         match (state, code) {
-            (State::Unsure, Code::OK) => books.entrusted[nth].state = State::Stored,
             (State::Stored | State::Gone, Code::OK) | (State::Unsure | State::Leaving, _) => {}
             (State::Gone, Code::OVER) => self.breach(9, "a writer is told that their parcel was taken away"),
             // A session that has enough on offer.

@@ -51,6 +51,8 @@ pub(super) struct Entrusted {
     lifetime: Lifetime,
     /// How things were just before it was first offered.
     since: Standing,
+    /// How things were when the relay last said something of it that was not *stored* before: until it is whole, it does not age.
+    grew: Standing,
     pub(super) state: State,
     /// How things were when it was surely gone.
     left: Option<Standing>,
@@ -102,7 +104,15 @@ impl Books {
 
     /// Takes a parcel down that is about to be offered. Returns its number.
     pub(super) fn add(&mut self, place: usize, parcel: OwnParcel, lifetime: Lifetime, since: Standing) -> usize {
-        self.entrusted.push(Entrusted { place, parcel, lifetime, since, state: State::Unsure, left: None });
+        self.entrusted.push(Entrusted {
+            place,
+            parcel,
+            lifetime,
+            since,
+            grew: since,
+            state: State::Unsure,
+            left: None,
+        });
         self.entrusted.len() - 1
     }
 
@@ -123,6 +133,15 @@ impl Books {
             count: holds.count + 1,
             bytes: holds.bytes + one.parcel.parcel.body.len(),
         })
+    }
+
+    /// Takes down that a parcel which may not have been whole was offered, and whether it is stored now.
+    pub(super) fn offered(&mut self, nth: usize, stored: bool, standing: Standing) {
+        let one = &mut self.entrusted[nth];
+        if one.state == State::Unsure {
+            one.grew = standing;
+            one.state = if stored { State::Stored } else { State::Unsure };
+        }
     }
 
     /// Takes down that a parcel is gone.
@@ -212,8 +231,8 @@ impl Entrusted {
         if Millis::from(found.age) * MINUTE > lasted + 2 * MINUTE {
             breaches.push(breach(1, format!("a parcel is called {} minutes old after {lasted} ms", found.age)));
         }
-        let delayed = LATE_MAX + (standing.starts - self.since.starts) * LOST_PER_START;
-        if standing.ran - self.since.ran > self.lasts() + delayed {
+        let delayed = LATE_MAX + (standing.starts - self.grew.starts) * LOST_PER_START;
+        if standing.ran - self.grew.ran > self.lasts() + delayed {
             breaches.push(breach(6, "a parcel still takes up room long after its time"));
         }
         breaches
