@@ -280,6 +280,7 @@ impl Device {
             Content::SlotRevoked(slot) => {
                 if let Some(contact) = self.contacts.get_mut(&key)
                     && contact.granted.as_ref().is_some_and(|granted| granted.grant.slot() == slot)
+                    && !sabotaged!(RevocationIgnored)
                 {
                     contact.granted = None;
                 }
@@ -379,6 +380,9 @@ impl Device {
             note.mark = mark;
         }
         self.put_note(batch, number)?;
+        if self.outgoing.contains_key(&parcel) && sabotaged!(DeliveredNotLetGo) {
+            return Ok(());
+        }
         self.delete_outgoing(batch, &parcel);
         Ok(())
     }

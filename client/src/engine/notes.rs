@@ -159,7 +159,7 @@ impl Device {
             outgoing: false,
             id: opened.head.note,
             parcel: *id,
-            recorded: opened.head.minute,
+            recorded: if opened.head.minute != now && sabotaged!(DatedByArrival) { now } else { opened.head.minute },
             arrived: self.notes.get(&number).map_or(now, |note| note.arrived),
             duration_millis: opened.voice.duration_millis,
             mark: match (heard, closed) {
@@ -328,7 +328,9 @@ impl Device {
         self.owe_receipt(key, id, true, now);
         let mut batch = Batch::new();
         self.put_note(&mut batch, number)?;
-        self.put_contact(&mut batch, key)?;
+        if !sabotaged!(HeardNotKept) {
+            self.put_contact(&mut batch, key)?;
+        }
         self.commit(batch)?;
         Ok(())
     }

@@ -3,11 +3,11 @@
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{MailboxId, ParcelId};
 use zajil_proto::parcel::Header;
-use zajil_proto::reached;
 use zajil_proto::sealing::contents::Content;
 use zajil_proto::sealing::pairing::{Pair, PairingError, PairingSecrets, accept_reply, invite, open_invitation, reply};
 use zajil_proto::sealing::{Homes, Link, MailboxOwner, NoteSession, RING, ReturnCode};
 use zajil_proto::time::{Lifetime, Minute};
+use zajil_proto::{reached, sabotaged};
 
 use super::api::{Failure, NoteMark, Pairing, Receipts, SeenPrecision};
 use super::frames::internal;
@@ -273,7 +273,7 @@ impl Device {
         let Some(contact) = self.contacts.get_mut(&key) else { return Err(Failure::NoDigitsYet) };
         let digits = contact.digits.clone().ok_or(Failure::NoDigitsYet)?;
         let plain = |text: &str| text.chars().filter_map(digit_value).collect::<Vec<u32>>();
-        if plain(typed) != plain(&digits) {
+        if plain(typed) != plain(&digits) && !sabotaged!(DigitsNotCompared) {
             return Err(Failure::DigitsDiffer);
         }
         contact.confirmed = true;

@@ -79,6 +79,18 @@ named! {
         MarksMoveBackward = "marks-move-backward",
         /// A device tells *heard* of a note when it is delivered.
         HeardOnDelivery = "heard-on-delivery",
+        /// A device notes that somebody listened, and forgets over the next restart to tell the sender.
+        HeardNotKept = "heard-not-kept",
+        /// A device dates a note by when it came, not by when it was recorded.
+        DatedByArrival = "dated-by-arrival",
+        /// A device keeps the sealed body of a note for ever after its receipt.
+        DeliveredNotLetGo = "delivered-not-let-go",
+        /// A device holds a contact for confirmed whatever digits are typed.
+        DigitsNotCompared = "digits-not-compared",
+        /// A device does not leave its word again with a relay that lost its store.
+        WordNotOfferedAgain = "word-not-offered-again",
+        /// A device goes on showing the word of somebody who has taken the right to it back.
+        RevocationIgnored = "revocation-ignored",
         /// A device believes a relay that shows an older word than it has seen.
         OlderWordBelieved = "older-word-believed",
         /// A device calls a last-seen answer fresh that no relay has given now.
@@ -89,7 +101,8 @@ named! {
 }
 
 impl Switch {
-    /// Returns the invariants of the simulated world, by number from 1 to 10, of which at least one should break.
+    /// Returns the invariants of the simulated world, by number from 1 to 10, of which at least one should break;
+    /// 0: somebody gets what is not theirs.
     pub const fn breaks(self) -> &'static [u8] {
         match self {
             // What was called released before it was, comes once more.
@@ -109,22 +122,27 @@ impl Switch {
             | Self::HandOutShortLived
             | Self::FailedCommitKept => &[1, 2],
             Self::StoredBeforeLastMark | Self::RefusedMeansForgotten | Self::AcknowledgedBeforeDurable => &[1, 2, 9],
-            Self::DuplicateShown | Self::ShownByArrival => &[2],
-            Self::MarksMoveBackward | Self::HeardOnDelivery => &[3],
+            Self::DuplicateShown | Self::ShownByArrival | Self::DatedByArrival => &[2],
+            Self::HeardOnDelivery => &[3],
+            // Whoever looks between two receipts sees the mark go back; whoever looks later sees that it never came to *heard*.
+            Self::MarksMoveBackward => &[3, 9],
             // What comes once more travels once more; the device shows it once.
             Self::TombstoneForgotten | Self::DownloadRestarts | Self::UploadRestarts => &[4],
             Self::HeadOfLineBlocks => &[5, 9],
             // A mailbox for one reply that takes two: the second thinks that it was the first.
             Self::UsedLinkAccepted => &[6, 9],
-            Self::QuotaNotCounted | Self::LoadNotBounded => &[6],
+            Self::QuotaNotCounted | Self::LoadNotBounded | Self::DeliveredNotLetGo => &[6],
             Self::FramesNotBounded => &[2, 6, 9],
             Self::LogTellsMailbox => &[7],
             Self::OlderWordReplacesNewer
             | Self::SeenMovesOnRepeat
             | Self::SeenMovesOnRead
             | Self::OlderWordBelieved
+            | Self::WordNotOfferedAgain
+            | Self::RevocationIgnored
             | Self::FreshnessLies => &[8],
-            Self::ReleaseToldToWriter | Self::ChunkSealedAgain | Self::RedialGivenUp => &[9],
+            Self::ReleaseToldToWriter | Self::ChunkSealedAgain | Self::RedialGivenUp | Self::HeardNotKept => &[9],
+            Self::DigitsNotCompared => &[0],
             Self::OrderByChance => &[10],
         }
     }

@@ -12,6 +12,8 @@ use super::plan::{
 pub const SPEAKER: PersonId = 0;
 /// Who takes up the link and listens.
 pub const LISTENER: PersonId = 1;
+/// Who is dark in the story of a stuck note, which is for them.
+pub const DARK: PersonId = 2;
 /// When the two begin to pair.
 pub const PAIRS_AT: Millis = SECOND;
 /// How long their link is on its way, milliseconds.
@@ -167,20 +169,20 @@ pub fn clogged(plan: &Plan, clog: Clog, at: Millis, lasts: Millis) -> Plan {
 /// dark, so that their mailbox is not there.
 pub fn one_is_stuck() -> Plan {
     let mut plan = story("edge", Habit::Daemon);
-    let dark = 2;
     plan.people.push(Person { side: Side::Camp, ..plan.people[usize::from(LISTENER)].clone() });
-    let pair = PersonDeed::Pair { with: dark, in_person: false, link_takes: LINK_TAKES };
+    let pair = PersonDeed::Pair { with: DARK, in_person: false, link_takes: LINK_TAKES };
     let lost = SPEAKS_AT - 2 * MINUTE;
     with(
         &plan,
         [
             by(2 * PAIRS_AT, SPEAKER, pair),
-            by(lost - SECOND, dark, PersonDeed::LinkDown),
+            by(lost - SECOND, DARK, PersonDeed::LinkDown),
             to_relay(lost, RelayDeed::DiskLost),
-            by(SPEAKS_AT - SECOND, SPEAKER, note(2, dark, 3 * NOTE_SECONDS)),
+            by(SPEAKS_AT - SECOND, SPEAKER, note(2, DARK, 3 * NOTE_SECONDS)),
             by(SPEAKS_AT + SECOND, SPEAKER, note(3, LISTENER, NOTE_SECONDS)),
-            by(LISTENS_AT + 20 * MINUTE, dark, PersonDeed::LinkUp),
-            by(LISTENS_AT + 40 * MINUTE, dark, PersonDeed::Listen { skip: 0 }),
+            by(LISTENS_AT + 5 * MINUTE, LISTENER, PersonDeed::Look),
+            by(LISTENS_AT + 20 * MINUTE, DARK, PersonDeed::LinkUp),
+            by(LISTENS_AT + 40 * MINUTE, DARK, PersonDeed::Listen { skip: 0 }),
         ],
     )
 }

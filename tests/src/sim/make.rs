@@ -11,6 +11,7 @@ mod life;
 mod pace;
 mod people;
 mod singular;
+mod stories;
 #[cfg(test)]
 mod tests;
 
@@ -91,6 +92,7 @@ pub fn plan(profile: Profile, seed: u64, days: Option<u32>) -> Plan {
     making.harm();
     making.singular(profile);
     making.audit();
+    making.weave(profile);
     making.finish(profile, seed)
 }
 

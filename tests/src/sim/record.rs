@@ -124,6 +124,8 @@ pub struct Shown {
     pub sequence: u32,
     /// Length, milliseconds.
     pub duration_millis: u32,
+    /// When it was recorded, by its sender's clock, minutes since 1970.
+    pub recorded: u32,
     /// Which note it is by the plan, if anybody can tell by what it sounds like.
     pub serial: Option<u32>,
 }
@@ -271,6 +273,7 @@ pub fn shown(view: &NoteView, other: PersonId, serial: Option<u32>) -> Shown {
         progress: view.progress,
         sequence: view.sequence,
         duration_millis: view.duration_millis,
+        recorded: view.recorded.0,
         serial,
     }
 }

@@ -186,3 +186,63 @@ fn receipts_are_not_held_up_by_one_who_acknowledges_them_later() {
     }
     assert_eq!(trial(&plan, &Checks::default()).violations, []);
 }
+
+#[test]
+fn a_disk_that_is_full_for_one_commit_while_a_command_hangs_up_leaves_no_hole_in_a_note() {
+    let plan = Plan::from_json(
+        r#"
+{
+"seed":11,
+"profile":"disks",
+"people":[
+{"side":"Town","habit":"Daemon","access":"3g","behind_nat":true,"receipts":"AtOnce","seen":"Day",
+ "clock_off_minutes":0,"drift_ppm":100,"disk_bytes":null},
+{"side":"Camp","habit":"Commands","access":"gprs","behind_nat":true,"receipts":"AtOnce","seen":"Off",
+ "clock_off_minutes":0,"drift_ppm":-58,"disk_bytes":null},
+{"side":"Camp","habit":"Daemon","access":"edge","behind_nat":true,"receipts":"AtOnce","seen":"SixHours",
+ "clock_off_minutes":0,"drift_ppm":18,"disk_bytes":null}
+],
+"relay":{"disk_bytes":null,"sync_millis":4},
+"events":[
+{"at":25317,"deed":{"Person":[1,"Sync"]}},
+{"at":35257,"deed":{"Person":[0,"Sync"]}},
+{"at":941674,"deed":{"Person":[0,{"WriteWord":{"serial":1,"tell_minute":true}}]}},
+{"at":1019140,"deed":{"Person":[1,{"Pair":{"with":0,"in_person":false,"link_takes":67065}}]}},
+{"at":1320137,"deed":{"Person":[1,"Sync"]}},
+{"at":1686205,"deed":{"Person":[1,{"SetSeen":{"to":0,"tells":"Off"}}]}},
+{"at":8262412,"deed":{"Relay":"SyncFails"}},
+{"at":9451494,"deed":{"Relay":{"SyncTakes":4000}}},
+{"at":9498673,"deed":{"Relay":{"SyncTakes":4}}},
+{"at":9906593,"deed":{"Person":[1,{"DiskFault":{"commits":11,"fault":"CutBefore"}}]}},
+{"at":10248155,"deed":{"Person":[1,"Sync"]}},
+{"at":12167961,"deed":{"Relay":"SyncFails"}},
+{"at":12172320,"deed":{"Relay":{"SyncTakes":20000}}},
+{"at":12286435,"deed":{"Person":[1,{"Send":{"to":0,"serial":1,"seconds":16,"lifetime_days":null}}]}},
+{"at":12553761,"deed":{"Relay":"PowerCut"}},
+{"at":12900364,"deed":{"Relay":"Start"}},
+{"at":13330464,"deed":{"Person":[0,"Sync"]}},
+{"at":13840920,"deed":{"Relay":{"SyncTakes":4}}},
+{"at":14265372,"deed":{"Person":[1,{"Send":{"to":0,"serial":2,"seconds":19,"lifetime_days":null}}]}},
+{"at":14270372,"deed":{"Person":[1,"Sync"]}},
+{"at":14616938,"deed":{"Person":[0,"LinkDown"]}},
+{"at":14719989,"deed":{"Person":[0,{"Send":{"to":1,"serial":3,"seconds":56,"lifetime_days":null}}]}},
+{"at":14800323,"deed":{"Person":[0,{"Send":{"to":1,"serial":4,"seconds":15,"lifetime_days":null}}]}},
+{"at":15886738,"deed":{"Person":[1,"Sync"]}},
+{"at":19552284,"deed":{"Person":[1,"Sync"]}},
+{"at":20657130,"deed":{"Relay":{"SyncTakes":200}}},
+{"at":26988765,"deed":{"Relay":"SyncFails"}},
+{"at":26990497,"deed":{"Person":[1,{"Send":{"to":0,"serial":5,"seconds":5,"lifetime_days":null}}]}},
+{"at":26995497,"deed":{"Person":[1,"Sync"]}},
+{"at":31857871,"deed":{"Person":[0,"LinkUp"]}},
+{"at":32417789,"deed":{"Person":[1,"Sync"]}},
+{"at":33002871,"deed":{"Person":[0,{"Listen":{"skip":0}}]}},
+{"at":33484047,"deed":{"Person":[1,{"DiskFault":{"commits":11,"fault":"Full"}}]}},
+{"at":36299678,"deed":{"Person":[1,"Sync"]}}
+],
+"calm_at":36400000
+}
+"#,
+    )
+    .expect("this is a plan");
+    assert_eq!(trial(&plan, &Checks::default()).violations, []);
+}

@@ -93,7 +93,8 @@ impl Meeting {
                     self.commands.push(ClientCommand::Register(Box::new(registering)));
                 }
                 let word = slot.newest.as_deref().and_then(decode_word);
-                if let Some(word) = word.filter(|_| !slot.stored || slot.registered != Some(epoch))
+                let is_lost = slot.registered != Some(epoch);
+                if let Some(word) = word.filter(|_| !slot.stored || (is_lost && !sabotaged!(WordNotOfferedAgain)))
                     && self.words.insert((slot.owner.slot(), word.version))
                 {
                     let write_key = Some(slot.owner.write_key.clone());

@@ -217,6 +217,7 @@ pub(super) fn out(to: PersonId, serial: u32, mark: NoteMark) -> Shown {
         progress: (16_000, 16_000),
         sequence: serial,
         duration_millis: 10_000,
+        recorded: BEGAN,
         serial: Some(serial),
     }
 }
@@ -233,6 +234,7 @@ pub(super) fn coming(from: PersonId, serial: u32, mark: NoteMark) -> Shown {
         progress: (if whole { 16_000 } else { 9_000 }, 16_000),
         sequence: serial,
         duration_millis: if whole { 10_000 } else { 0 },
+        recorded: BEGAN,
         serial: Some(serial),
     }
 }

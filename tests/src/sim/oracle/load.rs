@@ -7,13 +7,14 @@
 //! Not judged: what a disk holds when its room was made smaller than what lay on it; tasks that are not of a QUIC endpoint, which the
 //! world does not count; bytes by mailbox, which the relay does not tell (they are bounded by what parcels there can have).
 
+use zajil_client::engine::api::NoteMark;
 use zajil_client::limits::{CONTACTS_MAX, FINISH_MILLIS_MAX, OUTBOX_BYTES_MAX, REDIAL_FAST_MILLIS};
 use zajil_net::limits::{CLOSE_LINGER, CLOSE_TIMEOUT};
 use zajil_proto::limits::{IDLE_MILLIS, STORE_REQUESTS_MAX};
 use zajil_relay::limits::{MAILBOX_BYTES_MAX, MAILBOX_PARCELS_MAX, SESSIONS_MAX, TOMBSTONES_MAX};
 
 use super::Violation;
-use super::story::Story;
+use super::story::{Story, is_whole};
 use crate::sim::plan::{AttackerDeed, Deed, HOUR, MINUTE, Millis, PersonDeed, PersonId, RelayDeed};
 use crate::sim::record::{PhoneLoad, RelayLoad, Seen};
 
@@ -38,6 +39,10 @@ const ROWS_BYTES: u64 = 1_000_000;
 
 /// Requests of what a session had begun when it was found to ask too fast.
 const A_FEW: u64 = 64;
+/// Bytes that a phone keeps beside its notes: keys, sessions of 32 notes, words, frames that are not acknowledged.
+const KEPT_BYTES: u64 = 250_000;
+/// Bytes that a phone keeps of a note beside its recording: what is listed of it, and tags of notes that were opened.
+const KEPT_BYTES_PER_NOTE: u64 = 1_500;
 
 /// Connections that may still be closing: each is dialled at the earliest after the pause, and lingers so long.
 const fn closing() -> usize {
@@ -54,7 +59,14 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
     let last = |at: Millis| at >= story.record.ended_at;
     for entry in &story.record.entries {
         let (at, found) = match &entry.seen {
-            Seen::PhoneLoad(who, load) => (entry.at, phone(story, *who, load, entry.at)),
+            Seen::PhoneLoad(who, load) => {
+                let mut found = phone(story, *who, load, entry.at);
+                if last(entry.at) {
+                    let what = format!("bytes that the phone of person {who} still keeps");
+                    found.extend(above(&what, load.disk_bytes, still_kept(story, *who)));
+                }
+                (entry.at, found)
+            }
             Seen::RelayLoad(load) => (entry.at, relay(story, load, entry.at, last(entry.at))),
             _ => continue,
         };
@@ -102,6 +114,22 @@ fn relay(story: &Story<'_>, load: &RelayLoad, at: Millis, is_last: bool) -> Vec<
         found.push(above("bytes on the disk of the relay", load.disk_bytes, room));
     }
     found.into_iter().flatten().collect()
+}
+
+/// What a phone can have reason to keep at the end: every note's recording once, what is sealed of those that go out until it
+/// is delivered, and something for each person and note.
+fn still_kept(story: &Story<'_>, who: PersonId) -> u64 {
+    let mut bytes = KEPT_BYTES;
+    for ((whose, number), sights) in story.sights.range((who, 0)..=(who, u32::MAX)) {
+        let Some(sight) = sights.last() else { continue };
+        let serial = story.outgoing.get(&(*whose, *number)).copied().or_else(|| story.serial_at(*whose, *number));
+        let taken = serial.and_then(|serial| story.takings.get(&serial));
+        let (here, all) = sight.shown.progress;
+        let sealed = u64::from(taken.map_or(here.max(all), |(_, taken)| taken.sealed_bytes));
+        let done = is_whole(sight.shown.mark) || sight.shown.mark == NoteMark::Expired;
+        bytes += KEPT_BYTES_PER_NOTE + sealed * if done { 1 } else { 2 };
+    }
+    bytes
 }
 
 /// Sessions that strangers may have at a moment: those of a flood, until the relay must have ended them for their silence, and
@@ -209,6 +237,19 @@ mod tests {
         tale.plan.people[1].disk_bytes = Some(9_999);
         tale.breaks(6, "bytes on the disk of the phone of person 1: 10000, and 9999 at most");
         tale.play(59, Deed::Person(1, PersonDeed::DiskBytes(Some(20_000)))).is_good();
+    }
+
+    #[test]
+    fn a_phone_that_keeps_what_it_has_no_use_for_is_found() {
+        let keeps = |bytes| {
+            let mut tale = Tale::good();
+            let mut held = load(0);
+            held.disk_bytes = bytes;
+            tale.add(110, Seen::PhoneLoad(1, held));
+            tale
+        };
+        keeps(KEPT_BYTES).is_good();
+        keeps(KEPT_BYTES + 200_000).breaks(6, "bytes that the phone of person 1 still keeps");
     }
 
     #[test]

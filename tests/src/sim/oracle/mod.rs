@@ -5,6 +5,7 @@
 
 pub mod bytes;
 mod custody;
+mod gaps;
 mod hearing;
 mod load;
 mod logs;
@@ -53,6 +54,7 @@ pub fn judge(plan: &Plan, record: &Record) -> Vec<Violation> {
     stolen::judge(&story, &mut violations);
     custody::judge(&story, &mut violations);
     hearing::judge(&story, &mut violations);
+    gaps::judge(&story, &mut violations);
     marks::judge(&story, &mut violations);
     bytes::judge(&story, &mut violations);
     load::judge(&story, &mut violations);

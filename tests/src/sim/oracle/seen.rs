@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use zajil_client::engine::api::{SeenBucket, SeenView};
+use zajil_client::engine::api::{ContactView, SeenBucket, SeenPrecision, SeenView};
 
 use super::Violation;
 use super::story::Story;
@@ -45,6 +45,8 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
             case.goes_back(known),
             case.claims_to_be_fresh(),
             case.is_not_the_newest(),
+            case.has_not_come(),
+            case.was_taken_back(),
             case.blames_the_relay(),
             case.tells_the_minute(),
             case.bucket_moved(known),
@@ -149,6 +151,30 @@ impl Case<'_> {
         let off = self.words.was_ever_off(self.story, self.answer.of, self.answer.by, self.at);
         let blamed = self.view.relay_is_older && !lost && !off;
         blamed.then(|| "the relay is said to show an older word, and it has lost none".to_owned())
+    }
+
+    /// In the calm, when all has settled, every word is there that a program took for this reader: whatever the relay lost meanwhile,
+    /// its owner has brought it again, and the right to ask has come.
+    fn has_not_come(&self) -> Option<String> {
+        let settled = self.story.record.calm_at.saturating_add(MINUTE);
+        if !self.view.fresh || self.answer.asked_at < settled {
+            return None;
+        }
+        let taken = self.words.newest_for(self.story, self.answer)?;
+        let short = self.answer.serial.is_none_or(|shown| shown < taken);
+        short.then(|| format!("all is calm, they have left word {taken}, and {:?} is shown", self.answer.serial))
+    }
+
+    /// In the calm, nobody goes on showing what its owner has taken back.
+    fn was_taken_back(&self) -> Option<String> {
+        let calm_at = self.story.record.calm_at;
+        if !self.view.granted || self.answer.asked_at < calm_at.saturating_add(MINUTE) {
+            return None;
+        }
+        let off = |(_, view): &&(Millis, &ContactView)| view.seen == SeenPrecision::Off;
+        let views = self.story.views(self.answer.of, self.answer.by);
+        let since = views.iter().rev().take_while(off).last().map(|(at, _)| *at)?;
+        (since < calm_at).then(|| format!("they took the right to it back at {since} ms, and it is shown in the calm"))
     }
 
     /// The minute of writing is told if, and only if, its writer wanted so, and it is that of their clock.

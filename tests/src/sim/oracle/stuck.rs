@@ -12,7 +12,7 @@ use zajil_client::engine::api::Direction;
 
 use super::Violation;
 use super::story::{Story, is_whole};
-use crate::sim::plan::{HOUR, Millis, PersonId, Plan};
+use crate::sim::plan::{Deed, HOUR, Millis, PersonDeed, PersonId, Plan};
 use crate::sim::record::{Record, Seen};
 
 /// What a note may be later beside the time of the stuck one's bytes, milliseconds.
@@ -63,6 +63,11 @@ fn looked_in_vain(story: &Story<'_>, reader: PersonId, due: Millis, came: Option
     let looks = story.record.entries.iter().any(|entry| {
         let theirs = match &entry.seen {
             Seen::Note(who, _) | Seen::Order(who, _) | Seen::Contact(who, _) => *who == reader,
+            // Whoever looked and saw nothing new has left no other trace.
+            Seen::Played(event) => matches!(
+                event.deed,
+                Deed::Person(who, PersonDeed::Look | PersonDeed::Listen { .. }) if who == reader
+            ),
             _ => false,
         };
         theirs && due < entry.at && entry.at < until

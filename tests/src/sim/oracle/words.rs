@@ -15,6 +15,8 @@ pub(super) struct Written {
     pub(super) at: Millis,
     /// Whether the exact minute is told.
     pub(super) tells_minute: bool,
+    /// Whether the program took it for anybody.
+    pub(super) was_taken: bool,
     /// When the program said that the relay had it for everybody, if it said so.
     pub(super) kept_by: Option<Millis>,
 }
@@ -36,7 +38,7 @@ impl Words {
             match seen {
                 Seen::Played(event) => match &event.deed {
                     Deed::Person(who, PersonDeed::WriteWord { serial, tell_minute }) => {
-                        let written = Written { at: *at, tells_minute: *tell_minute, kept_by: None };
+                        let written = Written { at: *at, tells_minute: *tell_minute, was_taken: false, kept_by: None };
                         words.by_owner.entry(*who).or_default().insert(*serial, written);
                     }
                     Deed::Person(who, PersonDeed::SetSeen { to, tells }) => {
@@ -44,9 +46,10 @@ impl Words {
                     }
                     _ => {}
                 },
-                Seen::WordTaken { by, serial, contacts, stored } if contacts == stored && *contacts > 0 => {
+                Seen::WordTaken { by, serial, contacts, stored } if *contacts > 0 => {
                     if let Some(written) = words.by_owner.get_mut(by).and_then(|all| all.get_mut(serial)) {
-                        written.kept_by = Some(*at);
+                        written.was_taken = true;
+                        written.kept_by = (contacts == stored).then_some(*at);
                     }
                 }
                 Seen::Answer(answer) if words.relay_began.is_none() => {
@@ -82,6 +85,20 @@ impl Words {
                 && !story.store_replaced.iter().any(|lost| *lost >= written.at)
         });
         kept.map(|(serial, _)| *serial)
+    }
+
+    /// Returns the newest word that an owner's program took while this reader was surely one of those it is for.
+    pub(super) fn newest_for(&self, story: &Story<'_>, answer: &Answer) -> Option<u32> {
+        let (owner, reader) = (answer.of, answer.by);
+        let met_anew = story.fell_within(owner, reader, 0, Millis::MAX);
+        if met_anew || self.was_ever_off(story, owner, reader, answer.asked_at) {
+            return None;
+        }
+        let taken = self.by_owner.get(&owner)?.iter().rev().find(|(_, written)| {
+            let before = story.views(owner, reader).iter().rev().find(|(seen, _)| *seen < written.at);
+            written.was_taken && before.is_some_and(|(_, view)| view.pairing == Pairing::Confirmed)
+        });
+        taken.map(|(serial, _)| *serial)
     }
 
     /// Returns whether an owner may have shown nothing to a reader at some time until `until`.

@@ -28,6 +28,7 @@ fn shown(done: u32) -> Seen {
             progress: (done, 9_000),
             sequence: 3,
             duration_millis: 12_000,
+            recorded: 0,
             serial: Some(17),
         },
     )

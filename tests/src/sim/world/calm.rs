@@ -1,5 +1,6 @@
 //! The end of a run: faults stop, everybody goes online, and all that waits has to settle.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use zajil_net::memory::LinkState;
 
 use super::phone::{self, Link, Phone, ask};
 use super::relay;
-use super::{World, deeds, eyes, secrets};
-use crate::sim::plan::{Habit, MINUTE, Millis};
+use super::{World, deeds, eyes, person_named, secrets};
+use crate::sim::plan::{Habit, MINUTE, Millis, PersonId};
 use crate::sim::record::{PhoneLoad, Seen};
 
 /// Between two rounds in which everybody meets the relay, listens and looks.
@@ -41,6 +42,7 @@ pub(super) async fn calm(world: &Rc<World>) {
         tokio::time::sleep(ROUND).await;
         quiet = if is_settled(world).await { quiet + 1 } else { 0 };
     }
+    ask_all(world).await;
     load(world).await;
 }
 
@@ -77,6 +79,34 @@ async fn round(world: &Rc<World>) {
         if ended.is_err() {
             world.broken("somebody's round ended by a panic".into());
         }
+    }
+}
+
+/// Lets everybody ask about all they know who have left a word: whatever was lost or put back, now it must be there.
+async fn ask_all(world: &Rc<World>) {
+    let owners: BTreeSet<PersonId> = world.entries.borrow().iter().filter_map(|entry| wrote(&entry.seen)).collect();
+    let mut people = JoinSet::new();
+    for phone in world.phones() {
+        let known: Vec<PersonId> = phone.view.borrow().contacts.keys().filter_map(|name| person_named(name)).collect();
+        let (seen_by, phone, owners) = (Rc::clone(world), Rc::clone(phone), owners.clone());
+        people.spawn_local(async move {
+            for of in known.into_iter().filter(|of| owners.contains(of)) {
+                eyes::ask_seen(&seen_by, &phone, of, true).await;
+            }
+        });
+    }
+    while let Some(ended) = people.join_next().await {
+        if ended.is_err() {
+            world.broken("somebody's questions ended by a panic".into());
+        }
+    }
+}
+
+/// Who wrote a word that their program took.
+const fn wrote(seen: &Seen) -> Option<PersonId> {
+    match seen {
+        Seen::WordTaken { by, .. } => Some(*by),
+        _ => None,
     }
 }
 

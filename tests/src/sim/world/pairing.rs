@@ -148,9 +148,24 @@ async fn confirmed(world: &Rc<World>, a: &Rc<Phone>, b: &Rc<Phone>, wish: Wish) 
         // Somebody stands between them, or a link was stolen: they notice, and confirm nothing.
         return false;
     }
+    for (phone, other, is_confirmed) in [(a, wish.invited, a_confirmed), (b, wish.inviter, b_confirmed)] {
+        if !is_confirmed {
+            mishears(world, phone, other, &mine).await;
+        }
+    }
     let a_now = a_confirmed || digits(world, a, wish.invited, Some(theirs)).await.is_some_and(|(_, now)| now);
     let b_now = b_confirmed || digits(world, b, wish.inviter, Some(mine)).await.is_some_and(|(_, now)| now);
     a_now && b_now
+}
+
+/// Somebody mishears the last digit at first: nobody is confirmed by that.
+async fn mishears(world: &Rc<World>, phone: &Rc<Phone>, other: PersonId, right: &str) {
+    let Some(at) = right.rfind(|letter: char| letter.is_ascii_digit()) else { return };
+    let mut wrong = right.to_owned();
+    wrong.replace_range(at..=at, if right[at..].starts_with('7') { "8" } else { "7" });
+    if let Some((_, true)) = digits(world, phone, other, Some(wrong)).await {
+        world.see(Seen::Breach(format!("person {} holds {} for confirmed by wrong digits", phone.id, name(other))));
+    }
 }
 
 async fn digits(

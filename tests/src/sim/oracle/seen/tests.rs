@@ -194,3 +194,41 @@ fn a_bucket_is_as_wide_as_its_owner_allowed() {
     });
     tale.breaks(8, "is no bucket");
 }
+
+#[test]
+fn a_word_that_is_not_there_when_all_is_calm_is_found() {
+    let shows = |serial| {
+        let mut tale = Tale::good();
+        tale.write_word(1, 4, 80).add(90, Seen::RelayStoreReplaced);
+        let mut seen = answer(2, 1, 105, Some(serial), Some(bucket(0, 6)));
+        if let Seen::Answer(answer) = &mut seen {
+            answer.view.bucket = None;
+        }
+        tale.add(105, seen);
+        tale
+    };
+    shows(4).is_good();
+    shows(3).breaks(8, "all is calm, they have left word 4, and Some(3) is shown");
+    let mut never = shows(3);
+    let deed = PersonDeed::SetSeen { to: 2, tells: TellsSeen::Off };
+    never.play(75, Deed::Person(1, deed)).is_good();
+}
+
+#[test]
+fn a_word_that_was_taken_back_and_is_shown_in_the_calm_is_found() {
+    let taken_back = |minute| {
+        let mut tale = Tale::good();
+        let mut view = contact(2, Pairing::Confirmed);
+        view.seen = SeenPrecision::Off;
+        tale.play(70, Deed::Person(1, PersonDeed::SetSeen { to: 2, tells: TellsSeen::Off }));
+        tale.add(75, Seen::Contact(1, view));
+        let mut seen = answer(2, 1, minute, Some(3), Some(bucket(0, 6)));
+        if let Seen::Answer(answer) = &mut seen {
+            (answer.view.fresh, answer.asked_relay) = (false, false);
+        }
+        tale.add(minute.into(), seen);
+        tale
+    };
+    taken_back(80).is_good();
+    taken_back(105).breaks(8, "took the right to it back");
+}
