@@ -148,6 +148,8 @@ pub const BODY_SEGMENTS_MAX: usize = 256;
 pub const OFFERED_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// How often it is looked for parcels that have expired while a meeting goes on, minutes: lifetimes are whole hours.
 pub const EXPIRY_MINUTES: u32 = 60;
+/// Before a word that a relay refused is put there again in the same meeting, milliseconds. It costs a kilobyte.
+pub const WORD_PAUSE_MILLIS: u64 = 30_000;
 /// Sessions kept from one contact: three a day for the 52 days that one is needed by default, and room. One who sends more than they
 /// use is not listened to.
 pub const SESSIONS_PER_CONTACT_MAX: usize = 256;

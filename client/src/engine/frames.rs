@@ -337,7 +337,10 @@ impl Device {
         }
         let session = ReceivedSession::from_grant(grant);
         let since = self.relays.get(&self.profile.home.key).map(|home| home.lived.moment()).unwrap_or_default();
-        self.sessions.insert((key, number), KnownSession { contact: key, number, session, used: Vec::new(), since });
+        self.sessions.insert(
+            (key, number),
+            KnownSession { contact: key, number, session, used: Vec::new(), again: Vec::new(), since },
+        );
         self.put_session(batch, (key, number))
     }
 

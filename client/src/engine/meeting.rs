@@ -6,6 +6,7 @@ mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{Epoch, MailboxId, ParcelId, SlotId};
@@ -24,7 +25,7 @@ use super::lived::Moment;
 use super::model::{Cargo, Incoming, KnownRelay, Stage};
 use super::state::{Device, segment_key};
 use super::words::Shown;
-use crate::limits::BODY_SEGMENTS_MAX;
+use crate::limits::{BODY_SEGMENTS_MAX, WORD_PAUSE_MILLIS};
 use crate::store::{Batch, Kind};
 
 /// A meeting under way.
@@ -49,6 +50,8 @@ pub(crate) struct Meeting {
     retries: BTreeMap<ParcelId, Retry>,
     refusals: Vec<(ParcelId, Code)>,
     words: BTreeSet<(SlotId, u64)>,
+    /// When to put again a word that was refused.
+    word_pauses: BTreeMap<(SlotId, u64), Instant>,
     asked: BTreeSet<SlotId>,
     dropping: BTreeSet<[u8; 16]>,
     commands: Vec<ClientCommand>,
@@ -89,6 +92,7 @@ impl Meeting {
             retries: BTreeMap::new(),
             refusals: Vec::new(),
             words: BTreeSet::new(),
+            word_pauses: BTreeMap::new(),
             asked: BTreeSet::new(),
             dropping: BTreeSet::new(),
             commands: Vec::new(),
@@ -157,7 +161,7 @@ impl Meeting {
                 self.met = Some(at);
                 self.welcomed(device, &welcome, now)
             }
-            ClientEvent::Answered { asked, code } => self.answered(device, asked, code),
+            ClientEvent::Answered { asked, code } => self.answered(device, asked, code, at),
             ClientEvent::Progress { id, durable } => {
                 let lived = self.lived(device);
                 self.unfinished.insert(id);
@@ -246,7 +250,7 @@ impl Meeting {
         Ok(())
     }
 
-    fn answered(&mut self, device: &mut Device, asked: Asked, code: Code) -> Result<(), Failure> {
+    fn answered(&mut self, device: &mut Device, asked: Asked, code: Code, at: Instant) -> Result<(), Failure> {
         match asked {
             Asked::Register { id, .. } => {
                 self.registering.remove(&id);
@@ -260,7 +264,12 @@ impl Meeting {
             }
             Asked::Word { slot, version } => {
                 self.words.remove(&(slot, version));
-                if code == Code::OK { device.word_stored(&slot, version) } else { Ok(()) }
+                if code == Code::OK {
+                    return device.word_stored(&slot, version);
+                }
+                // A relay that has no room now has none a moment later: asked again at once, it would eat up a thin link.
+                self.word_pauses.insert((slot, version), at.after(Duration::from_millis(WORD_PAUSE_MILLIS)));
+                Ok(())
             }
             Asked::Drop { id, .. } => {
                 self.dropping.remove(&id);

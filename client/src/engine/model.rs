@@ -363,6 +363,8 @@ pub(crate) struct KnownSession {
     pub(crate) session: ReceivedSession,
     /// Tags whose notes were opened: a parcel with one of them is a replay.
     pub(crate) used: Vec<NoteTag>,
+    /// Those of them that came again and were let go before they were whole.
+    pub(crate) again: Vec<NoteTag>,
     /// When it came, on the home's count.
     pub(crate) since: Moment,
 }

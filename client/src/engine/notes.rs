@@ -127,14 +127,20 @@ impl Device {
         }
         let body = self.incoming_body(id)?;
         let Some(tag) = body_tag(&body) else { return Ok(None) };
-        if self.is_replay(key, &tag) {
-            if !closed {
-                // Its sender is still offering it again, to a relay that lost it: let go of before it is whole there, it would be
-                // begun anew, without end.
+        if let Some(session) = self.session_of_replay(key, &tag) {
+            let again = self.sessions.get(&session).is_some_and(|known| known.again.contains(&tag));
+            if again && !closed {
+                // Its sender offers it anew, to a relay that lost it. Let go of before it is whole there, it would be begun again
+                // and again.
                 return Ok(None);
             }
             reached!(DuplicateNote);
             let mut batch = Batch::new();
+            if !closed && let Some(known) = self.sessions.get_mut(&session) {
+                // Most often only the release was lost, and the relay has it whole: then none of it need come twice.
+                known.again.push(tag);
+                self.put_session(&mut batch, session)?;
+            }
             self.delete_incoming(&mut batch, id)?;
             #[cfg(feature = "simulation")]
             if sabotaged!(DuplicateShown) {
@@ -393,8 +399,9 @@ impl Device {
         self.put_profile(batch)
     }
 
-    fn is_replay(&self, key: u32, tag: &NoteTag) -> bool {
-        self.sessions.range((key, 0)..=(key, u32::MAX)).any(|(_, known)| known.used.contains(tag))
+    fn session_of_replay(&self, key: u32, tag: &NoteTag) -> Option<(u32, u32)> {
+        let mut theirs = self.sessions.range((key, 0)..=(key, u32::MAX));
+        theirs.find(|(_, known)| known.used.contains(tag)).map(|(session, _)| *session)
     }
 
     fn find_session(&self, key: u32, tag: &NoteTag) -> Option<(u32, u32)> {

@@ -33,7 +33,7 @@ impl Meeting {
     ) -> Result<Vec<ClientCommand>, Failure> {
         let Some(epoch) = self.epoch else { return Ok(Vec::new()) };
         if device.profile.home.key == self.relay.key {
-            self.plan_home(device, epoch)?;
+            self.plan_home(device, epoch, now)?;
         }
         self.plan_pairings(device)?;
         for key in ask_seen {
@@ -52,7 +52,7 @@ impl Meeting {
     }
 
     /// What only the home is asked: mailboxes to make and watch, words to leave, what is over to drop.
-    fn plan_home(&mut self, device: &Device, epoch: Epoch) -> Result<(), Failure> {
+    fn plan_home(&mut self, device: &Device, epoch: Epoch, now: Instant) -> Result<(), Failure> {
         for (key, contact) in &device.contacts {
             if let Some(secret) = &contact.retired {
                 let secrets = self.pairing(*key, secret);
@@ -93,8 +93,11 @@ impl Meeting {
                     self.commands.push(ClientCommand::Register(Box::new(registering)));
                 }
                 let word = slot.newest.as_deref().and_then(decode_word);
+                let pauses =
+                    |version| self.word_pauses.get(&(slot.owner.slot(), version)).is_some_and(|until| now < *until);
                 let is_lost = slot.registered != Some(epoch);
                 if let Some(word) = word.filter(|_| !slot.stored || (is_lost && !sabotaged!(WordNotOfferedAgain)))
+                    && !pauses(word.version)
                     && self.words.insert((slot.owner.slot(), word.version))
                 {
                     let write_key = Some(slot.owner.write_key.clone());
