@@ -150,6 +150,9 @@ pub const OFFERED_BYTES_MAX: u64 = 8 * 1024 * 1024;
 pub const EXPIRY_MINUTES: u32 = 60;
 /// Before a word that a relay refused is put there again in the same meeting, milliseconds. It costs a kilobyte.
 pub const WORD_PAUSE_MILLIS: u64 = 30_000;
+/// Before a relay that had no room for a mailbox or slot is asked for it again in the same meeting, milliseconds. It costs 300 bytes,
+/// and until then nobody can write to its owner.
+pub const REGISTER_PAUSE_MILLIS: u64 = 60_000;
 /// Sessions kept from one contact: three a day for the 52 days that one is needed by default, and room. One who sends more than they
 /// use is not listened to.
 pub const SESSIONS_PER_CONTACT_MAX: usize = 256;

@@ -25,7 +25,7 @@ use super::lived::Moment;
 use super::model::{Cargo, Incoming, KnownRelay, Stage};
 use super::state::{Device, segment_key};
 use super::words::Shown;
-use crate::limits::{BODY_SEGMENTS_MAX, WORD_PAUSE_MILLIS};
+use crate::limits::{BODY_SEGMENTS_MAX, REGISTER_PAUSE_MILLIS, WORD_PAUSE_MILLIS};
 use crate::store::{Batch, Kind};
 
 /// A meeting under way.
@@ -71,8 +71,12 @@ pub(crate) struct Meeting {
     pub(crate) stored: u32,
     /// Bytes that came.
     pub(crate) bytes_in: u64,
-    /// Why the relay refused to register, if it did.
+    /// Whether the relay refused to register what it was asked last.
     pub(crate) not_admitted: bool,
+    /// When it may be asked again, if it makes sense in this meeting.
+    registers_at: Option<Instant>,
+    /// Mailboxes and slots that it refused.
+    unmade: BTreeSet<[u8; 16]>,
 }
 
 impl Meeting {
@@ -105,6 +109,8 @@ impl Meeting {
             stored: 0,
             bytes_in: 0,
             not_admitted: false,
+            registers_at: None,
+            unmade: BTreeSet::new(),
         }
     }
 
@@ -257,7 +263,15 @@ impl Meeting {
                 if code != Code::OK {
                     reached!(NotAdmitted);
                     self.not_admitted = true;
+                    self.unmade.insert(id);
+                    // An invite is missing for as long as nobody gives one; room may be there soon.
+                    let pause = Duration::from_millis(REGISTER_PAUSE_MILLIS);
+                    self.registers_at = (code != Code::NOT_ADMITTED).then(|| at.after(pause));
                     return Ok(());
+                }
+                if self.unmade.remove(&id) {
+                    // It was watched in vain.
+                    self.watched.remove(&MailboxId(id));
                 }
                 self.made.insert(id);
                 self.registered(device, &id)

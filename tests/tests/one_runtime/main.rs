@@ -34,6 +34,7 @@ struct World {
     key: SigningKey,
     link: RelayLink,
     relay: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    disk: Option<StoreInMemory>,
     people: u8,
 }
 
@@ -43,14 +44,16 @@ impl World {
         let clock = Arc::new(SimulatedClock::new(START));
         let key = SigningKey::draw(&mut SystemRandom::new());
         let link = RelayLink { key: key.public(), admission: String::new(), address: "10.0.0.1:443".into() };
-        let mut world = Self { network, clock, key, link, relay: None, people: 0 };
+        let mut world = Self { network, clock, key, link, relay: None, disk: None, people: 0 };
         world.start_relay();
         world
     }
 
     /// Starts a relay with an empty store, at the address and with the key it always had.
     fn start_relay(&mut self) {
-        let store = Engine::Memory(StoreInMemory::new(StoreLimits::default(), &mut SystemRandom::new()).unwrap());
+        let disk = StoreInMemory::new(StoreLimits::default(), &mut SystemRandom::new()).unwrap();
+        self.disk = Some(disk.clone());
+        let store = Engine::Memory(disk);
         let settings = zajil_tests::open_relay::settings(&self.key, store.epoch());
         let parts = RelayParts {
             clock: self.clock.clone(),
@@ -310,6 +313,32 @@ fn a_last_word_is_read_with_its_bucket_and_offline_from_what_is_held() {
         world.clock.shift_wall(60 * 30);
         let view = seen(&mut father, 5_000).await;
         assert!(!view.fresh && view.word.is_some() && view.checked.is_some_and(|checked| checked < view.now));
+    });
+}
+
+#[test]
+fn a_slot_that_a_full_relay_had_no_room_for_is_made_when_there_is_room_though_the_link_was_never_gone() {
+    in_one_runtime(async {
+        let mut world = World::new();
+        let ((mut mother, _), (mut father, _)) = (world.person(), world.person());
+        pair_by_link(&mut mother, &mut father).await;
+        confirm(&mut mother, &mut father).await;
+        let disk = world.disk.clone().unwrap();
+        disk.set_capacity(Some(0));
+        let (calls, requests) = mpsc::channel(1);
+        let daemon = tokio::task::spawn_local(async move { mother.serve(requests, std::future::pending()).await });
+        let (progress, _) = mpsc::channel(1);
+        let (reply, answer) = oneshot::channel();
+        let request = word(WordState::Well, "we are at aunt's");
+        assert!(calls.send(Call { request, progress, reply }).await.is_ok());
+        let written = answer.await.unwrap();
+        assert!(matches!(written, Ok(Reply::WordWritten { contacts: 1, stored: 0 })), "{written:?}");
+        disk.set_capacity(None);
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        sync(&mut father).await;
+        let view = seen(&mut father, 20_000).await;
+        assert_eq!(view.word.map(|word| word.text).as_deref(), Some("we are at aunt's"));
+        daemon.abort();
     });
 }
 

@@ -32,6 +32,9 @@ impl Meeting {
         now: Instant,
     ) -> Result<Vec<ClientCommand>, Failure> {
         let Some(epoch) = self.epoch else { return Ok(Vec::new()) };
+        if self.registers_at.take_if(|at| *at <= now).is_some() {
+            self.not_admitted = false;
+        }
         if device.profile.home.key == self.relay.key {
             self.plan_home(device, epoch, now)?;
         }
