@@ -7,9 +7,10 @@ use zajil_proto::parcel::MarkChain;
 use zajil_proto::sealing::{Address, HomeRelay};
 use zajil_proto::time::{Lifetime, Minute};
 
-use super::api::{NoteMark, Voice};
+use super::api::{NoteMark, SeenPrecision, Voice, WordState};
 use super::model::{Cargo, Incoming, Profile, Stage};
 use super::state::{Device, segment_key};
+use super::words::Saying;
 use crate::store::{Batch, Kind, MemoryStore};
 
 /// 2026-11-20, 12:00 UTC.
@@ -142,4 +143,30 @@ fn a_session_that_was_forgotten_leaves_its_place_to_no_other() {
     let views = reader.note_views(true).unwrap();
     let newest = views.iter().find(|view| view.duration_millis == 1_002).unwrap();
     assert!(before.iter().all(|place| *place < newest.sequence), "{before:?} {}", newest.sequence);
+}
+
+#[test]
+fn a_slot_that_was_taken_back_before_its_grant_came_is_not_asked_about() {
+    let (mut owner, mut reader) = pair();
+    let tell = |owner: &mut Device, seen| owner.set_seen(OTHER, seen, START).unwrap();
+    owner.contacts.get_mut(&OTHER).unwrap().confirmed = true;
+    let saying = Saying { state: WordState::Well, text: "", tell_minute: false };
+    owner.write_word(&[OTHER], &saying, START).unwrap();
+    tell(&mut owner, SeenPrecision::Off);
+    let frame = |number: u32| move |cargo: &Cargo| *cargo == Cargo::Frame { number };
+    let numbers = owner.outgoing.values().filter_map(|outgoing| match outgoing.cargo {
+        Cargo::Frame { number } => Some(number),
+        _ => None,
+    });
+    let mut numbers: Vec<u32> = numbers.collect();
+    numbers.sort_unstable();
+    for number in numbers.iter().rev() {
+        carry(&owner, &mut reader, frame(*number));
+        open_all(&mut reader, START);
+    }
+    assert!(reader.contacts[&OTHER].granted.is_none());
+    owner.write_word(&[OTHER], &saying, START).unwrap();
+    carry(&owner, &mut reader, |cargo| matches!(cargo, Cargo::Frame { .. }));
+    open_all(&mut reader, START);
+    assert!(reader.contacts[&OTHER].granted.is_some(), "a later one counts");
 }

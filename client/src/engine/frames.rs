@@ -1,13 +1,13 @@
 //! Control frames of a pair: contents out, contents in (P4.10, P5).
 
 use zajil_proto::durable::Durable;
-use zajil_proto::ids::{MailboxId, ParcelId};
+use zajil_proto::ids::{MailboxId, ParcelId, SlotId};
 use zajil_proto::keys::Secret;
 use zajil_proto::limits::CONTROL_UNACKNOWLEDGED_MAX;
 use zajil_proto::parcel::Class;
 use zajil_proto::random;
 use zajil_proto::sealing::contents::{
-    Acknowledgement, Content, Receipt, ReceiptState, SessionGrant, decode_contents, encode_contents,
+    Acknowledgement, Content, Receipt, ReceiptState, SessionGrant, SlotGrant, decode_contents, encode_contents,
 };
 use zajil_proto::sealing::control::{ControlFrame, FrameSize, open_control, seal_control};
 use zajil_proto::sealing::seal::Destination;
@@ -262,29 +262,8 @@ impl Device {
                 }
             }
             Content::PairingAnswer(nonce) => self.take_answer(batch, key, &nonce),
-            Content::SlotGrant(grant) => {
-                if let Some(contact) = self.contacts.get_mut(&key) {
-                    let same = contact.granted.as_ref().is_some_and(|granted| granted.grant.slot() == grant.slot());
-                    if !same {
-                        contact.granted = Some(Granted {
-                            grant: *grant,
-                            newest: None,
-                            observed: None,
-                            checked: None,
-                            relay_is_older: false,
-                            links: Vec::new(),
-                        });
-                    }
-                }
-            }
-            Content::SlotRevoked(slot) => {
-                if let Some(contact) = self.contacts.get_mut(&key)
-                    && contact.granted.as_ref().is_some_and(|granted| granted.grant.slot() == slot)
-                    && !sabotaged!(RevocationIgnored)
-                {
-                    contact.granted = None;
-                }
-            }
+            Content::SlotGrant(grant) => self.take_grant(key, *grant, frame),
+            Content::SlotRevoked(slot) => self.take_revocation(key, slot, frame),
             Content::Homes(mailbox, homes) => {
                 if let Some(peer) = self.contacts.get_mut(&key).and_then(|contact| contact.peer.as_mut())
                     && peer.writer.mailbox() == mailbox
@@ -305,6 +284,35 @@ impl Device {
             | Content::OuterKeyInUse(_) => {}
         }
         Ok(())
+    }
+
+    /// Takes the right to ask for a contact's last word, unless what they said of it later came earlier.
+    fn take_grant(&mut self, key: u32, grant: SlotGrant, frame: Option<u32>) {
+        let Some(contact) = self.contacts.get_mut(&key) else { return };
+        let same = contact.granted.as_ref().is_some_and(|granted| granted.grant.slot() == grant.slot());
+        if same || frame < contact.slot_told {
+            return;
+        }
+        contact.slot_told = frame;
+        contact.granted = Some(Granted {
+            grant,
+            newest: None,
+            observed: None,
+            checked: None,
+            relay_is_older: false,
+            links: Vec::new(),
+        });
+    }
+
+    /// Gives that right up, and notes when it was taken back: frames may come in another order than they were sealed, and a grant
+    /// that was overtaken must not count.
+    fn take_revocation(&mut self, key: u32, slot: SlotId, frame: Option<u32>) {
+        let Some(contact) = self.contacts.get_mut(&key) else { return };
+        if sabotaged!(RevocationIgnored) {
+            return;
+        }
+        contact.slot_told = contact.slot_told.max(frame);
+        contact.granted.take_if(|granted| granted.grant.slot() == slot);
     }
 
     /// Takes a session. Its number says where its notes stand among all of this sender's, so it follows from the frame's: frames may

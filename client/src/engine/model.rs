@@ -106,6 +106,8 @@ pub(crate) struct Contact {
     pub(crate) slot: Option<OwnSlot>,
     /// The slot in which they leave theirs.
     pub(crate) granted: Option<Granted>,
+    /// Number of the latest of their frames that granted or took back a slot.
+    pub(crate) slot_told: Option<u32>,
     /// When anything last came from them.
     pub(crate) news: Option<Minute>,
     /// Receipts not told yet, and when they are due.

@@ -316,6 +316,7 @@ impl Contact {
             session: None,
             slot: None,
             granted: None,
+            slot_told: None,
             news: None,
             owed: Vec::new(),
             due: None,
