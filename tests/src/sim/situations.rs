@@ -19,7 +19,6 @@ pub const EXCEPTIONS: &[(Situation, &str)] = &[
     (Situation::SweepCapped, "needs a relay that stands still for six hours without being off"),
     (Situation::SessionRetired, "needs 52 days, and a reader who comes back after them"),
     (Situation::FrameForeign, "nobody without a pair's key can put into its mailbox"),
-    (Situation::FramesHeldBack, "needs more than 32 frames for somebody who is dark"),
     (Situation::ReplyNotTaken, "needs a reply to an invitation that has just been ended"),
     (Situation::InvitationEnded, "needs a link that nobody opens for seven days"),
     (Situation::OutboxFull, "needs a gigabyte; tests/tests/one_runtime hits that limit"),
