@@ -128,25 +128,7 @@ impl Device {
         let body = self.incoming_body(id)?;
         let Some(tag) = body_tag(&body) else { return Ok(None) };
         if let Some(session) = self.session_of_replay(key, &tag) {
-            let again = self.sessions.get(&session).is_some_and(|known| known.again.contains(&tag));
-            if again && !closed {
-                // Its sender offers it anew, to a relay that lost it. Let go of before it is whole there, it would be begun again
-                // and again.
-                return Ok(None);
-            }
-            reached!(DuplicateNote);
-            let mut batch = Batch::new();
-            if !closed && let Some(known) = self.sessions.get_mut(&session) {
-                // Most often only the release was lost, and the relay has it whole: then none of it need come twice.
-                known.again.push(tag);
-                self.put_session(&mut batch, session)?;
-            }
-            self.delete_incoming(&mut batch, id)?;
-            #[cfg(feature = "simulation")]
-            if sabotaged!(DuplicateShown) {
-                self.list_again(&mut batch, id)?;
-            }
-            return Ok(Some(self.commit(batch)?.map(|()| *id)));
+            return self.take_replay(id, session, tag, closed);
         }
         let Some((session, opened)) = self.open_note(id, &tag, &body, closed) else {
             return self.keep_locked(id, closed, now);
@@ -207,6 +189,35 @@ impl Device {
         self.delete_incoming(&mut batch, id)?;
         self.owe_receipt(key, opened.head.note, sabotaged!(HeardOnDelivery), now);
         self.put_contact(&mut batch, key)?;
+        Ok(Some(self.commit(batch)?.map(|()| *id)))
+    }
+
+    /// Lets go of a note that this device has had. Returns the parcel if it may be released.
+    fn take_replay(
+        &mut self,
+        id: &ParcelId,
+        session: (u32, u32),
+        tag: NoteTag,
+        closed: bool,
+    ) -> Result<Option<Durable<ParcelId>>, Failure> {
+        let again = self.sessions.get(&session).is_some_and(|known| known.again.contains(&tag));
+        if again && !closed {
+            // Its sender offers it anew, to a relay that lost it. Let go of before it is whole there, it would be begun again and
+            // again.
+            return Ok(None);
+        }
+        reached!(DuplicateNote);
+        let mut batch = Batch::new();
+        if !closed && let Some(known) = self.sessions.get_mut(&session) {
+            // Most often only the release was lost, and the relay has it whole: then none of it need come twice.
+            known.again.push(tag);
+            self.put_session(&mut batch, session)?;
+        }
+        self.delete_incoming(&mut batch, id)?;
+        #[cfg(feature = "simulation")]
+        if sabotaged!(DuplicateShown) {
+            self.list_again(&mut batch, id)?;
+        }
         Ok(Some(self.commit(batch)?.map(|()| *id)))
     }
 
