@@ -156,6 +156,9 @@ pub const REGISTER_PAUSE_MILLIS: u64 = 60_000;
 /// Sessions kept from one contact: three a day for the 52 days that one is needed by default, and room. One who sends more than they
 /// use is not listened to.
 pub const SESSIONS_PER_CONTACT_MAX: usize = 256;
+/// Parcels that are durable here and that a relay has not said it let go, of which a daemon remembers that; 64 bytes each. As many as a
+/// mailbox has room for; what is beyond comes twice if a link breaks just then.
+pub const RELEASES_KEPT_MAX: usize = 2_048;
 /// Relays met at once. Each costs 30 kB and a socket.
 pub const LINKS_MAX: usize = 32;
 /// Commands waiting for one link's session. What is beyond waits in the engine.

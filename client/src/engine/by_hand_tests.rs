@@ -170,3 +170,17 @@ fn a_slot_that_was_taken_back_before_its_grant_came_is_not_asked_about() {
     open_all(&mut reader, START);
     assert!(reader.contacts[&OTHER].granted.is_some(), "a later one counts");
 }
+
+#[test]
+fn a_note_that_is_here_is_shown_whole_while_its_parcel_comes_again() {
+    let (mut reader, mut speaker) = pair();
+    say(&mut speaker, 1_000, START);
+    carry(&speaker, &mut reader, |cargo| matches!(cargo, Cargo::Note(_) | Cargo::Frame { .. }));
+    open_all(&mut reader, START);
+    let before = reader.note_views(true).unwrap()[0].progress;
+    for id in carry(&speaker, &mut reader, |cargo| matches!(cargo, Cargo::Note(_))) {
+        let again = reader.incoming.get_mut(&id).unwrap();
+        (again.closed, again.held) = (false, 5);
+    }
+    assert_eq!(reader.note_views(true).unwrap()[0].progress, before);
+}

@@ -226,7 +226,9 @@ impl Host {
             Failure::Store(_) => reached!(DeviceStoreFailed),
             _ => return Ok(()),
         }
-        self.links.clear();
+        for mut link in std::mem::take(&mut self.links).into_values() {
+            link.meeting.hand_over(&mut self.device);
+        }
         self.tasks.abort_all();
         // Nobody makes room within seconds, and each try costs a connection; whoever asks for something is not kept waiting.
         let next = self.clock.now().after(Duration::from_millis(REDIAL_SLOW_MILLIS));
@@ -307,7 +309,8 @@ impl Host {
             Happened::Over(trouble) => {
                 // What it has brought is told before the link is forgotten.
                 self.settle();
-                if let Some(link) = self.links.remove(&relay) {
+                if let Some(mut link) = self.links.remove(&relay) {
+                    link.meeting.hand_over(&mut self.device);
                     link.meeting.keep(&mut self.device)?;
                 }
                 if let Some(trouble) = trouble {

@@ -3,6 +3,7 @@
 
 mod ages;
 mod plan;
+mod releases;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use zajil_proto::time::{Instant, Minute};
 use zajil_proto::wire::{Code, Welcome};
 use zajil_proto::{reached, sabotaged};
 
+pub(crate) use self::releases::Unconfirmed;
 use super::api::{Failure, NoteMark, WaitReason};
 use super::lived::Moment;
 use super::model::{Cargo, Incoming, KnownRelay, Stage};
@@ -57,6 +59,8 @@ pub(crate) struct Meeting {
     commands: Vec<ClientCommand>,
     /// What is durable here and may go at the relay, once the mailbox is proven.
     releases: Vec<(MailboxId, Durable<ParcelId>)>,
+    /// What the relay was asked to let go, and has not said that it has.
+    unconfirmed: Unconfirmed,
     /// When the relay answered.
     met: Option<Instant>,
     /// Parcels of which the relay has said in this meeting that they are not whole there.
@@ -101,6 +105,7 @@ impl Meeting {
             dropping: BTreeSet::new(),
             commands: Vec::new(),
             releases: Vec::new(),
+            unconfirmed: Unconfirmed::new(),
             met: None,
             unfinished: BTreeSet::new(),
             failed: BTreeMap::new(),
@@ -201,7 +206,11 @@ impl Meeting {
                 let shown = Shown { word: word.as_deref(), observation: observation.as_deref(), links: &links };
                 device.take_seen(&self.relay.key, &slot, &shown, now)
             }
-            ClientEvent::Released { .. } | ClientEvent::Links(_) | ClientEvent::Closed { .. } => Ok(()),
+            ClientEvent::Released { ids, .. } => {
+                self.released(&ids);
+                Ok(())
+            }
+            ClientEvent::Links(_) | ClientEvent::Closed { .. } => Ok(()),
         }
     }
 
@@ -229,7 +238,9 @@ impl Meeting {
             lived,
             epoch: Some(welcome.epoch),
         };
+        let before = device.relays.get(&self.relay.key).and_then(|known| known.epoch);
         device.save_relay(self.relay.key, relay)?;
+        self.take_over(device, before.is_some_and(|before| before != welcome.epoch));
         self.take_up(device, now)
     }
 
@@ -422,11 +433,14 @@ impl Meeting {
             Some(Class::Control) if arrived.closed => self.control_arrived(device, durable, arrived.mailbox, key, now),
             Some(Class::Text | Class::Voice) => {
                 if !arrived.closed && sabotaged!(ReleasedBeforeWhole) {
-                    self.release(arrived.mailbox, vec![durable]);
+                    self.release_replay(arrived.mailbox, durable);
                 }
-                if let Some(durable) = device.take_note(&arrived.id, now)? {
-                    self.received = self.received.saturating_add(1);
+                let Some(durable) = device.take_note(&arrived.id, now)? else { return Ok(()) };
+                self.received = self.received.saturating_add(1);
+                if arrived.closed {
                     self.release(arrived.mailbox, vec![durable]);
+                } else {
+                    self.release_replay(arrived.mailbox, durable);
                 }
                 Ok(())
             }
@@ -502,10 +516,6 @@ impl Meeting {
             device.unlock_notes(now)?;
         }
         Ok(())
-    }
-
-    fn release(&mut self, mailbox: MailboxId, ids: Vec<Durable<ParcelId>>) {
-        self.releases.extend(ids.into_iter().map(|id| (mailbox, id)));
     }
 }
 

@@ -13,6 +13,7 @@ use zajil_proto::time::Minute;
 use zajil_proto::{reached, sabotaged};
 
 use super::api::Failure;
+use super::meeting::Unconfirmed;
 use super::model::{Cargo, Contact, Incoming, KnownRelay, KnownSession, Note, Outgoing, Profile, Stage, encode_marks};
 use crate::limits::OUTBOX_BYTES_MAX;
 use crate::store::{Batch, DeviceStore, Kind, Records, StoreError};
@@ -28,6 +29,8 @@ pub(crate) struct Device {
     pub(crate) incoming: BTreeMap<ParcelId, Incoming>,
     pub(crate) sessions: BTreeMap<(u32, u32), KnownSession>,
     pub(crate) relays: BTreeMap<VerifyingKey, KnownRelay>,
+    /// What is durable here and no relay has said that it let it go: in memory alone, and right after a failed commit too.
+    pub(crate) unconfirmed: Unconfirmed,
 }
 
 impl std::fmt::Debug for Device {
@@ -82,6 +85,7 @@ impl Device {
             incoming: BTreeMap::new(),
             sessions: BTreeMap::new(),
             relays: BTreeMap::new(),
+            unconfirmed: Unconfirmed::new(),
         }
     }
 

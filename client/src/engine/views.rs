@@ -41,11 +41,12 @@ impl Device {
         let incoming = self.incoming.get(&note.parcel);
         let progress = match (outgoing, incoming) {
             (Some(outgoing), _) => (outgoing.durable, outgoing.length),
-            (None, Some(incoming)) => {
+            // A note that is whole stays so while its parcel comes again.
+            (None, Some(incoming)) if incoming.note == Some(number) => {
                 let all = incoming.header().and_then(|header| header.sealed_length()).unwrap_or(0);
                 (incoming.held, all)
             }
-            (None, None) => (note.sealed_bytes, note.sealed_bytes),
+            (None, _) => (note.sealed_bytes, note.sealed_bytes),
         };
         let waits = outgoing
             .filter(|outgoing| self.waits(outgoing))

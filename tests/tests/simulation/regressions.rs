@@ -246,3 +246,80 @@ fn a_disk_that_is_full_for_one_commit_while_a_command_hangs_up_leaves_no_hole_in
     .expect("this is a plan");
     assert_eq!(trial(&plan, &Checks::default()).violations, []);
 }
+
+#[test]
+fn what_a_relay_with_a_full_disk_cannot_let_go_is_not_fetched_again_at_every_meeting() {
+    // The relay ends at each release, and has all of the note again ten seconds later.
+    let plan = Plan::from_json(
+        r#"
+{
+"seed":1,
+"profile":"directed",
+"people":[
+{"side":"Town","habit":"Daemon","access":"lan","behind_nat":false,"receipts":"Off","seen":"SixHours",
+ "clock_off_minutes":0,"drift_ppm":0,"disk_bytes":null},
+{"side":"Camp","habit":"Daemon","access":"lan","behind_nat":false,"receipts":"Off","seen":"SixHours",
+ "clock_off_minutes":0,"drift_ppm":0,"disk_bytes":null}
+],
+"relay":{"disk_bytes":null,"sync_millis":5},
+"events":[
+{"at":1000,"deed":{"Person":[0,{"Pair":{"with":1,"in_person":true,"link_takes":0}}]}},
+{"at":60000,"deed":{"Person":[1,"LinkDown"]}},
+{"at":61000,"deed":{"Person":[0,{"Send":{"to":1,"serial":1,"seconds":60,"lifetime_days":null}}]}},
+{"at":120000,"deed":{"Relay":{"DiskBytes":0}}},
+{"at":120000,"deed":{"Person":[1,"LinkUp"]}}
+],
+"calm_at":1320000
+}
+"#,
+    )
+    .expect("this is a plan");
+    assert_eq!(trial(&plan, &Checks::default()).violations, []);
+}
+
+#[test]
+fn who_gives_no_receipts_any_more_before_a_later_one_has_left_owes_it_no_more() {
+    // Listened to before the pairing was confirmed on the other side, where they say what their contact is told.
+    let plan = Plan::from_json(
+        r#"
+{
+"seed":100,
+"profile":"disks",
+"people":[
+{"side":"Town","habit":"Daemon","access":"lan","behind_nat":false,"receipts":"AtOnce","seen":"SixHours",
+ "clock_off_minutes":0,"drift_ppm":0,"disk_bytes":null},
+{"side":"Town","habit":"Commands","access":"lan","behind_nat":false,"receipts":"AtOnce","seen":"SixHours",
+ "clock_off_minutes":0,"drift_ppm":0,"disk_bytes":null},
+{"side":"Camp","habit":"Commands","access":"gprs","behind_nat":true,"receipts":"Off","seen":"Off",
+ "clock_off_minutes":0,"drift_ppm":-2,"disk_bytes":null},
+{"side":"Camp","habit":"Commands","access":"edge","behind_nat":false,"receipts":"AtOnce","seen":"Day",
+ "clock_off_minutes":0,"drift_ppm":12,"disk_bytes":null},
+{"side":"Camp","habit":"Daemon","access":"gprs","behind_nat":false,"receipts":"Later","seen":"Day",
+ "clock_off_minutes":0,"drift_ppm":-11,"disk_bytes":null},
+{"side":"Camp","habit":"Commands","access":"siege","behind_nat":true,"receipts":"AtOnce","seen":"Day",
+ "clock_off_minutes":-525600,"drift_ppm":-18,"disk_bytes":null}
+],
+"relay":{"disk_bytes":null,"sync_millis":1},
+"events":[
+{"at":270767,"deed":{"Person":[2,{"Pair":{"with":1,"in_person":false,"link_takes":228252}}]}},
+{"at":327715,"deed":{"Person":[4,{"Pair":{"with":3,"in_person":false,"link_takes":3251240}}]}},
+{"at":809755,"deed":{"Person":[3,{"Pair":{"with":2,"in_person":true,"link_takes":0}}]}},
+{"at":1552571,"deed":{"Person":[2,{"DiskFault":{"commits":8,"fault":"CutBefore"}}]}},
+{"at":4485102,"deed":{"Person":[3,{"Send":{"to":2,"serial":1,"seconds":70,"lifetime_days":1}}]}},
+{"at":8901502,"deed":{"Person":[2,{"Send":{"to":1,"serial":5,"seconds":4,"lifetime_days":null}}]}},
+{"at":10229892,"deed":{"Person":[1,"Sync"]}},
+{"at":14622103,"deed":{"Person":[3,"LinkUp"]}},
+{"at":14625676,"deed":{"Person":[3,"Sync"]}},
+{"at":31283695,"deed":{"Person":[2,"LinkUp"]}},
+{"at":31320958,"deed":{"Person":[2,"Sync"]}},
+{"at":31427617,"deed":{"Person":[2,"Sync"]}},
+{"at":31772531,"deed":{"Person":[2,"Sync"]}},
+{"at":31782531,"deed":{"Person":[2,{"Listen":{"skip":3}}]}}
+],
+"calm_at":151200001
+}
+"#,
+    )
+    .expect("this is a plan");
+    assert_eq!(trial(&plan, &Checks::default()).violations, []);
+}

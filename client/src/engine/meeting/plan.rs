@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use zajil_proto::durable::Durable;
-use zajil_proto::ids::{Epoch, MailboxId, ParcelId, ReadTag};
+use zajil_proto::ids::{Epoch, ParcelId, ReadTag};
 use zajil_proto::keys::{Secret, SigningKey, VerifyingKey};
 use zajil_proto::limits::INVITATION_HOURS;
 use zajil_proto::outbox::Retry;
@@ -143,14 +142,6 @@ impl Meeting {
         }
     }
 
-    fn plan_releases(&mut self) {
-        let mut by_mailbox: BTreeMap<MailboxId, Vec<Durable<ParcelId>>> = BTreeMap::new();
-        for (mailbox, id) in self.releases.drain(..) {
-            by_mailbox.entry(mailbox).or_default().push(id);
-        }
-        self.commands.extend(by_mailbox.into_iter().map(|(mailbox, ids)| ClientCommand::Release { mailbox, ids }));
-    }
-
     /// Lets refused parcels be offered again once their pause is over.
     fn plan_retries(&mut self, now: Instant) {
         for (id, code) in self.refusals.drain(..) {
@@ -271,6 +262,7 @@ impl Meeting {
             };
             held.push((*id, state));
         }
+        held.extend(self.held_unconfirmed(device, &mailbox));
         self.commands.push(ClientCommand::Watch { mailbox, live: true, held });
         Ok(())
     }

@@ -59,7 +59,8 @@ pub enum ClientCommand {
         mailbox: MailboxId,
         /// Whether to go on after what waits now.
         live: bool,
-        /// What the device has of its parcels already, and has not released.
+        /// What the device has of its parcels already and has not released, or of which no relay has said that it let
+        /// it go.
         held: Vec<(ParcelId, HeldState)>,
     },
     /// Tells the relay that parcels of a pair mailbox are durable here. Answered with [`ClientEvent::Released`].

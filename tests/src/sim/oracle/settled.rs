@@ -80,7 +80,11 @@ fn owes_receipt(story: &Story<'_>, taken: &Taken, heard_at: Millis) -> bool {
         Some(Receipts::AtOnce) => true,
         Some(Receipts::Later) => {
             let clock_was_moved = story.jumps(Some(taken.to)).next().is_some();
-            !clock_was_moved && heard_at.saturating_add(LATER_MILLIS_MAX) <= story.record.ended_at
+            let gone_by = heard_at.saturating_add(LATER_MILLIS_MAX);
+            // Who gives none any more before it has left has told nobody, and means it.
+            let was_stopped =
+                views.iter().any(|(at, view)| (heard_at..=gone_by).contains(at) && view.receipts == Receipts::Off);
+            !clock_was_moved && !was_stopped && gone_by <= story.record.ended_at
         }
         Some(Receipts::Off) | None => false,
     }
@@ -139,6 +143,7 @@ mod tests {
     use super::*;
     use crate::sim::plan::DAY;
     use crate::sim::record::Heard;
+    use zajil_client::engine::api::ContactView;
 
     /// Note 9 comes, and nobody listens to it.
     fn unheard() -> Tale {
@@ -181,6 +186,24 @@ mod tests {
         tale.record.ended_at = 85 * MINUTE + LATER_MILLIS_MAX;
         tale.breaks(9, "person 2 heard note 9");
         tale.play(90, Deed::Person(2, PersonDeed::ClockJump(-60))).is_good();
+    }
+
+    #[test]
+    fn a_receipt_that_was_to_be_given_later_is_owed_no_more_by_who_gives_none_before_it_has_left() {
+        let off_at = |minutes: u64| {
+            let mut tale = untold(Receipts::Later);
+            tale.record.ended_at = 30 * HOUR + LATER_MILLIS_MAX;
+            let entries = tale.record.entries.iter();
+            let view = entries.rev().find_map(|entry| match &entry.seen {
+                Seen::Contact(2, view) => Some(view.clone()),
+                _ => None,
+            });
+            let view = view.expect("person 2 has a contact");
+            tale.add(minutes, Seen::Contact(2, ContactView { receipts: Receipts::Off, ..view }));
+            tale
+        };
+        off_at(89).is_good();
+        off_at(28 * 60).breaks(9, "person 2 heard note 9");
     }
 
     #[test]
