@@ -33,12 +33,25 @@ impl Draws {
 
     /// Returns a length with this mean, exponentially distributed; at most 37 times the mean.
     pub(super) fn exponential(&mut self, mean: core::time::Duration) -> core::time::Duration {
+        mean.mul_f64(-self.share().ln())
+    }
+
+    /// Returns a number of mean 0 and standard deviation 1, normally distributed (Box and Muller 1958). It draws twice.
+    pub(super) fn normal(&mut self) -> f64 {
+        let (radius, angle) = (self.share(), self.share());
+        (-2.0 * radius.ln()).sqrt() * (core::f64::consts::TAU * angle).cos()
+    }
+
+    /// Returns a number between 0 and 1, neither of them.
+    fn share(&mut self) -> f64 {
         // 53 bits are what a float holds; half a step away from zero, whose logarithm is infinite.
         const STEPS: f64 = (1_u64 << 53) as f64;
-        let share = ((self.next() >> 11) as f64 + 0.5) / STEPS;
-        mean.mul_f64(-share.ln())
+        ((self.next() >> 11) as f64 + 0.5) / STEPS
     }
 }
+
+/// The most that [`Draws::normal`] can differ from zero: the root of −2 ln 2^−54 is 8.65.
+pub(super) const NORMAL_MAX: u32 = 9;
 
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -82,5 +95,18 @@ mod tests {
         let mean = core::time::Duration::from_millis(100);
         let sum: core::time::Duration = (0..100_000).map(|_| draws.exponential(mean)).sum();
         assert!((sum.as_secs_f64() / 10_000.0 - 1.0).abs() < 0.02, "{sum:?}");
+    }
+
+    #[test]
+    fn a_normal_number_has_mean_zero_and_deviation_one() {
+        let mut draws = Draws::new(3, 1);
+        let drawn: Vec<f64> = (0..100_000).map(|_| draws.normal()).collect();
+        let mean = drawn.iter().sum::<f64>() / 100_000.0;
+        let variance = drawn.iter().map(|number| (number - mean).powi(2)).sum::<f64>() / 100_000.0;
+        assert!(mean.abs() < 0.01 && (variance - 1.0).abs() < 0.02, "{mean} {variance}");
+        assert!(drawn.iter().all(|number| number.abs() < f64::from(NORMAL_MAX)));
+        // Two thirds lie within one deviation: what is uniform with the same variance has 58 %.
+        let near = drawn.iter().filter(|number| number.abs() < 1.0).count();
+        assert!((67_000..69_500).contains(&near), "{near}");
     }
 }

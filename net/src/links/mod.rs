@@ -1,9 +1,10 @@
 //! What a bad link does to packets: one model for the simulated network, for benches and for tests over real sockets.
 //!
-//! Pure: time is an argument and chance comes from a seed. Stages, in this order: outage windows and MTU; a drop-tail
-//! queue counted in bytes; sending at a rate; loss on the air; duplicates; reordering; delay and jitter.
+//! Pure: time is an argument and chance comes from a seed. Stages, in this order: a block of UDP; the MTU; outage windows; a
+//! drop-tail queue; sending at a rate; loss on the air; duplicates; reordering; delay and jitter.
 
 mod chance;
+mod counters;
 mod one_way;
 mod settings;
 mod windows;
@@ -11,8 +12,9 @@ mod windows;
 use core::time::Duration;
 
 pub(crate) use chance::seed_for;
-pub use one_way::{Counters, DropCause, Fate, OneWay};
-pub use settings::{LinkSettings, Loss, Profile};
+pub use counters::{Counters, DropCause};
+pub use one_way::{Fate, OneWay};
+pub use settings::{JitterShape, LinkSettings, Loss, Outage, Profile};
 pub use windows::Windows;
 
 /// Returns a time in nanoseconds, which 64 bits hold for 584 years.

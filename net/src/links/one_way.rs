@@ -1,26 +1,11 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use super::chance::Draws;
-use super::{LinkSettings, Loss, nanos};
+use super::chance::{Draws, NORMAL_MAX, seed_for};
+use super::{Counters, DropCause, JitterShape, LinkSettings, Loss, Outage, nanos};
 
-/// Packets that may wait besides the limit in bytes.
-const QUEUE_PACKETS_MAX: usize = 1_000;
 /// Shortest spell, nanoseconds, so that means of zero do not count spells for ever.
 const SPELL_NANOS_MIN: u64 = 10_000;
-
-/// Why a link dropped a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DropCause {
-    /// The link was not there, or went away before the packet had left.
-    Outage,
-    /// Larger than the MTU.
-    TooLarge,
-    /// No room in the queue.
-    QueueFull,
-    /// Lost on the air.
-    Lost,
-}
 
 /// What becomes of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,54 +21,6 @@ pub enum Fate {
         /// When its duplicate arrives, if there is one.
         again: Option<Duration>,
     },
-}
-
-/// How many packets and bytes a link has seen; bytes with IP header.
-///
-/// `offered + duplicated = delivered + dropped`, at any time: a fate counts as soon as it is decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counters {
-    /// Packets offered.
-    pub offered: u64,
-    /// Packets that arrive, duplicates among them.
-    pub delivered: u64,
-    /// Packets that arrive a second time.
-    pub duplicated: u64,
-    /// Dropped because the link was not there.
-    pub outage: u64,
-    /// Dropped because of their size.
-    pub too_large: u64,
-    /// Dropped by the queue.
-    pub queue_full: u64,
-    /// Lost on the air.
-    pub lost: u64,
-    /// Bytes offered.
-    pub offered_bytes: u64,
-    /// Bytes that arrive, duplicates among them.
-    pub delivered_bytes: u64,
-    /// Bytes that arrive a second time.
-    pub duplicated_bytes: u64,
-    /// Bytes dropped, for whatever reason.
-    pub dropped_bytes: u64,
-}
-
-impl Counters {
-    /// Returns how many were dropped, for whatever reason.
-    pub const fn dropped(&self) -> u64 {
-        self.outage + self.too_large + self.queue_full + self.lost
-    }
-
-    fn drop(&mut self, cause: DropCause, bytes: u64) -> Fate {
-        let counter = match cause {
-            DropCause::Outage => &mut self.outage,
-            DropCause::TooLarge => &mut self.too_large,
-            DropCause::QueueFull => &mut self.queue_full,
-            DropCause::Lost => &mut self.lost,
-        };
-        *counter += 1;
-        self.dropped_bytes += bytes;
-        Fate::Dropped(cause)
-    }
 }
 
 /// One direction of a link.
@@ -141,38 +78,59 @@ impl OneWay {
         }
     }
 
-    /// Offers a packet of `ip_bytes`, IP header included, and decides at once what becomes of it.
+    /// Makes both directions of a link, up (away from the device) and down, whose chances come from one seed.
+    ///
+    /// Whoever plays the same link with the same seed, in memory or between real sockets, makes it here: then the n-th packet of a
+    /// direction meets the same fate in both.
+    pub fn both(up: LinkSettings, down: LinkSettings, seed: u64) -> (Self, Self) {
+        (Self::new(up, seed_for(seed, &[0])), Self::new(down, seed_for(seed, &[1])))
+    }
+
+    /// Offers a datagram of UDP of `ip_bytes`, IP header included, and decides at once what becomes of it.
     pub fn offer(&mut self, now: Duration, ip_bytes: usize) -> Fate {
+        if self.settings.blocks_udp {
+            self.begin(now);
+            self.counters.offer(wide(ip_bytes));
+            return self.dropped(DropCause::Blocked, ip_bytes);
+        }
+        self.offer_other(now, ip_bytes)
+    }
+
+    /// Offers a packet of any other protocol, of which a link that blocks UDP thinks nothing.
+    pub fn offer_other(&mut self, now: Duration, ip_bytes: usize) -> Fate {
         let now = self.begin(now);
-        let bytes = wide(ip_bytes);
-        self.counters.offered += 1;
-        self.counters.offered_bytes += bytes;
+        self.counters.offer(wide(ip_bytes));
         if ip_bytes > self.settings.mtu_bytes {
-            return self.counters.drop(DropCause::TooLarge, bytes);
+            return self.dropped(DropCause::TooLarge, ip_bytes);
         }
-        let window = self.settings.windows.at(now);
-        if !window.up {
-            return self.counters.drop(DropCause::Outage, bytes);
+        let Some(starts) = self.turn(now) else {
+            return self.dropped(DropCause::Outage, ip_bytes);
+        };
+        if starts > now && !self.queue_takes(ip_bytes) {
+            return self.dropped(DropCause::QueueFull, ip_bytes);
         }
-        if self.free_at > now && !self.queue_takes(ip_bytes) {
-            return self.counters.drop(DropCause::QueueFull, bytes);
-        }
-        let starts = self.free_at.max(now);
-        let Some(leaves) = self.sent_by(starts, ip_bytes) else {
-            return self.counters.drop(DropCause::Outage, bytes);
+        let leaves = match self.settings.outage {
+            Outage::Loses => self.sent_by(starts, ip_bytes),
+            Outage::Holds => self.air_time(ip_bytes).and_then(|time| self.settings.windows.spent(starts, time)),
+        };
+        let Some(leaves) = leaves else {
+            return self.dropped(DropCause::Outage, ip_bytes);
         };
         // What ends as the link goes away did get out.
-        let gone_at = window.until.unwrap_or(u64::MAX);
+        let gone_at = match self.settings.outage {
+            Outage::Loses => self.settings.windows.at(now).until.unwrap_or(u64::MAX),
+            Outage::Holds => u64::MAX,
+        };
         self.enter(now, starts, leaves.min(gone_at), ip_bytes);
         if leaves > gone_at {
-            return self.counters.drop(DropCause::Outage, bytes);
+            return self.dropped(DropCause::Outage, ip_bytes);
         }
-        self.fly(leaves, bytes)
+        self.fly(leaves, ip_bytes)
     }
 
     /// Sends a piece of a stream of `ip_bytes`: it takes its turn at the rate, waits while the link is not there, and
     /// arrives for sure, in its order. Returns when it has left and when it arrives; `None` if the link carries nothing
-    /// any more. Not among the [`Counters`], not in the queue's limit, and neither lost nor duplicated.
+    /// any more. Not among the [`Counters`], not in the queue's limit, and neither lost, duplicated nor blocked.
     pub fn carry(&mut self, now: Duration, ip_bytes: usize) -> Option<(Duration, Duration)> {
         let now = self.begin(now);
         let mut starts = self.settings.windows.next_up(self.free_at.max(now))?;
@@ -222,7 +180,11 @@ impl OneWay {
         self.waiting_bytes = 0;
         self.free_at = now;
         // What comes next waits for what has left, and not for what never will.
-        let farthest = nanos(self.settings.delay).saturating_add(nanos(self.settings.jitter));
+        let jitters = match self.settings.jitter_shape {
+            JitterShape::Uniform => 1,
+            JitterShape::Normal => u64::from(NORMAL_MAX),
+        };
+        let farthest = nanos(self.settings.delay).saturating_add(nanos(self.settings.jitter).saturating_mul(jitters));
         self.last_arrival = self.last_arrival.min(now.saturating_add(farthest));
     }
 
@@ -245,7 +207,21 @@ impl OneWay {
 
     fn queue_takes(&self, ip_bytes: usize) -> bool {
         let fits = self.waiting_bytes.checked_add(ip_bytes).is_some_and(|bytes| bytes <= self.settings.queue_bytes);
-        fits && self.waiting.len() < QUEUE_PACKETS_MAX
+        fits && self.waiting.len() < self.settings.queue_packets
+    }
+
+    /// Returns when a packet that is offered now has its turn; `None` if the link does not take it, or never will.
+    fn turn(&self, now: u64) -> Option<u64> {
+        let earliest = self.free_at.max(now);
+        match self.settings.outage {
+            Outage::Loses => self.settings.windows.at(now).up.then_some(earliest),
+            Outage::Holds => self.settings.windows.next_up(earliest),
+        }
+    }
+
+    fn dropped(&mut self, cause: DropCause, ip_bytes: usize) -> Fate {
+        self.counters.drop(cause, wide(ip_bytes));
+        Fate::Dropped(cause)
     }
 
     /// Takes a packet into the queue, or straight to the air.
@@ -253,6 +229,8 @@ impl OneWay {
         if starts > now {
             self.waiting.push_back((starts, ip_bytes));
             self.waiting_bytes += ip_bytes;
+            self.counters.waiting_max = self.counters.waiting_max.max(self.waiting.len());
+            self.counters.waiting_bytes_max = self.counters.waiting_bytes_max.max(self.waiting_bytes);
         }
         // A piece of a stream may have the air for later already.
         self.free_at = self.free_at.max(free_at);
@@ -260,41 +238,53 @@ impl OneWay {
 
     /// Returns when the last bit has left, if the first does at `starts`.
     fn sent_by(&self, starts: u64, ip_bytes: usize) -> Option<u64> {
+        starts.checked_add(self.air_time(ip_bytes)?)
+    }
+
+    /// Returns how long sending takes; `None` if it never ends.
+    fn air_time(&self, ip_bytes: usize) -> Option<u64> {
         let Some(rate) = self.settings.rate_bits else {
-            return Some(starts);
+            return Some(0);
         };
-        let bit_nanos = wide(ip_bytes).saturating_mul(8 * 1_000_000_000);
-        starts.checked_add(bit_nanos.saturating_add(rate / 2).checked_div(rate)?)
+        let bytes = wide(ip_bytes).saturating_add(wide(self.settings.overhead_bytes));
+        bytes.saturating_mul(8 * 1_000_000_000).saturating_add(rate / 2).checked_div(rate)
     }
 
     /// What happens on the air, from the time the last bit left.
-    fn fly(&mut self, leaves: u64, bytes: u64) -> Fate {
+    fn fly(&mut self, leaves: u64, ip_bytes: usize) -> Fate {
         let lost = self.loses(leaves);
         let duplicated = self.duplicate.says_yes(self.settings.duplicate_ppm);
         let late = self.reorder.says_yes(self.settings.reorder_ppm);
         let mut at = self.arrival(leaves);
         if lost {
-            return self.counters.drop(DropCause::Lost, bytes);
+            return self.dropped(DropCause::Lost, ip_bytes);
         }
         if late {
+            self.counters.reordered += 1;
             at = at.saturating_add(nanos(self.settings.reorder_delay));
         } else if !self.settings.jitter_reorders {
             at = at.max(self.last_arrival);
             self.last_arrival = at;
         }
-        let copies = 1 + u64::from(duplicated);
-        self.counters.delivered += copies;
-        self.counters.delivered_bytes += copies * bytes;
-        self.counters.duplicated += copies - 1;
-        self.counters.duplicated_bytes += (copies - 1) * bytes;
+        self.counters.deliver(1 + u64::from(duplicated), wide(ip_bytes));
         let at = Duration::from_nanos(at);
         Fate::Arrives { leaves: Duration::from_nanos(leaves), at, again: duplicated.then_some(at) }
     }
 
     fn arrival(&mut self, leaves: u64) -> u64 {
-        let jitter = nanos(self.settings.jitter);
-        let later = nanos(self.settings.delay).saturating_add(self.jitter.up_to(jitter.saturating_mul(2)));
-        leaves.saturating_add(later.saturating_sub(jitter))
+        let delay = nanos(self.settings.delay);
+        let later = match self.settings.jitter_shape {
+            JitterShape::Uniform => {
+                let jitter = nanos(self.settings.jitter);
+                delay.saturating_add(self.jitter.up_to(jitter.saturating_mul(2))).saturating_sub(jitter)
+            }
+            JitterShape::Normal => {
+                let deviations = self.jitter.normal();
+                let jitter = nanos(self.settings.jitter.mul_f64(deviations.abs()));
+                if deviations < 0.0 { delay.saturating_sub(jitter) } else { delay.saturating_add(jitter) }
+            }
+        };
+        leaves.saturating_add(later)
     }
 
     fn loses(&mut self, at: u64) -> bool {

@@ -2,6 +2,8 @@ use core::time::Duration;
 
 use crate::links::Windows;
 
+/// Packets that wait in a queue where nobody said otherwise.
+const QUEUE_PACKETS: usize = 1_000;
 /// Bytes that wait in a queue where nobody said otherwise: a thousand full packets.
 const QUEUE_BYTES: usize = 1_500_000;
 /// Largest IP packet where nobody said otherwise: what Ethernet carries.
@@ -16,14 +18,22 @@ pub struct LinkSettings {
     pub rate_bits: Option<u64>,
     /// Time from the end of sending to arrival.
     pub delay: Duration,
-    /// Arrival differs from `delay` by up to this, either way, all values alike.
+    /// How much arrival differs from `delay`, either way, as `jitter_shape` says.
     pub jitter: Duration,
+    /// What `jitter` means.
+    pub jitter_shape: JitterShape,
     /// Whether jitter may let packets overtake each other. Without it, a packet waits for the one before it.
     pub jitter_reorders: bool,
     /// Bytes that may wait, the packet being sent not among them.
     pub queue_bytes: usize,
+    /// Packets that may wait, likewise.
+    pub queue_packets: usize,
     /// Largest packet, bytes, IP header included.
     pub mtu_bytes: usize,
+    /// Bytes that each packet takes on the air besides its own, as of a link's header. No counter has them.
+    pub overhead_bytes: usize,
+    /// Whether UDP is dropped, as behind a firewall that lets only TCP pass.
+    pub blocks_udp: bool,
     /// What is lost on the air, after it was sent: a lost packet has used its time.
     pub loss: Loss,
     /// Chance that a packet arrives twice.
@@ -32,8 +42,30 @@ pub struct LinkSettings {
     pub reorder_ppm: u32,
     /// How much later.
     pub reorder_delay: Duration,
-    /// When the link is there. What is offered, or still waits, while it is not is lost.
+    /// When the link is there.
     pub windows: Windows,
+    /// What becomes of packets while it is not.
+    pub outage: Outage,
+}
+
+/// How jitter is spread around the delay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JitterShape {
+    /// `jitter` is the most, and all values are alike.
+    #[default]
+    Uniform,
+    /// `jitter` is the standard deviation of a normal distribution; no packet arrives before it has left.
+    Normal,
+}
+
+/// What becomes of packets while a link is not there. What is in the air by then arrives in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Outage {
+    /// What is offered, waits, or is being sent is lost.
+    #[default]
+    Loses,
+    /// What is offered waits, as far as the queue takes it, and sending goes on where it stopped.
+    Holds,
 }
 
 impl Default for LinkSettings {
@@ -43,14 +75,19 @@ impl Default for LinkSettings {
             rate_bits: None,
             delay: Duration::ZERO,
             jitter: Duration::ZERO,
+            jitter_shape: JitterShape::Uniform,
             jitter_reorders: false,
             queue_bytes: QUEUE_BYTES,
+            queue_packets: QUEUE_PACKETS,
             mtu_bytes: MTU_BYTES,
+            overhead_bytes: 0,
+            blocks_udp: false,
             loss: Loss::None,
             duplicate_ppm: 0,
             reorder_ppm: 0,
             reorder_delay: REORDER_DELAY,
             windows: Windows::Always,
+            outage: Outage::Loses,
         }
     }
 }

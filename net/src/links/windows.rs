@@ -1,6 +1,11 @@
 use core::time::Duration;
 
+use super::chance::{Draws, seed_for};
 use super::nanos;
+
+/// Windows over which one packet may be sent, a piece in each. Who makes windows shorter than a thousandth of a packet means
+/// that none passes.
+const PIECES_MAX: usize = 1_000;
 
 /// When a link is there. Time counts from the zero of the clock that the link is given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,6 +42,13 @@ pub(super) struct Now {
 }
 
 impl Windows {
+    /// Makes a cycle that has begun at a moment drawn from `seed`, all alike.
+    pub fn cycle_from_anywhere(up: Duration, down: Duration, seed: u64) -> Self {
+        let length = nanos(up).saturating_add(nanos(down));
+        let offset = Draws::new(seed_for(seed, b"windows"), 0).up_to(length.saturating_sub(1));
+        Self::Cycle { up, down, offset: Duration::from_nanos(offset) }
+    }
+
     /// Says whether the link is there at `now`.
     pub fn is_up(&self, now: Duration) -> bool {
         self.at(nanos(now)).up
@@ -61,6 +73,21 @@ impl Windows {
                 return Some(at);
             }
             at = state.until?;
+        }
+        None
+    }
+
+    /// Returns when the link will have been there for `time`, counted from `from` on; `None` if never, or not within
+    /// [`PIECES_MAX`] windows.
+    pub(super) fn spent(&self, from: u64, time: u64) -> Option<u64> {
+        let (mut at, mut left) = (self.next_up(from)?, time);
+        for _ in 0..PIECES_MAX {
+            let end = self.at(at).until.unwrap_or(u64::MAX);
+            if left <= end - at {
+                return at.checked_add(left);
+            }
+            left -= end - at;
+            at = self.next_up(end)?;
         }
         None
     }
@@ -128,5 +155,28 @@ mod tests {
         let again = Windows::Spans { up, repeat: Some(seconds(10)) };
         assert_eq!((at(&again, 13), at(&again, 8)), ((true, Some(14)), (false, Some(10))));
         assert_eq!((again.next_up(8 * SECOND), once.next_up(8 * SECOND)), (Some(12 * SECOND), None));
+    }
+
+    #[test]
+    fn time_is_spent_only_while_the_link_is_there() {
+        let windows = Windows::Cycle { up: seconds(8), down: seconds(30), offset: Duration::ZERO };
+        let spent = |from, time| windows.spent(from * SECOND, time * SECOND).map(|at| at / SECOND);
+        assert_eq!([spent(0, 8), spent(0, 9), spent(10, 0), spent(4, 20)], [Some(8), Some(39), Some(38), Some(84)]);
+        let once = Windows::Spans { up: vec![(seconds(2), seconds(4))], repeat: None };
+        assert_eq!((once.spent(0, 2 * SECOND), once.spent(0, 3 * SECOND)), (Some(4 * SECOND), None));
+        let slivers = Windows::Cycle { up: Duration::from_nanos(1), down: seconds(1), offset: Duration::ZERO };
+        assert_eq!(slivers.spent(0, SECOND), None);
+        assert_eq!(Windows::Always.spent(SECOND, SECOND), Some(2 * SECOND));
+    }
+
+    #[test]
+    fn a_cycle_from_anywhere_begins_where_its_seed_says() {
+        let offset = |seed| match Windows::cycle_from_anywhere(seconds(10), seconds(50), seed) {
+            Windows::Cycle { offset, .. } => offset,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(offset(7), offset(7));
+        let early = (0..1_000).filter(|seed| offset(*seed) < seconds(10)).count();
+        assert!((130..210).contains(&early) && (0..1_000).all(|seed| offset(seed) < seconds(60)), "{early}");
     }
 }

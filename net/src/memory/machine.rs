@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::links::{LinkSettings, OneWay, seed_for};
+use crate::links::{LinkSettings, OneWay};
 use crate::memory::passing::{Count, Traffic, Way, WayTraffic};
 use crate::memory::runtime::Tasks;
 use crate::memory::{LinkState, MachineId};
@@ -62,8 +62,7 @@ pub(super) struct Backlog {
 }
 
 impl Access {
-    fn new(seed: u64, way: u8) -> Self {
-        let link = OneWay::new(LinkSettings::default(), seed_for(seed, &[way]));
+    fn new(link: OneWay) -> Self {
         Self { link, passes: true, traffic: WayTraffic::default() }
     }
 }
@@ -71,12 +70,13 @@ impl Access {
 impl Machine {
     /// Makes a machine without an address. All chance of its links comes from `seed`.
     pub(super) fn new(seed: u64) -> Self {
+        let (up, down) = OneWay::both(LinkSettings::default(), LinkSettings::default(), seed);
         Self {
             addresses: Vec::new(),
             crashes: 0,
             runs: true,
-            up: Access::new(seed, 0),
-            down: Access::new(seed, 1),
+            up: Access::new(up),
+            down: Access::new(down),
             nat: None,
             sockets: BTreeMap::new(),
             dialled: BTreeSet::new(),
