@@ -33,6 +33,7 @@ const NEEDS: &[Need] = &[
     Need { package: "pkg-config", probe: Probe::Program("pkg-config"), purpose: "finds the sound library" },
     Need { package: "libasound2-dev", probe: Probe::Library("alsa"), purpose: "microphone and loudspeaker" },
     Need { package: "e2fsprogs", probe: Probe::Program("mkfs.ext4"), purpose: "the power-cut test's disk" },
+    Need { package: "iproute2", probe: Probe::Program("ip"), purpose: "links between network namespaces" },
     Need { package: "mount", probe: Probe::Program("losetup"), purpose: "the power-cut test's disk" },
 ];
 
