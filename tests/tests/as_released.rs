@@ -99,7 +99,9 @@ fn the_tests_ask_for_all_of_them_and_are_built_only_when_named() {
     };
     let (all, usual) = (named(metadata.workspace_packages()), named(metadata.workspace_default_packages()));
     assert!(all.contains("zajil-tests") && usual.contains("zajil-relay") && usual.contains("zajil-client"));
-    assert!(!usual.contains("zajil-tests"), "a plain `cargo build` would enable the features of the tests");
+    for with_features in ["zajil-tests", "linkem"] {
+        assert!(!usual.contains(with_features), "a plain `cargo build` would enable the features of the tests");
+    }
 }
 
 #[test]

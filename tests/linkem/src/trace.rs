@@ -12,7 +12,8 @@ use crate::way::{Flying, Protocol};
 
 /// A CSV file: way, number, bytes, protocol, when it was offered, when it was due, when it was handed over, and its fate.
 ///
-/// Times are seconds since the link came up. What is dropped is due and handed over never.
+/// Times are seconds since the link came up, to the nanosecond, so that the model can be asked again. What is dropped is due and
+/// handed over never.
 #[derive(Debug)]
 pub(crate) struct Trace {
     path: PathBuf,
@@ -38,7 +39,7 @@ impl Trace {
         cause: DropCause,
     ) -> Result<(), LinkError> {
         let (protocol, offered, cause) = (Protocol::of(packet).name(), now.as_secs_f64(), cause_name(cause));
-        let line = format_args!("{way},{number},{},{protocol},{offered:.6},,,{cause}", packet.len());
+        let line = format_args!("{way},{number},{},{protocol},{offered:.9},,,{cause}", packet.len());
         writeln!(self.file, "{line}").map_err(|source| LinkError::File { path: self.path.clone(), source })
     }
 
@@ -53,7 +54,7 @@ impl Trace {
         let fate = if refused { "refused" } else { "delivered" };
         let [offered, due, done] = [flying.offered, flying.at, now].map(|time| time.as_secs_f64());
         let (number, bytes, protocol) = (flying.number, flying.packet.len(), Protocol::of(&flying.packet).name());
-        let line = format_args!("{way},{number},{bytes},{protocol},{offered:.6},{due:.6},{done:.6},{fate}");
+        let line = format_args!("{way},{number},{bytes},{protocol},{offered:.9},{due:.9},{done:.9},{fate}");
         writeln!(self.file, "{line}").map_err(|source| LinkError::File { path: self.path.clone(), source })
     }
 

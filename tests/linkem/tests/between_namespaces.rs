@@ -6,6 +6,7 @@
 #[path = "../../src/skipped.rs"]
 mod skipped;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
@@ -18,6 +19,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
+use zajil_net::links::{DropCause, Fate, LinkSettings, Loss, OneWay, Windows};
 
 const CAMP: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const TOWN: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
@@ -160,6 +162,83 @@ fn edge_has_the_round_trip_and_the_rates_of_its_table_and_loses_what_the_model_l
         let loss = measured(way);
         assert!(loss["with_another_fate"] == 0 && loss["lost"].as_u64().unwrap() > 20, "{way}: {loss}");
     }
+}
+
+/// A line of a trace: its packet's number, when it was offered, its bytes, and when it was due or why it was dropped.
+fn traced(line: &str) -> (u64, Duration, usize, Result<Duration, String>) {
+    let columns: Vec<&str> = line.split(',').collect();
+    let [_, number, bytes, "udp", offered, due, _, fate] = columns[..] else { panic!("{line}") };
+    let time = |text: &str| Duration::from_nanos(text.replace('.', "").parse().unwrap());
+    let fate = if fate == "delivered" { Ok(time(due)) } else { Err(fate.to_owned()) };
+    (number.parse().unwrap(), time(offered), bytes.parse().unwrap(), fate)
+}
+
+/// What the model says of a packet, as a trace would have it.
+fn foretold(model: &mut OneWay, offered: Duration, bytes: usize) -> Vec<Result<Duration, String>> {
+    match model.offer(offered, bytes) {
+        Fate::Arrives { at, again, .. } => [Some(at), again].into_iter().flatten().map(Ok).collect(),
+        Fate::Dropped(cause) => vec![Err(match cause {
+            DropCause::Outage => "outage".to_owned(),
+            DropCause::QueueFull => "queue_full".to_owned(),
+            DropCause::Lost => "lost".to_owned(),
+            other => panic!("{other:?}"),
+        })],
+    }
+}
+
+#[test]
+fn every_packet_meets_the_fate_that_the_model_has_for_it() {
+    if cannot("the fates of packets between namespaces") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let link = "--seed 9 --rate 400k --delay 30ms --jitter 10ms --ge 0.02,0.2 --dup 10% --reorder 10% --queue-pkts 10";
+    let options = link.split(' ').chain(["--outage", "up=0.3,down=0.1", "--trace", trace.to_str().unwrap()]);
+    let mut link = Standing::new("fates", &options.collect::<Vec<_>>());
+    let (camp, town) = sockets("fates");
+    for burst in 0..60 {
+        (0..10).for_each(|nth| assert!(camp.send(&vec![0; 40 + burst + nth]).is_ok()));
+        // 12,000 bits take 30 ms: the queue fills now and then.
+        thread::sleep(Duration::from_millis(if burst % 10 < 4 { 5 } else { 30 }));
+    }
+    town.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    while town.recv(&mut [0; 128]).is_ok() {}
+    let (_, figures) = link.end(Signal::TERM);
+    assert_eq!((&figures["up"]["offered"]["packets"], &figures["up"]["balanced"]), (&600.into(), &true.into()));
+
+    let settings = LinkSettings {
+        rate_bits: Some(400_000),
+        delay: Duration::from_millis(30),
+        jitter: Duration::from_millis(10),
+        loss: Loss::Bursts {
+            good_to_bad_ppm: 20_000,
+            bad_to_good_ppm: 200_000,
+            lost_bad_ppm: 1_000_000,
+            lost_good_ppm: 0,
+        },
+        duplicate_ppm: 100_000,
+        reorder_ppm: 100_000,
+        queue_packets: 10,
+        windows: Windows::Cycle {
+            up: Duration::from_millis(300),
+            down: Duration::from_millis(100),
+            offset: Duration::ZERO,
+        },
+        ..LinkSettings::default()
+    };
+    let (mut model, _) = OneWay::both(settings, LinkSettings::default(), 9);
+    let mut met: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (number, offered, bytes, fate) in std::fs::read_to_string(trace).unwrap().lines().skip(1).map(traced) {
+        met.entry((number, offered, bytes)).or_default().push(fate);
+    }
+    assert_eq!(met.len(), 600);
+    for ((number, offered, bytes), fates) in met {
+        assert_eq!(fates, foretold(&mut model, offered, bytes), "packet {number}");
+    }
+    let counters = model.counters();
+    let all = [counters.lost, counters.outage, counters.queue_full, counters.duplicated, counters.reordered];
+    assert!(all.iter().all(|count| *count > 5), "{counters:?}");
 }
 
 #[test]
