@@ -109,18 +109,15 @@ impl OneWay {
         if starts > now && !self.queue_takes(ip_bytes) {
             return self.dropped(DropCause::QueueFull, ip_bytes);
         }
-        let leaves = match self.settings.outage {
-            Outage::Loses => self.sent_by(starts, ip_bytes),
-            Outage::Holds => self.air_time(ip_bytes).and_then(|time| self.settings.windows.spent(starts, time)),
+        let (leaves, gone_at) = match self.settings.outage {
+            Outage::Loses => (self.sent_by(starts, ip_bytes), self.settings.windows.at(now).until),
+            Outage::Holds => (self.air_time(ip_bytes).and_then(|time| self.settings.windows.spent(starts, time)), None),
         };
         let Some(leaves) = leaves else {
             return self.dropped(DropCause::Outage, ip_bytes);
         };
         // What ends as the link goes away did get out.
-        let gone_at = match self.settings.outage {
-            Outage::Loses => self.settings.windows.at(now).until.unwrap_or(u64::MAX),
-            Outage::Holds => u64::MAX,
-        };
+        let gone_at = gone_at.unwrap_or(u64::MAX);
         self.enter(now, starts, leaves.min(gone_at), ip_bytes);
         if leaves > gone_at {
             return self.dropped(DropCause::Outage, ip_bytes);
