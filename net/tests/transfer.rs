@@ -15,7 +15,6 @@ const LANES: u8 = 4;
 const BYTES: usize = 256 * 1024;
 
 /// Sends 1 MB in four transfers, has it sent back, and closes, which the other end learns.
-#[expect(clippy::unwrap_used, reason = "clippy takes only `#[test]` functions for tests")]
 async fn there_and_back(device: Connection, relay: Connection) {
     let end = carried_back(device, relay).await;
     assert!(matches!(end, DriveEnd::PeerClosed(_)), "{end:?}");
