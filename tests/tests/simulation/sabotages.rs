@@ -12,9 +12,6 @@ use zajil_tests::sim::trial::{Checks, trial};
 
 use crate::every_core;
 
-/// Sabotages that issue 3 asks for at least.
-const SABOTAGES_MIN: usize = 15;
-
 /// A row of the table.
 #[derive(Debug, Clone, Copy)]
 struct Recorded {
@@ -39,16 +36,12 @@ fn recorded() -> Vec<Recorded> {
 }
 
 #[test]
-fn every_safeguard_has_a_row_in_the_table_and_enough_were_missed_within_two_hundred_seeds() {
-    let document = document();
-    let unnamed: Vec<&str> = Switch::ALL
-        .iter()
-        .map(|switch| switch.name())
-        .filter(|name| !document.contains(&format!("| `{name}` |")))
-        .collect();
-    assert!(unnamed.is_empty(), "`cargo xtask sim --sabotage --write` was not run since there are: {unnamed:?}");
+fn every_safeguard_was_missed_within_two_hundred_seeds_when_the_table_was_made() {
     let rows = recorded();
-    assert!(rows.len() >= SABOTAGES_MIN, "{} sabotages were seen", rows.len());
+    let seen: BTreeSet<&str> = rows.iter().map(|row| row.switch.name()).collect();
+    let unseen: Vec<&str> =
+        Switch::ALL.iter().map(|switch| switch.name()).filter(|name| !seen.contains(name)).collect();
+    assert!(unseen.is_empty(), "not in the table, or not seen (`cargo xtask sim --sabotage --write`): {unseen:?}");
     for row in rows {
         assert!((1..=sabotage::SEEDS_MAX).contains(&row.seen.seed), "{row}");
     }
