@@ -77,7 +77,8 @@ fn play(arguments: &Arguments) -> Result<Verdict, String> {
     let count = arguments.seeds.unwrap_or(SEEDS_USUAL);
     let (profile, days, switch) = (arguments.profile, arguments.days, arguments.switch);
     let first = arguments.seed;
-    let worlds = (first..first.saturating_add(count)).map(move |seed| Seeded::new(seed, profile, days));
+    let worlds =
+        (first..=first.saturating_add(count.saturating_sub(1))).map(move |seed| Seeded::new(seed, profile, days));
     let thorough = arguments.thorough;
     let checks = move |seed| {
         let share = if thorough { Checks::all() } else { Checks::for_seed(seed) };
@@ -94,7 +95,7 @@ fn play(arguments: &Arguments) -> Result<Verdict, String> {
     // A world that did not end cannot be played again to be looked into.
     let failure = outcome.first_failure().filter(|_| outcome.ending != Ending::Stuck);
     if let Some((world, broken)) = failure {
-        tell_failure(arguments, &world.plan(), &checks(world.seed), broken, &world.command())?;
+        tell_failure(arguments, &world.plan(), &checks(world.seed), broken, &again(arguments, world))?;
     }
     if arguments.situations {
         tell_situations(arguments, &outcome);
@@ -105,6 +106,13 @@ fn play(arguments: &Arguments) -> Result<Verdict, String> {
         (_, Some(_)) => Verdict::Broken,
         (_, None) => Verdict::Good,
     })
+}
+
+/// Returns the command that plays a world again as it was played here.
+fn again(arguments: &Arguments, world: &Seeded) -> String {
+    let switch = arguments.switch.map_or(String::new(), |switch| format!(" --switch {}", switch.name()));
+    let thorough = if arguments.thorough { " --thorough" } else { "" };
+    format!("{}{switch}{thorough}", world.command())
 }
 
 /// Plays one plan from a file.
@@ -157,10 +165,11 @@ fn tell_failure(
     Ok(())
 }
 
-/// Beside what cargo built this program in.
+/// In what cargo built this program in; here, if it was copied from there.
 fn usual_folder() -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
-    program.ancestors().nth(2).unwrap_or_else(|| Path::new(".")).join("zajil-sim")
+    let target = program.ancestors().nth(2).filter(|folder| folder.join("CACHEDIR.TAG").is_file());
+    target.unwrap_or_else(|| Path::new(".")).join("zajil-sim")
 }
 
 /// Writes the trace of one seed.
