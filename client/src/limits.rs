@@ -148,6 +148,8 @@ pub const BODY_SEGMENTS_MAX: usize = 256;
 pub const OFFERED_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// How often it is looked for parcels that have expired while a meeting goes on, minutes: lifetimes are whole hours.
 pub const EXPIRY_MINUTES: u32 = 60;
+/// Frames after which an acknowledgement is not put off (P5.3): half of what may be unacknowledged.
+pub const ACKNOWLEDGED_AT_ONCE: u32 = 16;
 /// Before a word that a relay refused is put there again in the same meeting, milliseconds. It costs a kilobyte.
 pub const WORD_PAUSE_MILLIS: u64 = 30_000;
 /// Before a relay that had no room for a mailbox or slot is asked for it again in the same meeting, milliseconds. It costs 300 bytes,
@@ -192,3 +194,4 @@ pub const LATER_MINUTES_MAX: u32 = 24 * 60;
 
 const _: () = assert!(CONTACTS_MAX * 2 < zajil_proto::limits::PROOFS_PER_SESSION_MAX);
 const _: () = assert!(LATER_MINUTES_MIN < LATER_MINUTES_MAX);
+const _: () = assert!(ACKNOWLEDGED_AT_ONCE as usize * 2 == zajil_proto::limits::CONTROL_UNACKNOWLEDGED_MAX);

@@ -3,7 +3,11 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use zajil_proto::limits::SESSION_NOTES_MAX;
 use zajil_proto::time::Minute;
+
+/// Places that the notes of one session have among their sender's: what [`NoteView::sequence`] counts sessions by.
+pub const PLACES_PER_SESSION: u32 = SESSION_NOTES_MAX as u32;
 
 /// One request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -301,8 +305,8 @@ pub struct NoteView {
     pub progress: (u32, u32),
     /// Bytes of the sealed parcel.
     pub sealed_bytes: u32,
-    /// Where it stands among its sender's notes. Of an incoming one: 32 × a number of its session, which rises with gaps, + its place
-    /// in that session, from 0 and without gaps.
+    /// Where it stands among its sender's notes. Of an incoming one: [`PLACES_PER_SESSION`] × a number of its session, which rises with
+    /// gaps, + its place in that session, from 0 and without gaps.
     pub sequence: u32,
 }
 

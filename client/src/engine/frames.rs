@@ -19,7 +19,7 @@ use super::api::{Failure, NoteMark, Receipts};
 use super::lived::Moment;
 use super::model::{Cargo, Contact, Control, Granted, KnownSession, Stage};
 use super::state::Device;
-use crate::limits::{LATER_MINUTES_MAX, LATER_MINUTES_MIN, SESSIONS_PER_CONTACT_MAX};
+use crate::limits::{ACKNOWLEDGED_AT_ONCE, LATER_MINUTES_MAX, LATER_MINUTES_MIN, SESSIONS_PER_CONTACT_MAX};
 use crate::store::Batch;
 
 /// Bytes of contents in one frame of ours: the small one. Only later issues need the large one.
@@ -449,10 +449,6 @@ fn count_receipt(known: NoteMark, told: NoteMark) {
         _ => {}
     }
 }
-
-/// Frames after which an acknowledgement is not put off: half of [`CONTROL_UNACKNOWLEDGED_MAX`].
-const ACKNOWLEDGED_AT_ONCE: u32 = 16;
-const _: () = assert!(CONTROL_UNACKNOWLEDGED_MAX == 32);
 
 /// Numbers that the sessions of one frame have to themselves: a small frame holds three, of 89 bytes each.
 const SESSIONS_PER_FRAME: u32 = 4;

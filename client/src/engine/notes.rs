@@ -2,7 +2,7 @@
 
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{MailboxId, NoteId, NoteTag, ParcelId};
-use zajil_proto::limits::{NOTE_MILLIS_MAX, SESSION_NOTES_MAX};
+use zajil_proto::limits::NOTE_MILLIS_MAX;
 use zajil_proto::parcel::Class;
 use zajil_proto::random;
 use zajil_proto::sealing::contents::Content;
@@ -12,15 +12,12 @@ use zajil_proto::sealing::{Codec, Head, NoteKind, NoteOpener, NoteSession, Part,
 use zajil_proto::time::{Lifetime, Minute};
 use zajil_proto::{reached, sabotaged};
 
-use super::api::{Failure, NoteMark, Receipts, Voice};
+use super::api::{Failure, NoteMark, PLACES_PER_SESSION, Receipts, Voice};
 use super::frames::internal;
 use super::model::{Cargo, Note, Recording};
 use super::state::{Device, number_key};
 use crate::limits::LOCKED_NOTES_MAX;
 use crate::store::{Batch, Kind, Records};
-
-/// Places that the notes of one session have among their sender's.
-const PLACES: u32 = SESSION_NOTES_MAX as u32;
 
 /// What could be opened of a note.
 pub(crate) struct Opened {
@@ -156,7 +153,7 @@ impl Device {
                 (false, false) => NoteMark::Arriving,
             },
             sealed_bytes: u32::try_from(body.len()).unwrap_or(u32::MAX),
-            sequence: match session.1.saturating_mul(PLACES).saturating_add(u32::from(opened.head.number)) {
+            sequence: match session.1.saturating_mul(PLACES_PER_SESSION).saturating_add(u32::from(opened.head.number)) {
                 _ if sabotaged!(ShownByArrival) => number,
                 sequence => sequence,
             },

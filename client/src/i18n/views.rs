@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zajil_proto::limits::SESSION_NOTES_MAX;
-
 use super::{Calendar, Message, length, msg, size};
 use crate::engine::api::{
-    ContactView, Direction, NoteMark, NoteView, Pairing, Receipts, SeenPrecision, SyncView, WaitReason, WordState,
+    ContactView, Direction, NoteMark, NoteView, PLACES_PER_SESSION, Pairing, Receipts, SeenPrecision, SyncView,
+    WaitReason, WordState,
 };
 
 /// What somebody said of themselves, to be quoted.
@@ -165,7 +164,7 @@ pub fn missing_notes(notes: &[NoteView]) -> Vec<Message> {
         .filter_map(|sender| {
             let mut sessions: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
             for note in notes.iter().filter(is_numbered).filter(|note| note.contact == sender) {
-                let (session, place) = (note.sequence / NOTES_PER_SESSION, note.sequence % NOTES_PER_SESSION);
+                let (session, place) = (note.sequence / PLACES_PER_SESSION, note.sequence % PLACES_PER_SESSION);
                 sessions.entry(session).or_default().insert(place);
             }
             let missing = |places: &BTreeSet<u32>| {
@@ -177,8 +176,6 @@ pub fn missing_notes(notes: &[NoteView]) -> Vec<Message> {
         })
         .collect()
 }
-
-const NOTES_PER_SESSION: u32 = SESSION_NOTES_MAX as u32;
 
 /// What a meeting with the relays brought.
 #[must_use]
