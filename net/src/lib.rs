@@ -23,6 +23,7 @@ mod listen;
 #[cfg(feature = "memory-network")]
 pub mod memory;
 pub mod seams;
+mod stop;
 mod system;
 mod system_random;
 pub mod transport;
@@ -34,6 +35,7 @@ pub use identity::{IdentityError, PinnedKeys, RelayIdentity};
 pub use lanes::Loss;
 pub use listen::{ListenError, ListenOptions, Listener};
 pub use seams::{ByteListener, ByteStream, Clock, Network, SystemClock};
+pub use stop::{Stop, Stopping, stop_signal};
 pub use system::SystemNetwork;
 pub use system_random::SystemRandom;
 pub use transport::{EndpointSecrets, LinkClass};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use quinn::{Endpoint, Incoming};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -18,6 +18,7 @@ use crate::limits::{
     HANDSHAKE_TIMEOUT, PORT_TRIES_MAX,
 };
 use crate::seams::{ByteListener, ByteStream, Clock, Network};
+use crate::stop::{Stop, Stopping, stop_signal};
 use crate::transport::{self, EndpointSecrets};
 
 /// How to listen.
@@ -69,7 +70,7 @@ pub struct Listener {
     addresses: Vec<SocketAddr>,
     places: Arc<Semaphore>,
     connections_max: u32,
-    stop: watch::Sender<bool>,
+    stop: Stop,
 }
 
 impl Listener {
@@ -90,7 +91,7 @@ impl Listener {
             return Err(ListenError::NoAddress);
         }
         let (finished, ready) = mpsc::channel(CONNECTIONS_READY_MAX);
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopping) = stop_signal();
         let connections_max = usize::try_from(options.connections_max)
             .map_or(Semaphore::MAX_PERMITS, |max| max.min(Semaphore::MAX_PERMITS));
         let places = Arc::new(Semaphore::new(connections_max));
@@ -99,7 +100,7 @@ impl Listener {
             connections_max,
             handshake_timeout: options.handshake_timeout,
             finished,
-            stopped,
+            stopping,
         };
         let tls = TlsAcceptor::from(Arc::new(identity.server_config()?));
         let quic = transport::relay(identity.server_config()?, secrets, clock)?;
@@ -145,7 +146,7 @@ impl Listener {
 
     /// Takes no more connections: new ones are refused, unfinished handshakes end. Those that were taken go on.
     pub fn stop(&self) {
-        self.stop.send_replace(true);
+        self.stop.give();
     }
 
     /// Stops, waits up to `grace` for every connection to be dropped, and closes what is left. Returns whether all had
@@ -178,16 +179,16 @@ struct Door {
     connections_max: usize,
     handshake_timeout: Duration,
     finished: mpsc::Sender<Connection>,
-    stopped: watch::Receiver<bool>,
+    stopping: Stopping,
 }
 
 impl Door {
-    async fn take_quic(mut self, endpoint: Endpoint) {
+    async fn take_quic(self, endpoint: Endpoint) {
         let mut handshakes = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
-                () = until_stopped(&mut self.stopped) => break,
+                () = self.stopping.given() => break,
                 Some(_) = handshakes.join_next() => {}
                 incoming = endpoint.accept() => match incoming {
                     Some(incoming) => self.admit_quic(incoming, &mut handshakes),
@@ -223,12 +224,12 @@ impl Door {
         });
     }
 
-    async fn take_tcp(mut self, mut listener: Box<dyn ByteListener>, tls: TlsAcceptor) {
+    async fn take_tcp(self, mut listener: Box<dyn ByteListener>, tls: TlsAcceptor) {
         let mut handshakes = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
-                () = until_stopped(&mut self.stopped) => break,
+                () = self.stopping.given() => break,
                 Some(_) = handshakes.join_next() => {}
                 accepted = listener.accept() => match accepted {
                     Ok(stream) => self.admit_tcp(stream, &tls, &mut handshakes),
@@ -259,11 +260,6 @@ impl Door {
             let _ = self.finished.send(connection).await;
         }
     }
-}
-
-/// Waits until the listener stops, or is gone.
-async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 type Bound = (Box<dyn ByteListener>, Arc<dyn quinn::AsyncUdpSocket>);

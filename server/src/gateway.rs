@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use tokio::sync::{Notify, mpsc, watch};
-use zajil_net::{Clock, Connection};
+use tokio::sync::{Notify, mpsc};
+use zajil_net::{Clock, Connection, Stopping};
 use zajil_proto::ids::MailboxId;
 use zajil_proto::session::custody::{StoreReply, StoreRequest};
 use zajil_proto::session::relay::{RelayCommand, RelayEvent, RelaySession, RelaySettings};
@@ -35,10 +35,10 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// Runs one session to its end. When `draining` turns true, it is asked to make durable what arrived, answer, and close.
+/// Runs one session to its end. When `draining` is given, it is asked to make durable what arrived, answer, and close.
 ///
 /// What arrived before a connection broke still goes into the store: the machine lingers until the store has answered.
-pub(crate) async fn serve(shared: &Shared, connection: Connection, number: u64, draining: watch::Receiver<bool>) {
+pub(crate) async fn serve(shared: &Shared, connection: Connection, number: u64, draining: Stopping) {
     let _open = shared.metrics.session();
     let session = RelaySession::new(shared.settings.clone(), shared.clock.wall(), *connection.exporter());
     let (commands, commands_in) = mpsc::channel(SESSION_COMMANDS_QUEUED_MAX);
@@ -85,14 +85,14 @@ impl Gateway<'_> {
         mut self,
         commands: mpsc::Sender<RelayCommand>,
         mut events: mpsc::Receiver<RelayEvent>,
-        mut draining: watch::Receiver<bool>,
+        draining: Stopping,
     ) {
         let (mut drains, mut listens) = (false, true);
         loop {
             // Events are always taken: a machine that waits for room to ask would not take answers either.
             tokio::select! {
                 biased;
-                _ = draining.wait_for(|draining| *draining), if !drains => {
+                () = draining.given(), if !drains => {
                     drains = true;
                     self.told.push_back(RelayCommand::Drain);
                 }

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use zajil_net::{Clock, EndpointSecrets, ListenError, ListenOptions, Listener, Network, RelayIdentity};
+use zajil_net::{
+    Clock, EndpointSecrets, ListenError, ListenOptions, Listener, Network, RelayIdentity, Stopping, stop_signal,
+};
 #[cfg(feature = "simulation")]
 use zajil_proto::sabotaged;
 use zajil_proto::session::relay::RelaySettings;
@@ -102,7 +104,7 @@ impl Relay {
     /// [`RelayError::Store`] if the store stopped by itself, or cannot be closed.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RelayError> {
         let Self { mut listener, shared, .. } = self;
-        let (drain, draining) = watch::channel(false);
+        let (drain, draining) = stop_signal();
         let mut sessions = JoinSet::new();
         let stopped = tokio::select! {
             biased;
@@ -112,7 +114,7 @@ impl Relay {
         };
         tracing::info!("stopping: open sessions are asked to close");
         listener.stop();
-        drain.send_replace(true);
+        drain.give();
         let ended = async {
             while let Some(ended) = sessions.join_next().await {
                 note_end(&shared.metrics, &ended);
@@ -133,12 +135,7 @@ impl Relay {
 }
 
 /// Serves every connection that comes, until the listener stops.
-async fn take_sessions(
-    listener: &mut Listener,
-    shared: &Arc<Shared>,
-    sessions: &mut JoinSet<()>,
-    draining: &watch::Receiver<bool>,
-) {
+async fn take_sessions(listener: &mut Listener, shared: &Arc<Shared>, sessions: &mut JoinSet<()>, draining: &Stopping) {
     let mut number = 0;
     loop {
         tokio::select! {

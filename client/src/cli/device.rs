@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::arguments::{Init, Sync};
 use super::context::{Context, Executor, mismatched, shown};
@@ -107,7 +107,7 @@ pub(super) async fn daemon(context: &mut Context, passphrase: Option<&Path>) -> 
     context.output.done("daemon", Exit::Done, json!({ "socket": shown(&socket) }));
 
     let (calls, requests) = mpsc::channel(DAEMON_CONNECTIONS_MAX);
-    let (stop, mut stopped) = watch::channel(false);
+    let (stop, stopping) = zajil_net::stop_signal();
     let engine = async {
         let signalled = async {
             tokio::select! {
@@ -117,13 +117,10 @@ pub(super) async fn daemon(context: &mut Context, passphrase: Option<&Path>) -> 
         };
         let ended = host.serve(requests, signalled).await;
         // From here on no request can be carried out; the socket goes, so that commands open the home themselves.
-        stop.send_replace(true);
+        stop.give();
         ended
     };
-    let doors = server.serve(calls, async move {
-        // An error means that the engine's side is gone altogether, which is a reason to stop too.
-        stopped.wait_for(|stop| *stop).await.ok();
-    });
+    let doors = server.serve(calls, async move { stopping.given().await });
     let (ended, ()) = tokio::join!(engine, doors);
     ended?;
     context.output.line(&msg("daemon-stopped"));
