@@ -207,6 +207,10 @@ impl Host {
             self.report(waiting);
             let over = waiting.until <= self.clock.now() || self.nothing_more_will_come(waiting);
             let result = self.reached(waiting).or_else(|| over.then(|| self.given_up(waiting)));
+            if let Some(Err(failure)) = &result {
+                // What could not be forgotten on the disk is not half forgotten here: the next commit would make that durable.
+                self.recover_or_end(failure);
+            }
             match result {
                 Some(result) => {
                     if let Some(reply) = waiting.reply.take() {

@@ -210,12 +210,17 @@ impl Host {
                 self.redials.clear();
             }
             Err(failure) => {
-                if let Err(stop) = self.recover(&failure) {
-                    tracing::error!("the store of this device cannot be read any more");
-                    self.failed = Some(stop);
-                }
+                self.recover_or_end(&failure);
                 let _ = call.reply.send(Err(failure));
             }
+        }
+    }
+
+    /// After a request that failed: memory is as the disk again, or the host ends at its next turn.
+    pub(crate) fn recover_or_end(&mut self, failure: &Failure) {
+        if let Err(stop) = self.recover(failure) {
+            tracing::error!("the store of this device cannot be read any more");
+            self.failed = Some(stop);
         }
     }
 

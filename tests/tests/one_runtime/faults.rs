@@ -7,8 +7,9 @@ use tokio::sync::mpsc;
 use zajil_client::engine::api::{Direction, Failure, NoteMark, NoteView, Pairing, Receipts, Reply, Request, Wait};
 use zajil_client::engine::host::{Host, create, open};
 use zajil_client::store::{Fault, MemoryDisk};
+use zajil_net::memory::LinkState;
 
-use crate::{World, ask, call, confirm, in_one_runtime, pair_by_link, send, sync, voice};
+use crate::{World, ask, call, confirm, in_one_runtime, pair_by_link, refuse, send, sync, voice};
 
 /// A person whose device loses its power at a chosen commit, and who then simply switches it on again and repeats what they did.
 struct Stubborn {
@@ -194,6 +195,33 @@ fn a_full_disk_is_told_and_what_was_not_written_is_as_if_it_had_not_been() {
         }
         let Reply::Notes(notes) = ask(&mut father, Request::Inbox { all: false }).await else { panic!() };
         assert!(notes.len() >= 4 && notes.iter().all(|note| note.mark == NoteMark::Delivered), "{notes:?}");
+    });
+}
+
+#[test]
+fn an_invitation_that_could_not_be_given_up_for_a_full_disk_can_still_be_answered() {
+    in_one_runtime(async {
+        let mut world = World::new();
+        let (mut father, _) = world.person();
+        world.people += 1;
+        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 1, world.people));
+        let disk = MemoryDisk::new();
+        let mut mother = create(world.parts(address, disk.open().unwrap()), &world.link).unwrap();
+        let invite = |name: &str| Request::Invite { name: name.into() };
+        world.network.set_link(address, LinkState::Down);
+        disk.fail_commit_after(1, Fault::Full);
+        assert_eq!(
+            refuse(&mut mother, invite("Father")).await,
+            Failure::DiskFull,
+            "it was kept, and cannot be forgotten"
+        );
+        world.network.set_link(address, LinkState::Up);
+        // Whatever else writes the device's keys down.
+        assert!(matches!(ask(&mut mother, invite("Aunt")).await, Reply::Invited { .. }));
+        drop(mother);
+        let mut mother = open(world.parts(address, disk.open().unwrap())).unwrap();
+        pair_by_link(&mut mother, &mut father).await;
+        confirm(&mut mother, &mut father).await;
     });
 }
 
