@@ -343,6 +343,35 @@ fn a_slot_that_a_full_relay_had_no_room_for_is_made_when_there_is_room_though_th
 }
 
 #[test]
+fn of_a_note_that_a_full_relay_refused_little_leaves_in_the_next_meeting() {
+    in_one_runtime(async {
+        let mut world = World::new();
+        let ((mut mother, address), (mut father, _)) = (world.person(), world.person());
+        pair_by_link(&mut mother, &mut father).await;
+        confirm(&mut mother, &mut father).await;
+        sync(&mut mother).await;
+        let sent = |world: &World| {
+            let up = world.network.traffic(address).up;
+            up.offered.bytes + up.stream_bytes
+        };
+        let before = sent(&world);
+        sync(&mut mother).await;
+        let nothing_waits = sent(&world) - before;
+        let disk = world.disk.clone().unwrap();
+        disk.set_capacity(Some(0));
+        let Reply::Sent(note) = ask(&mut mother, send("Father", voice(60), Wait::Stored)).await else { panic!() };
+        assert_eq!(note.waits, Some(WaitReason::RelayFull));
+        let before = sent(&world);
+        sync(&mut mother).await;
+        let asked = sent(&world) - before - nothing_waits;
+        assert!((1_000..2_500).contains(&asked), "asking took {asked} bytes");
+        disk.set_capacity(None);
+        sync(&mut mother).await;
+        assert_eq!(self::note(&mut mother, note.number).await, NoteMark::AtRelay);
+    });
+}
+
+#[test]
 fn precision_is_the_owners_and_off_takes_the_slot_away() {
     in_one_runtime(async {
         let mut world = World::new();

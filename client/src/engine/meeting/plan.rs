@@ -210,7 +210,8 @@ impl Meeting {
                 opens_waiting: matches!(outgoing.cargo, Cargo::Frame { .. } | Cargo::Reply),
                 age: 0,
                 turn: *turn,
-                refused_before: self.retries.contains_key(&id),
+                // In this meeting or in an earlier one: a relay that is full for hours is met again and again.
+                refused_before: self.retries.contains_key(&id) || outgoing.waits.is_some(),
             };
             *turn = turn.saturating_add(u32::from(matches!(outgoing.cargo, Cargo::Note(_))));
             self.offered.insert(id, lived);
