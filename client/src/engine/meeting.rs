@@ -24,7 +24,7 @@ use zajil_proto::{reached, sabotaged};
 pub(crate) use self::releases::Unconfirmed;
 use super::api::{Failure, NoteMark, WaitReason};
 use super::lived::Moment;
-use super::model::{Cargo, Incoming, KnownRelay, Stage};
+use super::model::{Cargo, Incoming, KnownRelay, Outgoing, Stage};
 use super::state::{Device, segment_key};
 use super::words::Shown;
 use crate::limits::{BODY_SEGMENTS_MAX, REGISTER_PAUSE_MILLIS, WORD_PAUSE_MILLIS};
@@ -145,8 +145,8 @@ impl Meeting {
     /// Returns whether all that was asked has been answered.
     pub(crate) fn is_idle(&self, device: &Device) -> bool {
         let due = self.epoch.is_some_and(|epoch| {
-            device.outgoing.values().any(|outgoing| {
-                outgoing.home.key == self.relay.key && outgoing.is_due(epoch) && outgoing.waits.is_none()
+            device.outgoing.iter().any(|(id, outgoing)| {
+                outgoing.home.key == self.relay.key && outgoing.is_due(epoch) && !self.waits(id, outgoing)
             })
         });
         self.is_welcomed()
@@ -156,6 +156,13 @@ impl Meeting {
             && self.watched.iter().all(|mailbox| self.drained.contains(mailbox))
             && self.asked.iter().all(|slot| self.seen.contains(slot))
             && !due
+    }
+
+    /// Returns whether the relay has refused a parcel in this meeting and not taken it since. What it refused in an earlier
+    /// one it may take now.
+    fn waits(&self, id: &ParcelId, outgoing: &Outgoing) -> bool {
+        let refused = self.retries.contains_key(id) || self.refusals.iter().any(|(refused, _)| refused == id);
+        refused && outgoing.waits.is_some()
     }
 
     /// Does what one event asks for. What is to be said in answer comes with the next [`Meeting::plan`].
@@ -177,6 +184,8 @@ impl Meeting {
                 let lived = self.lived(device);
                 self.unfinished.insert(id);
                 if let Some(outgoing) = device.outgoing.get_mut(&id) {
+                    // Taken after all: it is under way like any other.
+                    outgoing.waits = None;
                     outgoing.durable = durable;
                     outgoing.perhaps = Some(lived);
                 }

@@ -16,7 +16,7 @@ use zajil_proto::keys::SigningKey;
 use zajil_proto::relay_link::RelayLink;
 use zajil_relay::metrics::{ASKED_MOST, Metrics};
 use zajil_relay::relay::{Observer, Parts, Relay};
-use zajil_relay::store::{Engine, MemoryStore, Snapshot, Store, StoreLimits};
+use zajil_relay::store::{Engine, MemoryStore, Snapshot, Store, StoreError, StoreLimits};
 
 use super::{World, trouble};
 use crate::chance::Chance;
@@ -189,7 +189,8 @@ pub(super) fn restore_copy(world: &Rc<World>) {
     let Some(copy) = world.relay.copy.borrow_mut().take() else { return };
     cut_power(world);
     let mut chance = Chance::new(world.plan.seed ^ 0x0d15_c0b1 ^ world.relay.starts.get());
-    let restored = world.relay.disk.restore_from(&copy, &mut chance);
+    let disk = &world.relay.disk;
+    let restored = with_room(disk, || disk.restore_from(&copy, &mut chance));
     restored.unwrap_or_else(|error| world.broken(trouble("the copy of the relay's store", &error)));
     world.see(Seen::RelayStoreReplaced);
     start(world);
@@ -199,8 +200,20 @@ pub(super) fn restore_copy(world: &Rc<World>) {
 pub(super) fn lose_disk(world: &Rc<World>) {
     cut_power(world);
     let mut chance = Chance::new(world.plan.seed ^ 0x0d15_c000 ^ world.relay.starts.get());
-    let replaced = world.relay.disk.replace(&mut chance);
+    let disk = &world.relay.disk;
+    let replaced = with_room(disk, || disk.replace(&mut chance));
     replaced.unwrap_or_else(|error| world.broken(trouble("the relay's new store", &error)));
     world.see(Seen::RelayStoreReplaced);
     start(world);
+}
+
+/// Begins with another store; on a disk that is too full even for that, once its operator has made room, as they are told to.
+fn with_room(disk: &MemoryStore, mut begin: impl FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
+    match begin() {
+        Err(StoreError::Full) => {
+            disk.set_capacity(None);
+            begin()
+        }
+        begun => begun,
+    }
 }
