@@ -145,6 +145,16 @@ impl MemoryDisk {
         self.lock().of_kind(kind).count()
     }
 
+    /// Copies the keys of the records of a kind, also while a store is open.
+    pub fn keys(&self, kind: Kind) -> Vec<Vec<u8>> {
+        self.lock().of_kind(kind).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Copies the records of a kind, also while a store is open.
+    pub fn records(&self, kind: Kind) -> Vec<(Vec<u8>, Value)> {
+        self.lock().of_kind(kind).map(|(key, held)| (key.clone(), held.value.clone())).collect()
+    }
+
     /// How often what is left of erased records was wiped.
     pub fn scrubs(&self) -> u64 {
         self.lock().scrubs

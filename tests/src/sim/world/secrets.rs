@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use zajil_client::engine::api::Voice;
-use zajil_client::store::{DeviceStore, Kind, MemoryDisk};
+use zajil_client::store::{Kind, MemoryDisk};
 use zajil_net::memory::Passing;
 use zajil_relay::store::{Cursor, Exported, MemoryStore};
 
@@ -74,17 +74,13 @@ impl Secrets {
 
     /// Keeps ids and keys that lie on a phone's disk now.
     fn keep_disk(&self, whose: &str, disk: &MemoryDisk) {
-        // A copy, because the disk itself is the program's.
-        let copy = MemoryDisk::new();
-        copy.restore_from(&disk.snapshot());
-        let store = copy.open().expect("nobody else has the copy");
         for kind in Kind::ALL {
-            for key in store.keys(kind).expect("it is open").iter().filter(|key| key.len() >= STRETCH_BYTES) {
+            for key in disk.keys(kind).iter().filter(|key| key.len() >= STRETCH_BYTES) {
                 self.keep(|| format!("the name of a {kind} of {whose}"), key);
             }
         }
         for kind in KINDS {
-            for (_, value) in store.scan(kind).expect("it is open") {
+            for (_, value) in disk.records(kind) {
                 self.keep_record(&format!("a part of a {kind} of {whose}"), &value);
             }
         }
