@@ -138,6 +138,10 @@ impl Gateway<'_> {
                 if sabotaged!(LogTellsMailbox) {
                     tracing::debug!(mailbox = data_encoding::HEXLOWER.encode(&mailbox.0), "somebody watches");
                 }
+                if sabotaged!(LogTellsHour) {
+                    let minute = self.shared.clock.wall().0;
+                    tracing::info!("somebody watches since {:02}:{:02}", minute / 60 % 24, minute % 60);
+                }
                 self.watching.insert(mailbox);
                 self.shared.watchers.start(mailbox, self.number, &self.bell);
             }

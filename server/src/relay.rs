@@ -242,6 +242,11 @@ impl Observer {
         self.shared.store.usage().await
     }
 
+    /// Returns how many sessions watch mailboxes: never more than are open.
+    pub fn sessions_watching(&self) -> usize {
+        self.shared.watchers.sessions()
+    }
+
     /// Returns the counters.
     pub fn metrics(&self) -> &Metrics {
         &self.shared.metrics

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 use zajil_proto::ids::MailboxId;
+use zajil_proto::sabotaged;
 
 /// Tells live sessions that something arrived in a mailbox they watch.
 #[derive(Debug, Default)]
@@ -35,6 +36,9 @@ impl Watchers {
 
     /// Notes that session `number` no longer watches `mailbox`.
     pub(crate) fn end(&self, mailbox: &MailboxId, number: u64) {
+        if sabotaged!(WatchesOutliveSessions) {
+            return;
+        }
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(watching) = sessions.get_mut(mailbox) {
             watching.retain(|(other, _)| *other != number);
@@ -42,6 +46,12 @@ impl Watchers {
                 sessions.remove(mailbox);
             }
         }
+    }
+
+    /// Returns how many sessions watch anything.
+    pub(crate) fn sessions(&self) -> usize {
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.values().flatten().map(|(number, _)| *number).collect::<BTreeSet<u64>>().len()
     }
 
     /// Rings for everyone who watches `mailbox`.
@@ -91,7 +101,9 @@ mod tests {
         let (first, second) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
         watchers.start(mailbox(1), 1, &first);
         watchers.start(mailbox(1), 2, &second);
+        assert_eq!(watchers.sessions(), 2);
         watchers.end(&mailbox(1), 1);
+        assert_eq!(watchers.sessions(), 1);
         watchers.arrived(mailbox(1));
         assert_eq!(second.rung().await.len(), 1);
         assert!(first.mailboxes.lock().unwrap().is_empty());

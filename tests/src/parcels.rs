@@ -78,10 +78,20 @@ impl Pair {
 
     /// Makes a closed parcel for the mailbox: a body of `chunks` sealed chunks, random as sealed bytes look.
     pub fn parcel(&self, random: &mut impl Random, chunks: usize, lifetime: Lifetime) -> OwnParcel {
-        let mut body = vec![0; NOTE_START_BYTES + chunks * CHUNK_BYTES];
+        let bytes = NOTE_START_BYTES + chunks * CHUNK_BYTES;
+        let length = u32::try_from(bytes).expect("a body is no longer than a parcel may be");
+        self.sealed(random, bytes, length, lifetime)
+    }
+
+    /// Makes the same whose header does not say how long it will be: one that grows ([`OwnParcel::beginning`]).
+    pub fn growing(&self, random: &mut impl Random, chunks: usize, lifetime: Lifetime) -> OwnParcel {
+        self.sealed(random, NOTE_START_BYTES + chunks * CHUNK_BYTES, 0, lifetime)
+    }
+
+    fn sealed(&self, random: &mut impl Random, bytes: usize, length: u32, lifetime: Lifetime) -> OwnParcel {
+        let mut body = vec![0; bytes];
         random.fill(&mut body);
         let key = SigningKey::draw(random);
-        let length = u32::try_from(body.len()).expect("a body is no longer than a parcel may be");
         let header = Header::sign(Class::Voice, &self.write, self.read_tag(), key.public(), lifetime, length);
         let distance = usize::try_from(MARK_DISTANCE_BYTES_MAX).expect("a mark's distance is small");
         let mut chain = MarkChain::new(&header);
@@ -96,6 +106,14 @@ impl OwnParcel {
     /// Returns its id.
     pub fn id(&self) -> ParcelId {
         self.parcel.header.id()
+    }
+
+    /// Returns as much of it as its author has vouched for after so many marks.
+    pub fn beginning(&self, marks: usize) -> Self {
+        let marks = self.parcel.marks[..marks.min(self.parcel.marks.len())].to_vec();
+        let end = marks.last().map_or(0, |mark| usize::try_from(mark.end).expect("a parcel is no longer than memory"));
+        let parcel = SealedParcel { header: self.parcel.header.clone(), body: self.parcel.body[..end].to_vec(), marks };
+        Self { parcel, key: self.key.clone() }
     }
 
     /// Offers it from `from`, what a relay has called durable of it.

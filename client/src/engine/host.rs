@@ -322,6 +322,7 @@ impl Host {
                     self.troubles.insert(relay, trouble);
                 }
                 let (tries, _) = self.redials.get(&relay).copied().unwrap_or_default();
+                let tries = if tries >= REDIAL_FAST_TRIES && sabotaged!(RedialNeverSlows) { 0 } else { tries };
                 let pause = match tries {
                     0..REDIAL_FAST_TRIES => REDIAL_FAST_MILLIS,
                     REDIAL_FAST_TRIES..REDIAL_OFTEN_TRIES => REDIAL_SLOW_MILLIS,

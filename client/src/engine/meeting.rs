@@ -346,7 +346,7 @@ impl Meeting {
         let lived = self.lived(device);
         let Some(outgoing) = device.outgoing.get_mut(id) else { return Ok(()) };
         // The first answer in this meeting: the relay has had it whole since an earlier one, and ages it since then.
-        let earlier = outgoing.perhaps.filter(|_| !self.unfinished.contains(id));
+        let earlier = outgoing.perhaps.filter(|_| !self.unfinished.contains(id) && !sabotaged!(UnansweredForgotten));
         outgoing.stored = Some((epoch, earlier.unwrap_or(lived)));
         outgoing.perhaps = None;
         outgoing.durable = outgoing.length;

@@ -352,12 +352,13 @@ impl Device {
     fn owe_receipt(&mut self, key: u32, id: NoteId, heard: bool, now: Minute) {
         let Some(contact) = self.contacts.get_mut(&key) else { return };
         // An unconfirmed contact may be anybody: it gets notes and learns nothing (P6, pairing by link).
-        if !contact.confirmed || contact.receipts == Receipts::Off {
+        let may_know = contact.confirmed || sabotaged!(ReceiptsToUnconfirmed);
+        if !may_know || contact.receipts == Receipts::Off {
             return;
         }
         contact.owed.retain(|(note, _)| *note != id);
         contact.owed.push((id, heard));
-        let at_once = contact.receipts == Receipts::AtOnce;
+        let at_once = contact.receipts == Receipts::AtOnce || sabotaged!(LaterAtOnce);
         self.owe(key, at_once, now);
     }
 

@@ -38,7 +38,9 @@ impl Device {
     pub(crate) fn word_readers(&self, names: &[String]) -> Result<Vec<u32>, Failure> {
         if names.is_empty() {
             let may = |(_, contact): &(&u32, &super::model::Contact)| {
-                contact.confirmed && matches!(contact.stage, Stage::Paired) && contact.seen != SeenPrecision::Off
+                (contact.confirmed || sabotaged!(WordToUnconfirmed))
+                    && matches!(contact.stage, Stage::Paired)
+                    && (contact.seen != SeenPrecision::Off || sabotaged!(WordToShutOut))
             };
             return Ok(self.contacts.iter().filter(may).map(|(key, _)| *key).collect());
         }
@@ -113,7 +115,9 @@ impl Device {
         match &mut contact.slot {
             Some(slot) if seen == SeenPrecision::Off => {
                 let gone = slot.owner.slot();
-                self.profile.dropped_slots.push(slot.owner.clone());
+                if !sabotaged!(SlotLeftBehind) {
+                    self.profile.dropped_slots.push(slot.owner.clone());
+                }
                 contact.slot = None;
                 self.tell(&mut batch, key, &[Content::SlotRevoked(gone)], now)?;
                 self.put_profile(&mut batch)?;

@@ -137,7 +137,7 @@ pub fn seal_note(
     let parcel = ParcelId::of(&parcel_key.public());
     let mut content = head(about, kind, false, &pair).encode(session.signer(), &parcel, &destination.to.mailbox());
     content.extend_from_slice(&rest);
-    let length = padded(content.len());
+    let length = if sabotaged!(NotesNotPadded) { content.len() } else { padded(content.len()) };
     check_length(body_length(length))?;
     content.resize(length, 0);
     let body = seal_body(sealing, &pair, &parcel, &content);

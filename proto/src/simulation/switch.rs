@@ -27,22 +27,38 @@ named! {
         SeenMovesOnRepeat = "seen-moves-on-repeat",
         /// The relay moves the seen bucket when somebody asks for it.
         SeenMovesOnRead = "seen-moves-on-read",
+        /// The relay moves the seen bucket for a word that somebody passes on, as if its owner had brought it.
+        SeenMovesWithoutOwner = "seen-moves-without-owner",
+        /// The relay gives the room of a released parcel back at once: its writer can tell when it was fetched.
+        QuotaReturnsAtOnce = "quota-returns-at-once",
         /// The relay puts up with a peer that asks faster than the store answers.
         LoadNotBounded = "load-not-bounded",
         /// The relay writes the mailbox that somebody begins to watch into its log.
         LogTellsMailbox = "log-tells-mailbox",
+        /// The relay writes the hour at which somebody begins to watch into its log.
+        LogTellsHour = "log-tells-hour",
+        /// The relay keeps the watches of sessions that have ended.
+        WatchesOutliveSessions = "watches-outlive-sessions",
+        /// The relay lets go of a parcel for anybody who names it, whether they have proven its mailbox or not.
+        ReleasedByAnybody = "released-by-anybody",
+        /// The relay lets a parcel expire a lifetime after its first byte, though it still grows.
+        GrowthNotRenewed = "growth-not-renewed",
         /// The relay begins every parcel at its first byte, whatever part of it the device says it has.
         DownloadRestarts = "download-restarts",
         /// A device begins every upload at the first byte, whatever part of it the relay says it has.
         UploadRestarts = "upload-restarts",
         /// A device offers what is left of an interrupted upload as other bytes under the same id, as if sealed again.
         ChunkSealedAgain = "chunk-sealed-again",
+        /// A device does not pad its notes: how long each is on the way tells how long it is.
+        NotesNotPadded = "notes-not-padded",
         /// A device seals several notes with the same pair of a session.
         NoteKeyReused = "note-key-reused",
         /// A device knows nothing of notes it has had: what comes twice is shown twice.
         DuplicateShown = "duplicate-shown",
         /// A device releases a parcel of which only a part is durable here.
         ReleasedBeforeWhole = "released-before-whole",
+        /// A device does not ask again for the release of what no relay has said to have let go.
+        ReleaseNotAskedAgain = "release-not-asked-again",
         /// A device erases a note's key when the note begins to arrive, not when it is durably opened.
         KeyErasedEarly = "key-erased-early",
         /// A device lets go of a note whose session has not come, instead of keeping it locked.
@@ -57,6 +73,8 @@ named! {
         OwnClockEndsLifetime = "own-clock-ends-lifetime",
         /// A device lets an expired parcel go and does not tell its sender.
         ExpiredSilently = "expired-silently",
+        /// A device forgets since when a relay may have had a parcel whose *stored* was lost on the way.
+        UnansweredForgotten = "unanswered-forgotten",
         /// A device forgets a parcel as soon as a relay says *stored*.
         StoredMeansForgotten = "stored-means-forgotten",
         /// A device does not offer again what a relay lost with its store.
@@ -65,6 +83,8 @@ named! {
         RefusedMeansForgotten = "refused-means-forgotten",
         /// A device offers nothing behind a parcel that was refused.
         HeadOfLineBlocks = "head-of-line-blocks",
+        /// A device dials a relay that it cannot reach as often after hours as at first.
+        RedialNeverSlows = "redial-never-slows",
         /// A device gives a relay up that it could not reach a few times.
         RedialGivenUp = "redial-given-up",
         /// A device sends control frames beyond what the other end can note as missing.
@@ -81,12 +101,22 @@ named! {
         HeardOnDelivery = "heard-on-delivery",
         /// A device notes that somebody listened, and forgets over the next restart to tell the sender.
         HeardNotKept = "heard-not-kept",
+        /// A device gives at once the receipts that are to be given later.
+        LaterAtOnce = "later-given-at-once",
+        /// A device gives receipts to contacts who are not confirmed.
+        ReceiptsToUnconfirmed = "receipts-to-unconfirmed",
         /// A device dates a note by when it came, not by when it was recorded.
         DatedByArrival = "dated-by-arrival",
         /// A device keeps the sealed body of a note for ever after its receipt.
         DeliveredNotLetGo = "delivered-not-let-go",
         /// A device holds a contact for confirmed whatever digits are typed.
         DigitsNotCompared = "digits-not-compared",
+        /// A device leaves its word for contacts who are not confirmed, too.
+        WordToUnconfirmed = "word-to-unconfirmed",
+        /// A device leaves its word for contacts who may not see one, too.
+        WordToShutOut = "word-to-shut-out",
+        /// A device does not have the relay drop the slot of somebody who may see nothing any more.
+        SlotLeftBehind = "slot-left-behind",
         /// A device does not leave its word again with a relay that lost its store.
         WordNotOfferedAgain = "word-not-offered-again",
         /// A device goes on showing the word of somebody who has taken the right to it back.
@@ -105,6 +135,10 @@ impl Switch {
     /// 0: somebody gets what is not theirs.
     pub const fn breaks(self) -> &'static [u8] {
         match self {
+            // A relay that forgets what grows is brought all of it once more.
+            Self::GrowthNotRenewed => &[1, 4],
+            Self::ReleasedByAnybody => &[0, 1],
+            Self::UnansweredForgotten => &[1, 9],
             // What was called released before it was, comes once more.
             Self::StoredBeforeSync => &[1, 4],
             Self::EvictedWhenFull
@@ -127,22 +161,36 @@ impl Switch {
             // Whoever looks between two receipts sees the mark go back; whoever looks later sees that it never came to *heard*.
             Self::MarksMoveBackward => &[3, 9],
             // What comes once more travels once more; the device shows it once.
-            Self::TombstoneForgotten | Self::DownloadRestarts | Self::UploadRestarts => &[4],
+            Self::TombstoneForgotten | Self::ReleaseNotAskedAgain | Self::DownloadRestarts | Self::UploadRestarts => {
+                &[4]
+            }
             Self::HeadOfLineBlocks => &[5, 9],
             // A mailbox for one reply that takes two: the second thinks that it was the first.
             Self::UsedLinkAccepted => &[6, 9],
-            Self::QuotaNotCounted | Self::LoadNotBounded | Self::DeliveredNotLetGo => &[6],
+            Self::RedialNeverSlows
+            | Self::WatchesOutliveSessions
+            | Self::QuotaNotCounted
+            | Self::LoadNotBounded
+            | Self::DeliveredNotLetGo => &[6],
             Self::FramesNotBounded => &[2, 6, 9],
-            Self::LogTellsMailbox => &[7],
+            Self::LogTellsMailbox | Self::LogTellsHour => &[7],
             Self::OlderWordReplacesNewer
             | Self::SeenMovesOnRepeat
             | Self::SeenMovesOnRead
             | Self::OlderWordBelieved
             | Self::WordNotOfferedAgain
+            | Self::SlotLeftBehind
+            | Self::SeenMovesWithoutOwner
+            | Self::WordToUnconfirmed
+            | Self::WordToShutOut
             | Self::RevocationIgnored
             | Self::FreshnessLies => &[8],
             Self::ReleaseToldToWriter | Self::ChunkSealedAgain | Self::RedialGivenUp | Self::HeardNotKept => &[9],
-            Self::DigitsNotCompared => &[0],
+            Self::DigitsNotCompared
+            | Self::QuotaReturnsAtOnce
+            | Self::NotesNotPadded
+            | Self::LaterAtOnce
+            | Self::ReceiptsToUnconfirmed => &[0],
             Self::OrderByChance => &[10],
         }
     }

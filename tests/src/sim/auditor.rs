@@ -6,6 +6,8 @@
 //! an operator lost or put back, as the world itself tells, ends every promise that was made under it.
 
 mod books;
+mod growing;
+mod stranger;
 mod talk;
 #[cfg(test)]
 mod tests;
@@ -18,7 +20,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 use zajil_net::{Clock, Network};
-use zajil_proto::ids::{Epoch, MailboxId};
+use zajil_proto::ids::{Epoch, MailboxId, SlotId};
 use zajil_proto::random;
 use zajil_proto::relay_link::RelayLink;
 use zajil_proto::session::client::{Registering, Room};
@@ -34,6 +36,8 @@ use talk::Talk;
 const VISIT_MAX: Duration = Duration::from_secs(20 * 60);
 /// Things of the auditor that wait at once, at most.
 const ENTRUSTED_MAX: usize = 8;
+/// Visits after which somebody else tries the same doors, percent.
+const STRANGER_PERCENT: u64 = 40;
 /// Between an answer and a look whether something has come that should not.
 const MOMENT: Duration = Duration::from_secs(2);
 /// Bytes that the narrow mailbox may hold.
@@ -89,6 +93,8 @@ pub struct Auditor {
     met: Option<(u64, Epoch)>,
     /// All mailboxes that were ever made: a copy of a store that is put back has old ones.
     owned: BTreeSet<MailboxId>,
+    /// The same of slots.
+    slots: BTreeSet<SlotId>,
     /// Answers that were held against what was promised: with none, nothing was looked at.
     pub looked: u64,
 }
@@ -97,6 +103,11 @@ impl Auditor {
     /// Returns whether a mailbox is the auditor's.
     pub fn owns(&self, mailbox: &MailboxId) -> bool {
         self.owned.contains(mailbox)
+    }
+
+    /// Returns whether a slot is the auditor's.
+    pub fn owns_slot(&self, slot: &SlotId) -> bool {
+        self.slots.contains(slot)
     }
 
     /// Looks after everything, and does some `things` more. Returns what was not as promised.
@@ -135,6 +146,7 @@ impl Visit {
         let books = auditor.books.get_or_insert_with(|| Books::draw(&mut scene.chance));
         if !books.registered {
             auditor.owned.extend(books.mailboxes());
+            auditor.slots.insert(books.slot.slot());
             register(books, &mut writer, scene).await?;
         }
         for pair in &books.boxes {
@@ -148,6 +160,10 @@ impl Visit {
         self.look_at_word(books, &mut reader).await?;
         for _ in 0..things {
             self.thing(books, &mut reader, &mut writer, scene).await?;
+        }
+        self.grow(books, &reader, &mut writer, scene).await?;
+        if scene.chance.happens(STRANGER_PERCENT) {
+            self.try_the_door(books, scene).await?;
         }
         Some(())
     }
@@ -190,9 +206,14 @@ impl Visit {
                 self.entrust(books, place, reader, writer, scene).await
             }
             30..48 => self.offer_again(books, reader, writer, scene).await,
-            48..66 => let_go(books, reader, writer, scene).await,
-            66..78 => self.write_word(books, reader, writer, scene).await,
-            78..84 => self.pass_on_older_word(books, reader, writer).await,
+            48..66 => {
+                let place = let_go(books, reader, writer, scene).await?;
+                // Whoever puts the next sees whether there is room.
+                if place == Some(SINGLE) { self.entrust(books, SINGLE, reader, writer, scene).await } else { Some(()) }
+            }
+            66..74 => self.write_word(books, reader, writer, scene).await,
+            74..79 => self.pass_on_older_word(books, reader, writer).await,
+            79..84 => self.pass_on_newer_word(books, reader, writer, scene).await,
             84..92 => self.entrust(books, SINGLE, reader, writer, scene).await,
             _ => self.entrust(books, NARROW, reader, writer, scene).await,
         }
@@ -217,6 +238,7 @@ impl Visit {
         let parcel = books.boxes[place].parcel(&mut scene.chance, chunks, lifetime);
         let (id, length) = (parcel.id(), parcel.parcel.body.len());
         let (holds, has_room) = (books.stored_in(place), books.has_room(place, (scene.standing)()));
+        let was_left = place == SINGLE && books.was_just_left(place, (scene.standing)());
         let nth = books.add(place, parcel.clone(), lifetime, (scene.standing)());
         let code = writer.offer(&parcel).await?;
         self.looked += 1;
@@ -229,6 +251,12 @@ impl Visit {
         }
         if code != Code::OK {
             return Some(());
+        }
+        if was_left && !Books::may_have_stepped((scene.standing)()) {
+            self.breach(
+                0,
+                "the room of a parcel that was let go is free at once: its writer learns when it was fetched",
+            );
         }
         if place == SINGLE && holds.count > 0 {
             self.breach(6, "a mailbox for one parcel, as an invitation has it, took another");
@@ -300,6 +328,32 @@ impl Visit {
         self.look_at_word(books, reader).await
     }
 
+    /// Lets somebody pass on a newer word: it is shown, and what was observed stays what it was, since its owner did not come.
+    async fn pass_on_newer_word(
+        &mut self,
+        books: &mut Books,
+        reader: &mut Talk,
+        writer: &mut Talk,
+        scene: &mut AuditScene,
+    ) -> Option<()> {
+        let before = reader.told(&books.slot).await?;
+        self.breaches.extend(books.compare_word(before.clone()));
+        books.version += 1;
+        let pair = books.slot.clone();
+        let word = Word::sign(&pair.write, pair.read_tag(), books.version, random::bytes(&mut scene.chance));
+        books.words.push(word.clone());
+        if writer.put_word(&word, None).await? == Code::OK {
+            books.surely = word.version;
+        }
+        let after = reader.told(&books.slot).await?;
+        self.looked += 1;
+        if after.observation != before.observation {
+            self.breach(8, "what was observed has changed, and somebody else passed the word on");
+        }
+        self.breaches.extend(books.compare_word(after));
+        Some(())
+    }
+
     /// Passes on the word before the newest, as anybody may who has it.
     async fn pass_on_older_word(&mut self, books: &mut Books, reader: &mut Talk, writer: &mut Talk) -> Option<()> {
         let older = books.words.iter().rev().find(|word| word.version < books.surely).cloned();
@@ -330,13 +384,21 @@ async fn register(books: &mut Books, writer: &mut Talk, scene: &AuditScene) -> O
 }
 
 /// Lets a parcel go: as its reader who has it, or as its writer who takes it back.
-async fn let_go(books: &mut Books, reader: &mut Talk, writer: &mut Talk, scene: &mut AuditScene) -> Option<()> {
+///
+/// Returns from which mailbox one surely went.
+async fn let_go(
+    books: &mut Books,
+    reader: &mut Talk,
+    writer: &mut Talk,
+    scene: &mut AuditScene,
+) -> Option<Option<usize>> {
     let here: Vec<usize> = books.places_of(|state| matches!(state, State::Stored | State::Leaving)).collect();
     if here.is_empty() {
-        return Some(());
+        return Some(None);
     }
     let nth = *scene.chance.pick(&here);
     let entrusted = &mut books.entrusted[nth];
+    let place = entrusted.place;
     entrusted.state = State::Leaving;
     let pair = &books.boxes[entrusted.place];
     let code = if scene.chance.happens(70) {
@@ -345,8 +407,9 @@ async fn let_go(books: &mut Books, reader: &mut Talk, writer: &mut Talk, scene: 
     } else {
         writer.withdraw(pair, &entrusted.parcel).await?
     };
-    if code == Code::OK {
-        books.leaves(nth, (scene.standing)());
+    if code != Code::OK {
+        return Some(None);
     }
-    Some(())
+    books.leaves(nth, (scene.standing)());
+    Some(Some(place))
 }

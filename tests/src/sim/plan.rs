@@ -148,6 +148,13 @@ pub enum PersonDeed {
         /// How long the link is on its way, milliseconds.
         link_takes: Millis,
     },
+    /// Compares no digits with somebody for a time: would rather hear their voice before.
+    Hesitate {
+        /// With whom.
+        with: PersonId,
+        /// How long, milliseconds.
+        millis: Millis,
+    },
     /// Records a note and sends it.
     Send {
         /// To whom.
@@ -331,6 +338,7 @@ impl Deed {
         match self {
             Self::Person(who, deed) => match deed {
                 PersonDeed::Pair { with: other, .. }
+                | PersonDeed::Hesitate { with: other, .. }
                 | PersonDeed::Send { to: other, .. }
                 | PersonDeed::AskSeen { of: other, .. }
                 | PersonDeed::SetSeen { to: other, .. } => vec![*who, *other],

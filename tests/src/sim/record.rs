@@ -66,6 +66,8 @@ pub enum Seen {
     PhoneLoad(PersonId, PhoneLoad),
     /// What the relay held at a full hour and at the end.
     RelayLoad(RelayLoad),
+    /// How many words of people lie in slots of the relay at the end.
+    WordsLeft(u64),
     /// A person's link began to carry both ways (`true`), or stopped.
     Link(PersonId, bool),
     /// A thief of a link could open a note.
@@ -190,6 +192,8 @@ pub struct PhoneLoad {
     pub tasks: usize,
     /// Sockets and streams open.
     pub sockets: usize,
+    /// Connections begun so far.
+    pub connections: u64,
     /// Bytes on its disk.
     pub disk_bytes: u64,
     /// What the program tells of itself.
@@ -205,6 +209,8 @@ pub struct RelayLoad {
     pub sockets: usize,
     /// Sessions open.
     pub sessions: u64,
+    /// Sessions of which it believes that they watch mailboxes.
+    pub watching: u64,
     /// Bytes its disk holds.
     pub disk_bytes: u64,
     /// Parcels it holds.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{MailboxId, ParcelId};
+use zajil_proto::sabotaged;
 use zajil_proto::session::client::{ClientCommand, HeldState};
 
 use super::Meeting;
@@ -48,7 +49,7 @@ impl Meeting {
             return;
         }
         let before = std::mem::take(&mut device.unconfirmed);
-        for (mailbox, id) in before.into_values().filter(|_| !lost) {
+        for (mailbox, id) in before.into_values().filter(|_| !lost && !sabotaged!(ReleaseNotAskedAgain)) {
             self.release(mailbox, vec![id]);
         }
     }

@@ -61,7 +61,7 @@ impl RelaySession {
     }
 
     pub(super) fn release(&mut self, mailbox: MailboxId, ids: Vec<ParcelId>) {
-        let is_proven = self.proven.contains(&(Scope::Mailbox, mailbox.0));
+        let is_proven = self.proven.contains(&(Scope::Mailbox, mailbox.0)) || sabotaged!(ReleasedByAnybody);
         if is_proven {
             self.downloads.released(mailbox, &ids);
         }
@@ -90,9 +90,10 @@ impl RelaySession {
         if !put.word.is_signed() {
             return Err(Code::BAD_SIGNATURE);
         }
-        if put.live_proof == Signature::NONE {
+        let is_passed_on = put.live_proof == Signature::NONE;
+        if is_passed_on && !sabotaged!(SeenMovesWithoutOwner) {
             self.keep_word(put, None);
-        } else if put.is_live(&self.exporter) {
+        } else if is_passed_on || put.is_live(&self.exporter) {
             let slot = put.word.slot();
             let pending = Pending::WordLookup { put: Box::new(put) };
             self.desk.store(StoreRequest::Seen { slot }, pending);

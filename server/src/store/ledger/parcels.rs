@@ -204,7 +204,7 @@ impl<R: Rows> Ledger<R> {
         // Of one that nobody has put since the store was opened it is not known whether another relay had it before.
         let Some(age) = open.age else { return Ok(()) };
         let expires = self.clock.expiry_step(open.header.lifetime(), age);
-        if expires <= parcel.expires {
+        if expires <= parcel.expires || sabotaged!(GrowthNotRenewed) {
             return Ok(());
         }
         reached!(LifetimeRenewed);
@@ -461,7 +461,9 @@ impl<R: Rows> Ledger<R> {
             mailbox_id = Some(parcel.mailbox);
         }
         match mailbox_id {
-            Some(mailbox) if leaving == Leaving::ByHand => self.free(&mailbox, bytes, parcels),
+            Some(mailbox) if leaving == Leaving::ByHand && !sabotaged!(QuotaReturnsAtOnce) => {
+                self.free(&mailbox, bytes, parcels)
+            }
             _ => Ok(()),
         }
     }

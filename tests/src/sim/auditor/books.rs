@@ -1,6 +1,6 @@
 //! What the auditor has at the relay, and what the relay has said about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zajil_proto::ids::{MailboxId, ParcelId};
 use zajil_proto::limits::TOMBSTONE_EXTRA_HOURS;
@@ -8,6 +8,7 @@ use zajil_proto::random::Random;
 use zajil_proto::time::Lifetime;
 use zajil_proto::wire::{Observation, Word};
 
+use super::growing::Growing;
 use super::talk::{Found, Told};
 use super::{Breach, Standing};
 use crate::parcels::{OwnParcel, Pair};
@@ -19,6 +20,8 @@ pub(super) const SINGLE: usize = 2;
 pub(super) const NARROW: usize = 3;
 /// How long after its time a parcel may still lie at a relay that runs: a step of its clock, and what full and slow disks delay.
 const LATE_MAX: Millis = 12 * HOUR;
+/// A step of the relay's clock.
+const STEP: Millis = 6 * HOUR;
 /// How long after a parcel has left its room may still be taken: a step of the relay's clock, and a minute.
 const ROOM_RETURNS: Millis = 6 * HOUR + MINUTE;
 /// What a relay's clock loses of each run: it counts minutes.
@@ -33,6 +36,10 @@ pub(super) struct Books {
     /// Whether the relay has said that all of these are there.
     pub(super) registered: bool,
     pub(super) entrusted: Vec<Entrusted>,
+    /// The parcel that grows.
+    pub(super) growing: Option<Growing>,
+    /// Every one that ever grew: what nobody goes on with may lie there for a while.
+    pub(super) grown: BTreeSet<ParcelId>,
     /// Words in order of their versions.
     pub(super) words: Vec<Word>,
     /// The version of the newest one.
@@ -56,6 +63,8 @@ pub(super) struct Entrusted {
     pub(super) state: State,
     /// How things were when it was surely gone.
     left: Option<Standing>,
+    /// Whether it was let go, and did not go by itself.
+    by_hand: bool,
 }
 
 /// What the relay has said of a parcel.
@@ -90,6 +99,8 @@ impl Books {
             slot: Pair::draw(chance),
             registered: false,
             entrusted: Vec::new(),
+            growing: None,
+            grown: BTreeSet::new(),
             words: Vec::new(),
             version: 0,
             surely: 0,
@@ -112,6 +123,7 @@ impl Books {
             grew: since,
             state: State::Unsure,
             left: None,
+            by_hand: false,
         });
         self.entrusted.len() - 1
     }
@@ -146,7 +158,27 @@ impl Books {
 
     /// Takes down that a parcel is gone.
     pub(super) fn leaves(&mut self, nth: usize, standing: Standing) {
-        (self.entrusted[nth].state, self.entrusted[nth].left) = (State::Gone, Some(standing));
+        let one = &mut self.entrusted[nth];
+        (one.state, one.left, one.by_hand) = (State::Gone, Some(standing), true);
+    }
+
+    /// Returns whether something was let go of in a mailbox so shortly before that the relay's clock is in the same step.
+    pub(super) fn was_just_left(&self, place: usize, standing: Standing) -> bool {
+        let step = Self::surely_in_step(standing);
+        let left =
+            |one: &Entrusted| one.left.filter(|_| one.place == place && one.by_hand).and_then(Self::surely_in_step);
+        step.is_some() && self.entrusted.iter().filter_map(left).any(|left| Some(left) == step)
+    }
+
+    /// Returns whether the relay's clock may be at the beginning of a step, or nobody knows where it is.
+    pub(super) fn may_have_stepped(standing: Standing) -> bool {
+        Self::surely_in_step(standing).is_none()
+    }
+
+    /// Returns the step in which the relay's clock surely is: it began with the store, and loses a little with each start.
+    fn surely_in_step(standing: Standing) -> Option<Millis> {
+        let (first, last) = (standing.ran.checked_sub((standing.starts + 5) * LOST_PER_START)?, standing.ran);
+        (standing.replaced == 0 && first / STEP == last / STEP).then_some(last / STEP)
     }
 
     /// Returns whether nothing has been in a mailbox for so long that all of its room is free again.
@@ -168,6 +200,7 @@ impl Books {
                     let own = self.boxes[one.place].mailbox();
                     breaches.extend(one.found(found, own, standing));
                 }
+                None if self.grown.contains(id) => {}
                 None => breaches.push(breach(0, "a parcel that nobody put lies in a mailbox")),
             }
         }

@@ -152,6 +152,33 @@ impl Talk {
         }
     }
 
+    /// Offers as much of a parcel as there is. Returns what the relay said it had, and what it said in the end: `OK`, all that there is is
+    /// durable there.
+    pub(super) async fn grow(&mut self, parcel: &OwnParcel, from: u32) -> Option<(Option<u32>, Code)> {
+        let all = u32::try_from(parcel.parcel.body.len()).expect("a parcel is short");
+        self.device.say(parcel.offer(from)).await;
+        let mut had = None;
+        loop {
+            match self.next().await? {
+                ClientEvent::Progress { id, durable } if id == parcel.id() => {
+                    had = had.or(Some(durable));
+                    if durable == all && !parcel.parcel.is_closed() {
+                        return Some((had, Code::OK));
+                    }
+                }
+                ClientEvent::Stored { id } if id == parcel.id() => return Some((had, Code::OK)),
+                ClientEvent::Refused { id, code } if id == parcel.id() => return Some((had, code)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Removes a mailbox or slot, as far as one may.
+    pub(super) async fn drop_scope(&mut self, scope: Scope, id: [u8; 16]) -> Option<Code> {
+        self.device.say(ClientCommand::Drop { scope, id }).await;
+        self.answer(Asked::Drop { scope, id }).await
+    }
+
     /// Lets a parcel go, as a reader who has it.
     pub(super) async fn release(&mut self, mailbox: MailboxId, parcel: ParcelId) -> Option<()> {
         let ids = vec![Durable::after_sync(parcel)];

@@ -17,6 +17,13 @@ const MEETING: Millis = 12 * MINUTE;
 /// Notes of somebody who has much to say: more than control frames may be unacknowledged (32).
 const MANY_NOTES: (u64, u64) = (37, 42);
 
+/// How long somebody is in the dark who gives receipts later: whatever they owed before is overdue then.
+const DARK_DAY: Millis = 26 * HOUR;
+/// From the last note of somebody who hears no answer to the end of all: its day, a step of the relay's clock, and two meetings.
+const UNANSWERED: Millis = DAY + 8 * HOUR;
+/// How long a sync takes while an answer is to be lost, milliseconds.
+const SLOW_SYNC_MILLIS: u64 = 12_000;
+
 /// What happens between two people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Story {
@@ -30,12 +37,22 @@ enum Story {
     Copied,
     /// Power is cut while receipts and session keys come in.
     Cut,
+    /// A note's day passes at a relay whose *stored* was lost on the way.
+    Unanswered,
+    /// Somebody who gives receipts later comes back after a day in the dark.
+    Later,
+    /// Somebody would rather hear a voice before they compare digits.
+    Hesitates,
+    /// The relay's disk is full while somebody fetches what waits.
+    Crowded,
+    /// Somebody takes the right to see their word back.
+    TakenBack,
 }
 
 impl Making {
     /// Weaves stories into the lives of `profile`.
     pub(super) fn weave(&mut self, profile: Profile) {
-        use Story::{Clock, Copied, Cut, Listens, Over};
+        use Story::{Clock, Copied, Crowded, Cut, Hesitates, Later, Listens, Over, TakenBack, Unanswered};
         let mut chance = self.chance.fork("stories");
         let (count, stories): (u32, &[(u64, Story)]) = match profile {
             Profile::Family => (2, &[(3, Clock), (3, Over), (2, Listens), (2, Copied), (2, Cut)]),
@@ -50,6 +67,20 @@ impl Making {
             let story = *chance.weighted(stories);
             self.tell_story(story, &mut chance);
         }
+        // One more, of what takes long or must stand at one end of a life, by a chance of its own.
+        let mut chance = self.chance.fork("more stories");
+        let (count, stories): (u32, &[(u64, Story)]) = match profile {
+            Profile::Weeks => (1, &[(1, Unanswered), (1, Later), (1, TakenBack)]),
+            Profile::Family => (2, &[(1, Unanswered), (1, Later), (1, Hesitates), (1, Crowded), (1, TakenBack)]),
+            Profile::Words => (1, &[(1, Hesitates), (2, TakenBack)]),
+            Profile::Disks => (1, &[(1, Hesitates), (2, Crowded)]),
+            Profile::Storm | Profile::Hostile => (1, &[(1, Hesitates), (1, Crowded)]),
+            Profile::Town => (0, &[(1, Crowded)]),
+        };
+        for _ in 0..count {
+            let story = *chance.weighted(stories);
+            self.tell_story(story, &mut chance);
+        }
     }
 
     fn tell_story(&mut self, story: Story, chance: &mut Chance) {
@@ -58,7 +89,9 @@ impl Making {
                 Story::Clock => 100 * MINUTE,
                 Story::Over => 26 * HOUR,
                 Story::Listens => HOUR,
-                Story::Copied | Story::Cut => 40 * MINUTE,
+                Story::Copied | Story::Cut | Story::Hesitates | Story::Crowded | Story::TakenBack => 40 * MINUTE,
+                Story::Unanswered => UNANSWERED,
+                Story::Later => DARK_DAY + 3 * HOUR,
             };
         let room = |couple: &&Couple| couple.ready() + lasts < self.span;
         let couples: Vec<Couple> = self.couples.iter().filter(room).copied().collect();
@@ -66,7 +99,12 @@ impl Making {
             return;
         }
         let couple = *chance.pick(&couples);
-        let at = chance.between(couple.ready(), self.span - lasts);
+        let at = match story {
+            Story::Hesitates => couple.ready(),
+            // What is believed at its end is to be seen at the end of all.
+            Story::Unanswered => self.span - lasts,
+            _ => chance.between(couple.ready(), self.span - lasts),
+        };
         let (one, other) = (couple.inviter, couple.invited);
         let (one, other) = if chance.happens(50) { (other, one) } else { (one, other) };
         for who in [one, other] {
@@ -81,6 +119,11 @@ impl Making {
             Story::Listens => self.listens_in_the_dark(one, other, begins, chance),
             Story::Copied => self.copy_is_put_back(one, other, begins, chance),
             Story::Cut => self.cut_among_frames(one, other, begins, chance),
+            Story::Unanswered => self.answer_is_lost(one, other, begins, chance),
+            Story::Later => self.tells_later(one, other, begins, chance),
+            Story::Hesitates => self.hears_before_comparing(&couple, one, other, chance),
+            Story::TakenBack => self.takes_back(one, other, begins, chance),
+            Story::Crowded => self.fetches_from_a_full_disk(one, other, begins, chance),
         }
     }
 
@@ -172,6 +215,93 @@ impl Making {
         self.push(at + 22 * MINUTE, reader, PersonDeed::AskSeen { of: owner, ask_relay: false });
     }
 
+    /// A slow disk has all of a note, its sender's link goes before they hear so, and nobody fetches it. They come back when its day
+    /// is over.
+    fn answer_is_lost(&mut self, sender: PersonId, reader: PersonId, at: Millis, chance: &mut Chance) {
+        self.people[usize::from(sender)].habit = Habit::Daemon;
+        self.push(at, reader, PersonDeed::LinkDown);
+        self.online(sender, at, at + 6 * MINUTE);
+        self.push_relay(at + MINUTE, RelayDeed::SyncTakes(SLOW_SYNC_MILLIS));
+        self.send(at + 2 * MINUTE, sender, reader, chance.between(1, 3), Some(1));
+        self.push(at + 2 * MINUTE + chance.between(4, 10) * SECOND, sender, PersonDeed::OneWay { out: true });
+        self.push_relay(at + 4 * MINUTE, RelayDeed::SyncTakes(self.relay.sync_millis));
+        let over = at + DAY + 6 * HOUR + 30 * MINUTE;
+        self.online(sender, over, over + 10 * MINUTE);
+        // What is over is looked for once in an hour, and when a relay is met.
+        self.online(sender, over + 20 * MINUTE, over + 40 * MINUTE);
+        self.push(over + 35 * MINUTE, sender, PersonDeed::Look);
+    }
+
+    /// Somebody who gives receipts later was in the dark for a day, gets two notes, listens, and says nothing themselves.
+    fn tells_later(&mut self, speaker: PersonId, reader: PersonId, at: Millis, chance: &mut Chance) {
+        let person = &mut self.people[usize::from(reader)];
+        (person.habit, person.receipts) = (Habit::Daemon, GivesReceipts::Later);
+        self.people[usize::from(speaker)].habit = Habit::Daemon;
+        let back = at + DARK_DAY;
+        self.events.retain(|event| match &event.deed {
+            Deed::Person(person, deed) if *person == reader => {
+                !((at..back + 2 * HOUR).contains(&event.at) && says(deed))
+            }
+            _ => true,
+        });
+        self.push(at, reader, PersonDeed::LinkDown);
+        self.online(speaker, back - 40 * MINUTE, back + 2 * HOUR);
+        for nth in 1..=2 {
+            self.send(back - nth * 10 * MINUTE, speaker, reader, chance.between(1, 5), None);
+        }
+        self.online(reader, back, back + HOUR + 30 * MINUTE);
+        self.push(back + 10 * MINUTE, reader, PersonDeed::Listen { skip: 0 });
+        self.push(back + 45 * MINUTE, speaker, PersonDeed::Look);
+    }
+
+    /// Two know each other by a link; one of them hears the other, and answers, before they compare digits.
+    fn hears_before_comparing(&mut self, couple: &Couple, speaker: PersonId, reader: PersonId, chance: &mut Chance) {
+        let at = couple.ready() + MEETING;
+        let hesitates = PersonDeed::Hesitate { with: speaker, millis: at + 30 * MINUTE - couple.at };
+        self.push(couple.at, reader, hesitates);
+        for who in [speaker, reader] {
+            self.online(who, at, at + 38 * MINUTE);
+        }
+        for from in [at + MINUTE, at + 2 * MINUTE, at + 16 * MINUTE] {
+            self.send(from, speaker, reader, chance.between(1, 5), None);
+        }
+        self.push(at + 8 * MINUTE, reader, PersonDeed::Listen { skip: 0 });
+        self.send(at + 10 * MINUTE, reader, speaker, chance.between(1, 5), None);
+        self.push(at + 11 * MINUTE, reader, PersonDeed::WriteWord { serial: 0, tell_minute: chance.happens(50) });
+        self.push(at + 15 * MINUTE, speaker, PersonDeed::Look);
+        self.push(at + 18 * MINUTE, speaker, PersonDeed::AskSeen { of: reader, ask_relay: true });
+        self.push(at + 24 * MINUTE, reader, PersonDeed::Listen { skip: 0 });
+        self.push(at + 25 * MINUTE, reader, PersonDeed::Look);
+    }
+
+    /// The relay's disk is full while somebody fetches what waits: it can hand out, and let nothing go.
+    fn fetches_from_a_full_disk(&mut self, speaker: PersonId, reader: PersonId, at: Millis, chance: &mut Chance) {
+        self.people[usize::from(reader)].habit = Habit::Daemon;
+        self.push(at, reader, PersonDeed::LinkDown);
+        self.online(speaker, at, at + 12 * MINUTE);
+        for nth in 0..2 {
+            self.send(at + nth * MINUTE, speaker, reader, chance.between(15, 30), None);
+        }
+        self.push_relay(at + 14 * MINUTE, RelayDeed::DiskBytes(Some(0)));
+        self.online(reader, at + 15 * MINUTE, at + 38 * MINUTE);
+        self.push_relay(at + 33 * MINUTE, RelayDeed::DiskBytes(None));
+        self.push(at + 36 * MINUTE, reader, PersonDeed::Listen { skip: 0 });
+    }
+
+    /// Somebody leaves a word, and then takes the right to see it back: with a link, or on the way to the next one.
+    fn takes_back(&mut self, owner: PersonId, reader: PersonId, at: Millis, chance: &mut Chance) {
+        self.online(owner, at, at + 10 * MINUTE);
+        self.online(reader, at, at + 25 * MINUTE);
+        self.push(at, owner, PersonDeed::SetSeen { to: reader, tells: TellsSeen::SixHours });
+        self.push(at + MINUTE, owner, PersonDeed::WriteWord { serial: 0, tell_minute: chance.happens(50) });
+        self.push(at + 5 * MINUTE, reader, PersonDeed::AskSeen { of: owner, ask_relay: true });
+        let off = at + chance.between(6, 14) * MINUTE;
+        self.push(off, owner, PersonDeed::SetSeen { to: reader, tells: TellsSeen::Off });
+        self.online(owner, at + 16 * MINUTE, at + 25 * MINUTE);
+        self.push(at + 18 * MINUTE, owner, PersonDeed::WriteWord { serial: 0, tell_minute: chance.happens(50) });
+        self.push(at + 22 * MINUTE, reader, PersonDeed::AskSeen { of: owner, ask_relay: true });
+    }
+
     /// Power is cut between two commits of somebody to whom receipts, answers and keys come, a few times.
     fn cut_among_frames(&mut self, speaker: PersonId, reader: PersonId, at: Millis, chance: &mut Chance) {
         for who in [speaker, reader] {
@@ -204,5 +334,17 @@ const fn interferes(deed: &PersonDeed) -> bool {
             | PersonDeed::PowerCut
             | PersonDeed::SwitchOff
             | PersonDeed::Sync
+    )
+}
+
+/// Whether somebody tells others anything by a deed, with which receipts would travel; or moves the clock by which these are given.
+const fn says(deed: &PersonDeed) -> bool {
+    matches!(
+        deed,
+        PersonDeed::Send { .. }
+            | PersonDeed::WriteWord { .. }
+            | PersonDeed::SetSeen { .. }
+            | PersonDeed::Pair { .. }
+            | PersonDeed::ClockJump(_)
     )
 }

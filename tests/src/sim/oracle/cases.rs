@@ -20,6 +20,9 @@ pub(super) const BEGAN: u32 = 28_800_000;
 /// The same in hours.
 pub(super) const BEGAN_HOUR: u32 = BEGAN / 60;
 
+/// Bytes in which every note of these worlds is sealed: a length that padding gives.
+pub(super) const SEALED_BYTES: u32 = 15_582;
+
 /// A run that can be changed.
 pub(super) struct Tale {
     pub(super) plan: Plan,
@@ -202,7 +205,7 @@ pub(super) fn contact(of: PersonId, pairing: Pairing) -> ContactView {
 
 /// A note that was taken.
 pub(super) fn taken(from: PersonId, to: PersonId, serial: u32) -> Taken {
-    Taken { from, to, serial, number: serial, duration_millis: 10_000, sealed_bytes: 16_000 }
+    Taken { from, to, serial, number: serial, duration_millis: 10_000, sealed_bytes: SEALED_BYTES }
 }
 
 /// A note as its sender sees it.
@@ -214,7 +217,7 @@ pub(super) fn out(to: PersonId, serial: u32, mark: NoteMark) -> Shown {
         direction,
         mark,
         waits: None,
-        progress: (16_000, 16_000),
+        progress: (SEALED_BYTES, SEALED_BYTES),
         sequence: serial,
         duration_millis: 10_000,
         recorded: BEGAN,
@@ -231,7 +234,7 @@ pub(super) fn coming(from: PersonId, serial: u32, mark: NoteMark) -> Shown {
         direction: Direction::In,
         mark,
         waits: None,
-        progress: (if whole { 16_000 } else { 9_000 }, 16_000),
+        progress: (if whole { SEALED_BYTES } else { 9_000 }, SEALED_BYTES),
         sequence: serial,
         duration_millis: if whole { 10_000 } else { 0 },
         recorded: BEGAN,
@@ -283,7 +286,7 @@ pub(super) fn load(waiting: u32) -> PhoneLoad {
         daemon: true,
         clock_off_minutes: Some(0),
     };
-    PhoneLoad { tasks: 3, sockets: 1, disk_bytes: 10_000, status: Some(status) }
+    PhoneLoad { tasks: 3, sockets: 1, connections: 1, disk_bytes: 10_000, status: Some(status) }
 }
 
 /// What a relay holds at rest.
@@ -292,6 +295,7 @@ pub(super) fn relay_load() -> RelayLoad {
         tasks: 2,
         sockets: 1,
         sessions: 1,
+        watching: 1,
         disk_bytes: 10_000,
         parcels: 0,
         per_mailbox: Vec::new(),

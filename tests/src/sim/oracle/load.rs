@@ -7,19 +7,29 @@
 //! Not judged: what a disk holds when its room was made smaller than what lay on it; tasks that are not of a QUIC endpoint, which the
 //! world does not count; bytes by mailbox, which the relay does not tell (they are bounded by what parcels there can have).
 
+use std::collections::BTreeMap;
+
 use zajil_client::engine::api::NoteMark;
-use zajil_client::limits::{CONTACTS_MAX, FINISH_MILLIS_MAX, OUTBOX_BYTES_MAX, REDIAL_FAST_MILLIS};
-use zajil_net::limits::{CLOSE_LINGER, CLOSE_TIMEOUT};
+use zajil_client::limits::{
+    CONTACTS_MAX, FINISH_MILLIS_MAX, OUTBOX_BYTES_MAX, REDIAL_FAST_MILLIS, REDIAL_OFTEN_TRIES, REDIAL_RARE_MILLIS,
+    REDIAL_SLOW_MILLIS,
+};
+use zajil_net::limits::{CLOSE_LINGER, CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT};
 use zajil_proto::limits::{IDLE_MILLIS, STORE_REQUESTS_MAX};
 use zajil_relay::limits::{MAILBOX_BYTES_MAX, MAILBOX_PARCELS_MAX, SESSIONS_MAX, TOMBSTONES_MAX};
 
 use super::Violation;
 use super::story::{Story, is_whole};
 use crate::sim::plan::{AttackerDeed, Deed, HOUR, MINUTE, Millis, PersonDeed, PersonId, RelayDeed};
-use crate::sim::record::{PhoneLoad, RelayLoad, Seen};
+use crate::sim::record::{Entry, PhoneLoad, RelayLoad, Seen};
 
 /// Tasks of one QUIC connection of a phone: its endpoint's and its own.
 const TASKS_PER_CONNECTION: usize = 2;
+/// Sockets of one try to reach a relay: QUIC's, and TLS's.
+const CONNECTIONS_PER_DIAL: u64 = 2;
+/// How long a phone may have been without its relay and still dial more often than rarely: all tries at a faster pace, each with its
+/// time-out.
+const DARK_MILLIS: Millis = (REDIAL_OFTEN_TRIES as u64) * (REDIAL_SLOW_MILLIS + 1_000 * HANDSHAKE_TIMEOUT.as_secs());
 /// Connections to one relay that a phone may have at once: the one it uses, one that is being tried, and those that are
 /// still closing when the next is dialled.
 const CONNECTIONS_PER_RELAY: usize = 2 + closing();
@@ -57,10 +67,13 @@ const fn closing() -> usize {
 /// Judges a run.
 pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
     let last = |at: Millis| at >= story.record.ended_at;
+    let mut dialled = BTreeMap::new();
     for entry in &story.record.entries {
         let (at, found) = match &entry.seen {
             Seen::PhoneLoad(who, load) => {
                 let mut found = phone(story, *who, load, entry.at);
+                let before = dialled.insert(*who, (entry.at, load.connections));
+                found.extend(before.and_then(|before| dials(story, *who, before, (entry.at, load.connections))));
                 if last(entry.at) {
                     let what = format!("bytes that the phone of person {who} still keeps");
                     found.extend(above(&what, load.disk_bytes, still_kept(story, *who)));
@@ -77,6 +90,19 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
 /// Says which number is above which limit.
 fn above(what: &str, got: u64, most: u64) -> Option<String> {
     (got > most).then(|| format!("{what}: {got}, and {most} at most"))
+}
+
+/// Connections that a phone has begun since it was looked at last: few, if it has long been without the relay.
+fn dials(story: &Story<'_>, who: PersonId, before: (Millis, u64), now: (Millis, u64)) -> Option<String> {
+    let since = before.0.checked_sub(DARK_MILLIS)?;
+    let started = |entry: &Entry| {
+        (since..=now.0).contains(&entry.at) && matches!(entry.seen, Seen::Phone(whose, _) if whose == who)
+    };
+    if story.reach(who).touch(since, now.0) || story.record.entries.iter().any(started) {
+        return None;
+    }
+    let most = CONNECTIONS_PER_DIAL * ((now.0 - before.0) / REDIAL_RARE_MILLIS + 2);
+    above(&format!("connections that the phone of person {who} has begun in the dark"), now.1 - before.1, most)
 }
 
 fn phone(story: &Story<'_>, who: PersonId, load: &PhoneLoad, at: Millis) -> Vec<String> {
@@ -104,6 +130,8 @@ fn relay(story: &Story<'_>, load: &RelayLoad, at: Millis, is_last: bool) -> Vec<
         // Its endpoint, and every connection.
         above("tasks of the relay", size(load.tasks), 1 + sessions),
         above("sockets of the relay", size(load.sockets), 1),
+        // A watch ends with its session.
+        above("sessions of the relay that watch mailboxes", load.watching, load.sessions),
         above("requests of one session that waited at the relay", load.requests_most, size(STORE_REQUESTS_MAX) + A_FEW),
         above("tombstones of the relay", load.tombstones, size(TOMBSTONES_MAX)),
         above("bytes of parcels at the relay", load.disk_bytes, most_held(story, load)),
@@ -230,6 +258,20 @@ mod tests {
     }
 
     #[test]
+    fn a_phone_that_goes_on_dialling_in_the_dark_is_found() {
+        let dials = |hours: u64, connections: u64| {
+            let mut tale = Tale::good();
+            tale.add(60, Seen::Link(1, false));
+            for (hour, connections) in [(hours, 500), (hours + 1, 500 + connections)] {
+                tale.add(60 * hour, Seen::PhoneLoad(1, PhoneLoad { connections, ..load(0) }));
+            }
+            tale.record.ended_at = (hours + 2) * HOUR;
+            tale.verdict().iter().any(|found| found.invariant == 6 && found.text.contains("begun in the dark"))
+        };
+        assert!(dials(20, 125) && !dials(20, 124) && !dials(5, 1_200));
+    }
+
+    #[test]
     fn a_phone_that_holds_more_than_its_disk_is_found() {
         let mut tale = phone_with(|_| {});
         tale.plan.people[1].disk_bytes = Some(10_000);
@@ -257,6 +299,8 @@ mod tests {
         relay_with(60, |_| {}).is_good();
         relay_with(60, |load| load.sessions = 4_097).breaks(6, "sessions of the relay: 4097");
         relay_with(60, |load| load.tasks = 4_098).breaks(6, "tasks of the relay: 4098");
+        relay_with(60, |load| load.watching = 2)
+            .breaks(6, "sessions of the relay that watch mailboxes: 2, and 1 at most");
         relay_with(60, |load| load.per_mailbox = vec![3, 2_001]).breaks(6, "parcels in one mailbox: 2001");
         relay_with(60, |load| load.tombstones = 8_000_001).breaks(6, "tombstones");
         relay_with(60, |load| load.requests_most = 1_024 + 8).is_good();

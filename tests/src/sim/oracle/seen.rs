@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use zajil_client::engine::api::{ContactView, SeenBucket, SeenPrecision, SeenView};
+use zajil_client::engine::api::{ContactView, Pairing, SeenBucket, SeenPrecision, SeenView};
 
 use super::Violation;
 use super::story::Story;
@@ -42,6 +42,7 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
             case.strange_word(),
             case.clocks(),
             case.never_granted(),
+            case.is_not_confirmed(),
             case.goes_back(known),
             case.claims_to_be_fresh(),
             case.is_not_the_newest(),
@@ -107,6 +108,15 @@ impl Case<'_> {
         let off = self.words.was_always_off(self.story, self.answer.of, self.answer.by, self.at);
         let tells = self.view.granted || self.view.word.is_some() || self.view.bucket.is_some();
         (off && tells).then(|| "something is told, though they never showed anything".to_owned())
+    }
+
+    /// Who is not confirmed is told nothing: seen as not confirmed at this time or later, they were not before either.
+    fn is_not_confirmed(&self) -> Option<String> {
+        let views = self.story.views(self.answer.of, self.answer.by);
+        let later = views.iter().rev().take_while(|(seen, _)| *seen >= self.at).chain(views.last());
+        let unconfirmed = later.into_iter().any(|(_, view)| view.pairing == Pairing::Unconfirmed);
+        let tells = self.view.granted || self.view.word.is_some() || self.view.bucket.is_some();
+        (unconfirmed && tells).then(|| "something is told, though they had not confirmed them".to_owned())
     }
 
     /// A device never shows an older word than it showed before, nor none.

@@ -89,6 +89,7 @@ impl Told {
             }
             Seen::PhoneLoad(who, load) => phone_load(*who, load),
             Seen::RelayLoad(load) => relay_load(load),
+            Seen::WordsLeft(words) => relay(SEEN, format!("has words of {words} slots at the end")),
             Seen::Link(who, carries) => {
                 Self::seen(*who, if *carries { "link carries" } else { "link does not carry" }).folded_by_itself()
             }
@@ -138,6 +139,7 @@ fn played(deed: &Deed) -> Told {
 const fn person_mark(deed: &PersonDeed) -> &'static str {
     match deed {
         PersonDeed::Pair { .. }
+        | PersonDeed::Hesitate { .. }
         | PersonDeed::Send { .. }
         | PersonDeed::Listen { .. }
         | PersonDeed::Look
@@ -165,6 +167,9 @@ fn person_deed(deed: &PersonDeed) -> String {
         PersonDeed::Pair { with, in_person: true, .. } => format!("pairs with person {with}, side by side"),
         PersonDeed::Pair { with, in_person: false, link_takes } => {
             format!("pairs with person {with} by a link that takes {} s", link_takes / 1_000)
+        }
+        PersonDeed::Hesitate { with, millis } => {
+            format!("compares no digits with person {with} for {} s", millis / 1_000)
         }
         PersonDeed::Send { to, serial, seconds, lifetime_days } => {
             let lifetime = lifetime_days.map_or(String::new(), |days| format!(", to wait {days} days at most"));

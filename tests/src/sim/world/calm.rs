@@ -44,6 +44,9 @@ pub(super) async fn calm(world: &Rc<World>) {
     }
     ask_all(world).await;
     load(world).await;
+    if let Some(words) = world.audit.with(|auditor| world.relay.words(|slot| !auditor.owns_slot(slot))) {
+        world.see(Seen::WordsLeft(words));
+    }
 }
 
 /// How long everything that waits takes on the slowest way there is: up and down, one after the other.
@@ -140,6 +143,7 @@ async fn phone_load(world: &Rc<World>, phone: &Rc<Phone>) {
         _ => None,
     };
     let (tasks, sockets) = (world.network.tasks(phone.ip), world.network.sockets(phone.ip));
-    let load = PhoneLoad { tasks, sockets, disk_bytes: phone.disk.bytes(), status };
+    let connections = world.traffic(phone).connections;
+    let load = PhoneLoad { tasks, sockets, connections, disk_bytes: phone.disk.bytes(), status };
     world.see(Seen::PhoneLoad(phone.id, load));
 }

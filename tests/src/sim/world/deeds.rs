@@ -39,6 +39,10 @@ fn person(world: &Rc<World>, phone: &Rc<Phone>, deed: &PersonDeed) {
         PersonDeed::SwitchOn => phone::switch_on(world, phone),
         PersonDeed::DiskFault { commits, fault } => phone.disk.fail_commit_after(*commits, disk_fault(*fault)),
         PersonDeed::DiskBytes(bytes) => phone.disk.set_capacity(*bytes),
+        PersonDeed::Hesitate { with, millis } => {
+            let until = tokio::time::Instant::now() + Duration::from_millis(*millis);
+            world.hesitations.borrow_mut().insert((phone.id, *with), until);
+        }
         PersonDeed::ClockJump(minutes) => phone.clock.shift_wall(i64::from(*minutes)),
         PersonDeed::SwitchOff
         | PersonDeed::Pair { .. }

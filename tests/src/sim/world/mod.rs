@@ -136,6 +136,8 @@ struct World {
     phones: BTreeMap<PersonId, Rc<Phone>>,
     calm: Cell<bool>,
     pairings: Cell<u32>,
+    /// Who compares no digits with whom, and until when.
+    hesitations: RefCell<BTreeMap<(PersonId, PersonId), Instant>>,
     /// Links that were passed on: inviter, invited, link.
     links: RefCell<Vec<(PersonId, PersonId, String)>>,
     harm: Harm,
@@ -170,6 +172,7 @@ impl World {
             phones,
             calm: Cell::new(false),
             pairings: Cell::new(0),
+            hesitations: RefCell::default(),
             links: RefCell::default(),
             harm: Harm::of(&plan),
             audit: Audit::default(),
@@ -245,6 +248,11 @@ impl World {
             }
             None => self.broken(format!("there is no link {profile:?}")),
         }
+    }
+
+    /// Whether somebody compares no digits with somebody else just now.
+    fn hesitates(&self, who: PersonId, with: PersonId) -> bool {
+        !self.is_calm() && self.hesitations.borrow().get(&(who, with)).is_some_and(|until| Instant::now() < *until)
     }
 
     fn pairing_begins(&self) {

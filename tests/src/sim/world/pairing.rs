@@ -148,14 +148,21 @@ async fn confirmed(world: &Rc<World>, a: &Rc<Phone>, b: &Rc<Phone>, wish: Wish) 
         // Somebody stands between them, or a link was stolen: they notice, and confirm nothing.
         return false;
     }
-    for (phone, other, is_confirmed) in [(a, wish.invited, a_confirmed), (b, wish.inviter, b_confirmed)] {
-        if !is_confirmed {
-            mishears(world, phone, other, &mine).await;
+    let mut all = true;
+    for (phone, other, is_confirmed, right) in
+        [(a, wish.invited, a_confirmed, &theirs), (b, wish.inviter, b_confirmed, &mine)]
+    {
+        if is_confirmed {
+            continue;
         }
+        if world.hesitates(phone.id, other) {
+            all = false;
+            continue;
+        }
+        mishears(world, phone, other, right).await;
+        all &= digits(world, phone, other, Some(right.clone())).await.is_some_and(|(_, now)| now);
     }
-    let a_now = a_confirmed || digits(world, a, wish.invited, Some(theirs)).await.is_some_and(|(_, now)| now);
-    let b_now = b_confirmed || digits(world, b, wish.inviter, Some(mine)).await.is_some_and(|(_, now)| now);
-    a_now && b_now
+    all
 }
 
 /// Somebody mishears the last digit at first: nobody is confirmed by that.

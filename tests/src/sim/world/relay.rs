@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use zajil_net::memory::{LinkState, MemoryWorld, SimulatedClock};
 use zajil_net::{EndpointSecrets, RelayIdentity};
-use zajil_proto::ids::MailboxId;
+use zajil_proto::ids::{MailboxId, SlotId};
 use zajil_proto::keys::SigningKey;
 use zajil_proto::relay_link::RelayLink;
 use zajil_relay::metrics::{ASKED_MOST, Metrics};
 use zajil_relay::relay::{Observer, Parts, Relay};
-use zajil_relay::store::{Engine, MemoryStore, Snapshot, Store, StoreError, StoreLimits};
+use zajil_relay::store::{Cursor, Engine, Exported, MemoryStore, Snapshot, Store, StoreError, StoreLimits};
 
 use super::{World, trouble};
 use crate::chance::Chance;
@@ -71,6 +71,7 @@ impl RelayHost {
         let running = self.running.borrow();
         let metrics = running.as_ref().map(|running| running.observer.metrics());
         let sessions = metrics.map_or(0, Metrics::sessions_open);
+        let watching = running.as_ref().map_or(0, |running| running.observer.sessions_watching());
         let requests_most = metrics.and_then(|metrics| metrics.counts().get(ASKED_MOST).copied()).unwrap_or(0);
         let mut held = self.disk.inspect().expect("the store can be looked at");
         let mut per_mailbox = BTreeMap::<_, u64>::new();
@@ -81,6 +82,7 @@ impl RelayHost {
             tasks: network.tasks(RELAY),
             sockets: network.sockets(RELAY),
             sessions,
+            watching: watching as u64,
             disk_bytes: held.bytes(),
             parcels: per_mailbox.values().sum(),
             per_mailbox: per_mailbox.into_values().collect(),
@@ -93,6 +95,22 @@ impl RelayHost {
     pub(super) fn holds(&self, counts: impl Fn(&MailboxId) -> bool) -> bool {
         let held = self.disk.inspect().expect("the store can be looked at");
         held.parcels().iter().any(|parcel| counts(&parcel.mailbox))
+    }
+
+    /// Returns how many slots have a word, of those that count.
+    pub(super) fn words(&self, counts: impl Fn(&SlotId) -> bool) -> u64 {
+        let mut held = self.disk.inspect().expect("the store can be looked at");
+        let (mut from, mut words) = (Some(Cursor::default()), 0);
+        while let Some(cursor) = from {
+            let page = held.exported(cursor).expect("the store can be read");
+            for record in page.records {
+                if let Exported::Slot { registration, word: Some(_), .. } = record {
+                    words += u64::from(counts(&SlotId(registration.id)));
+                }
+            }
+            from = page.next;
+        }
+        words
     }
 
     fn parts(&self, network: &MemoryWorld) -> Parts {
