@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub slow_after: Duration,
     /// A world that takes longer counts as broken, and ends the campaign: a thread cannot be stopped from outside.
     pub give_up_after: Duration,
+    /// Whoever sets it wants no more: what is under way is left.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Default for Settings {
@@ -44,6 +47,7 @@ impl Default for Settings {
             // A standard world takes a few seconds on one core of a small machine, a fortnight of a whole town a minute.
             slow_after: Duration::from_secs(60),
             give_up_after: Duration::from_secs(900),
+            stop: Arc::default(),
         }
     }
 }
@@ -73,6 +77,8 @@ pub enum Ending {
     TimeUp,
     /// A world did not end.
     Stuck,
+    /// It was told to stop.
+    Stopped,
 }
 
 /// What came of a campaign.
@@ -134,10 +140,10 @@ where
     let close = || lock(&queue).closed = true;
     let mut watch = Watch { settings, started, running: BTreeMap::new(), ended: BTreeMap::new() };
     let ending = watch.until_all_ended(&words, close, &mut tell);
-    if ending != Ending::Stuck {
+    if !matches!(ending, Ending::Stuck | Ending::Stopped) {
         join(threads);
     }
-    // A world that is stuck keeps its thread, of which nothing is read again; it ends with the process.
+    // A world that is stuck or left keeps its thread, of which nothing is read again; it ends with the process.
     Outcome { trials: watch.ended.into_values().collect(), ending, wall: started.elapsed() }
 }
 
@@ -268,6 +274,10 @@ impl<T: Display> Watch<'_, T> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return ending,
             }
+            if self.settings.stop.load(Ordering::Relaxed) {
+                close();
+                return Ending::Stopped;
+            }
             if self.settings.stop_after.is_some_and(|limit| self.started.elapsed() >= limit) {
                 if ending == Ending::AllPlayed {
                     ending = Ending::TimeUp;
@@ -307,7 +317,6 @@ impl<T: Display> Watch<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
-    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
 
@@ -406,6 +415,21 @@ mod tests {
         let settings = Settings { stop_after: Some(Duration::ZERO), ..settings(2) };
         let outcome = run(&settings, 1.., |_: &u64| good(), |_| {});
         assert_eq!(outcome.ending, Ending::TimeUp);
+    }
+
+    #[test]
+    fn who_stops_a_campaign_gets_what_was_played_until_then_at_once() {
+        static LET_GO: AtomicBool = AtomicBool::new(false);
+        let play = |seed: &u64| {
+            while *seed == 2 && !LET_GO.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+            good()
+        };
+        let settings = settings(1);
+        let outcome = run(&settings, 1..=3_u64, play, |_| settings.stop.store(true, Ordering::Relaxed));
+        LET_GO.store(true, Ordering::Relaxed);
+        assert_eq!((outcome.trials.len(), outcome.ending), (1, Ending::Stopped));
     }
 
     #[test]

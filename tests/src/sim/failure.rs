@@ -3,6 +3,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use zajil_proto::simulation::Switch;
@@ -33,10 +34,11 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Looks for the least plan that still breaks the first invariant that `broken` broke, for at most `time`.
+    /// Looks for the least plan that still breaks the first invariant that `broken` broke, for at most `time`, and only
+    /// until `stop` is set.
     ///
     /// `plan` and `checks` are what came to `broken`, which failed.
-    pub fn look_into(plan: &Plan, checks: &Checks, broken: &Trial, time: Duration) -> Self {
+    pub fn look_into(plan: &Plan, checks: &Checks, broken: &Trial, time: Duration, stop: &AtomicBool) -> Self {
         let violation = broken.first().cloned().expect("what is looked into has failed");
         let invariant = violation.invariant;
         let mut failure = Self {
@@ -61,7 +63,7 @@ impl Failure {
                 let same = again.violations.into_iter().find(|violation| violation.invariant == invariant);
                 same.map(|violation| failure.violation = violation).is_some()
             },
-            &mut || started.elapsed() < time,
+            &mut || started.elapsed() < time && !stop.load(Ordering::Relaxed),
         );
         failure.plan = plan;
         failure

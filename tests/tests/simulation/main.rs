@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod directed;
+mod program;
 mod regressions;
 mod replays;
 mod sabotages;

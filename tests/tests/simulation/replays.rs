@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use zajil_proto::simulation::Switch;
@@ -15,7 +16,7 @@ use zajil_tests::sim::trial::{Checks, Trial, trial};
 const SHRINK_TIME: Duration = Duration::from_secs(20);
 
 /// A safeguard whose absence is seen in many plans, and the seed in which it was seen first.
-fn sabotaged() -> (Switch, u64) {
+pub(crate) fn sabotaged() -> (Switch, u64) {
     let rows = sabotage::parse(include_str!("../../../docs/TESTING.md")).expect("the table can be read");
     let easiest = rows.into_iter().min_by_key(|(switch, seen)| (seen.seed, *switch));
     let (switch, seen) = easiest.expect("the table has rows");
@@ -37,7 +38,7 @@ fn a_sabotaged_world_is_shortened_to_one_that_fails_still_and_again_from_its_fil
     let (switch, seed) = sabotaged();
     let (plan, checks) = (Seeded::standard(seed).plan(), Checks::against(switch));
     let broken = trial(&plan, &checks);
-    let failure = Failure::look_into(&plan, &checks, &broken, SHRINK_TIME);
+    let failure = Failure::look_into(&plan, &checks, &broken, SHRINK_TIME, &AtomicBool::new(false));
     let invariant = failure.violation.invariant;
     assert!(failure.plan.events.len() < plan.events.len(), "nothing could be left out of {}", switch.name());
 

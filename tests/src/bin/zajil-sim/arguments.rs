@@ -15,6 +15,8 @@ const EXIT_CODES: &str = "Exit status:
   2  wrong usage
   3  a file could not be read or written
   4  a world did not end
+  130  stopped by Ctrl-C or SIGTERM; what was played until then is told
+  141  nobody reads what it prints any more: the pipe was closed
 
 docs/TESTING.md says how to read a failure, and how to add to the world.";
 
@@ -39,7 +41,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "J", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// No world is begun after so many minutes.
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "M", value_parser = minutes)]
     minutes: Option<u64>,
     /// Go on after a world that failed.
     #[arg(long)]
@@ -90,6 +92,14 @@ impl Arguments {
             stop_after: self.minutes.map(|minutes| Duration::from_secs(60 * minutes)),
             ..usual
         }
+    }
+}
+
+fn minutes(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("in no time nothing is played; leave --minutes out to play them all".to_owned()),
+        Ok(minutes) => Ok(minutes),
+        Err(_) => Err("a number of minutes, 1 or more".to_owned()),
     }
 }
 

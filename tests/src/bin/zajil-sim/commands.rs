@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use zajil_proto::simulation::{Situation, Switch};
-use zajil_tests::sim::campaign::{self, Ending, Outcome};
+use zajil_tests::sim::campaign::{self, Ending, Outcome, Settings};
 use zajil_tests::sim::failure::{self, Failure};
 use zajil_tests::sim::make::Profile;
 use zajil_tests::sim::panics;
@@ -20,6 +22,8 @@ use zajil_tests::sim::world::{self, Options};
 
 use crate::arguments::Arguments;
 use crate::screen::{Screen, Tell};
+use crate::signals;
+use crate::told::{self, tell};
 
 /// Seeds that are played unless said.
 const SEEDS_USUAL: u64 = 100;
@@ -37,16 +41,29 @@ pub(crate) enum Verdict {
     NotDone,
     /// A world did not end.
     Stuck,
+    /// Somebody stopped it.
+    Stopped,
+    /// Nobody reads what it prints.
+    Unread,
+}
+
+impl Verdict {
+    /// The number a shell sees; of the last two what it shows of a program that a signal has ended.
+    pub(crate) const fn status(self) -> u8 {
+        match self {
+            Self::Good => 0,
+            Self::Broken => 1,
+            Self::NotDone => 3,
+            Self::Stuck => 4,
+            Self::Stopped => 130,
+            Self::Unread => 141,
+        }
+    }
 }
 
 impl From<Verdict> for ExitCode {
     fn from(verdict: Verdict) -> Self {
-        Self::from(match verdict {
-            Verdict::Good => 0,
-            Verdict::Broken => 1,
-            Verdict::NotDone => 3,
-            Verdict::Stuck => 4,
-        })
+        Self::from(verdict.status())
     }
 }
 
@@ -85,8 +102,9 @@ fn play(arguments: &Arguments) -> Result<Verdict, String> {
         Checks { switch, ..share }
     };
     let mut screen = Screen::new(count, if arguments.json { Tell::Json } else { Tell::Failures });
+    let settings = Settings { stop: signals::listen()?, ..arguments.settings() };
     let outcome = campaign::run(
-        &arguments.settings(),
+        &settings,
         worlds,
         move |world: &Seeded| trial(&world.plan(), &checks(world.seed)),
         |notice| screen.show(&notice, of_world),
@@ -95,12 +113,16 @@ fn play(arguments: &Arguments) -> Result<Verdict, String> {
     // A world that did not end cannot be played again to be looked into.
     let failure = outcome.first_failure().filter(|_| outcome.ending != Ending::Stuck);
     if let Some((world, broken)) = failure {
-        tell_failure(arguments, &world.plan(), &checks(world.seed), broken, &again(arguments, world))?;
+        let again = again(arguments, world);
+        tell_failure(arguments, &world.plan(), &checks(world.seed), broken, &again, &settings.stop)?;
     }
     if arguments.situations {
         tell_situations(arguments, &outcome);
     }
     sum(arguments, &outcome);
+    if settings.stop.load(Ordering::Relaxed) {
+        return Ok(Verdict::Stopped);
+    }
     Ok(match (outcome.ending, outcome.first_failure()) {
         (Ending::Stuck, _) => Verdict::Stuck,
         (_, Some(_)) => Verdict::Broken,
@@ -123,44 +145,46 @@ fn replay(arguments: &Arguments, file: &Path) -> Result<Verdict, String> {
     let own = plan.clone();
     let (played, ending) = campaign::watched(&arguments.settings(), move || trial(&own, &checks));
     if arguments.json {
-        println!("{}", of_trial(&played));
+        tell!("{}", of_trial(&played));
     }
     if ending == Ending::Stuck {
-        println!("the world of {} does not end", file.display());
+        tell!("the world of {} does not end", file.display());
         return Ok(Verdict::Stuck);
     }
     if played.failed() {
-        tell_failure(arguments, &plan, &checks, &played, &failure::replay_command(file, arguments.switch))?;
+        let stop = signals::listen()?;
+        tell_failure(arguments, &plan, &checks, &played, &failure::replay_command(file, arguments.switch), &stop)?;
         return Ok(Verdict::Broken);
     }
     if !arguments.json {
-        println!("every promise was kept in {}", file.display());
+        tell!("every promise was kept in {}", file.display());
     }
     Ok(Verdict::Good)
 }
 
-/// Says what was broken and how to see it again; writes the schedule into a file.
+/// Says what was broken and how to see it again; writes the schedule into a file, as short as it is when it is told to `stop`.
 fn tell_failure(
     arguments: &Arguments,
     plan: &Plan,
     checks: &Checks,
     broken: &Trial,
     again: &str,
+    stop: &Arc<AtomicBool>,
 ) -> Result<(), String> {
     if !arguments.json {
-        print!("{}", failure::headline(broken, again));
+        told::text(format_args!("{}", failure::headline(broken, again)));
     }
     let time = if arguments.no_shrink { Duration::ZERO } else { SHRINK_TIME_MAX };
     if !arguments.json && !time.is_zero() {
-        println!("looking for a shorter schedule, {} s at most …", time.as_secs());
+        tell!("looking for a shorter schedule, {} s at most …", time.as_secs());
     }
-    let failure = Failure::look_into(plan, checks, broken, time);
+    let failure = Failure::look_into(plan, checks, broken, time, stop);
     let folder = arguments.out.clone().unwrap_or_else(usual_folder);
     let file = failure.write(&folder).map_err(|error| format!("could not write into {}: {error}", folder.display()))?;
     if arguments.json {
-        println!("{}", json!({ "schedule": file, "events": failure.plan.events.len() }));
+        tell!("{}", json!({ "schedule": file, "events": failure.plan.events.len() }));
     } else {
-        print!("{}", failure.text(&file));
+        told::text(format_args!("{}", failure.text(&file)));
     }
     Ok(())
 }
@@ -185,13 +209,14 @@ fn trace(arguments: &Arguments, file: &Path) -> Result<Verdict, String> {
         out.flush()
     };
     write().map_err(|error| format!("could not write {}: {error}", file.display()))?;
-    println!("{} {}", hexadecimal(&trace.hash), trace.entries);
+    tell!("{} {}", hexadecimal(&trace.hash), trace.entries);
     Ok(Verdict::Good)
 }
 
 /// Switches each safeguard off.
 fn sabotages(arguments: &Arguments) -> Result<Verdict, String> {
     let seeds = arguments.seeds.unwrap_or(sabotage::SEEDS_MAX);
+    let settings = Settings { stop: signals::listen()?, ..arguments.settings() };
     let switches = Switch::ALL.iter().copied().filter(|switch| arguments.switch.is_none_or(|only| only == *switch));
     let mut findings = Vec::new();
     for switch in switches {
@@ -199,10 +224,13 @@ fn sabotages(arguments: &Arguments) -> Result<Verdict, String> {
         let (profile, days) = (arguments.profile, arguments.days);
         let plan_of = move |seed| Seeded::new(seed, profile, days).plan();
         let mut screen = Screen::new(seeds, Tell::Nothing);
-        let settings = arguments.settings();
-        let tell = |notice: campaign::Notice<'_, Sabotaged>| screen.show(&notice, of_world);
-        let finding = sabotage::find(switch, seeds, &settings, plan_of, tell);
+        let show = |notice: campaign::Notice<'_, Sabotaged>| screen.show(&notice, of_world);
+        let finding = sabotage::find(switch, seeds, &settings, plan_of, show);
         screen.clear();
+        if settings.stop.load(Ordering::Relaxed) {
+            // Half a search says nothing, and half a table is not written.
+            return Ok(Verdict::Stopped);
+        }
         tell_finding(arguments, &finding, started.elapsed());
         findings.push(finding);
     }
@@ -214,7 +242,7 @@ fn sabotages(arguments: &Arguments) -> Result<Verdict, String> {
     }
     let unseen = findings.iter().filter(|finding| finding.seen.is_none()).count();
     if !arguments.json {
-        println!("{} of {} safeguards were missed when they were off", findings.len() - unseen, findings.len());
+        tell!("{} of {} safeguards were missed when they were off", findings.len() - unseen, findings.len());
     }
     Ok(if unseen == 0 { Verdict::Good } else { Verdict::Broken })
 }
@@ -223,16 +251,16 @@ fn tell_finding(arguments: &Arguments, finding: &Finding, took: Duration) {
     let name = finding.switch.name();
     if arguments.json {
         let seen = finding.seen.map(|seen| json!({ "invariant": seen.invariant, "seeds": seen.seed }));
-        println!("{}", json!({ "sabotage": name, "seen": seen, "tried": finding.tried, "bit": finding.used }));
+        tell!("{}", json!({ "sabotage": name, "seen": seen, "tried": finding.tried, "bit": finding.used }));
         return;
     }
     let seconds = took.as_secs();
     match finding.seen {
         Some(seen) => {
-            println!("{name:<30} → invariant {:>2} → {:>3} seeds  ({seconds} s)", seen.invariant, seen.seed);
+            tell!("{name:<30} → invariant {:>2} → {:>3} seeds  ({seconds} s)", seen.invariant, seen.seed);
         }
         None => {
-            println!("{name:<30} not seen in {} seeds; it bit in {}  ({seconds} s)", finding.tried, finding.used);
+            tell!("{name:<30} not seen in {} seeds; it bit in {}  ({seconds} s)", finding.tried, finding.used);
         }
     }
 }
@@ -250,7 +278,7 @@ fn speed(arguments: &Arguments) -> Verdict {
         let times = simulated.as_secs_f64() / wall.as_secs_f64();
         let (people, profile) = (plan.cast().len(), profile.name());
         if arguments.json {
-            println!(
+            tell!(
                 "{}",
                 json!({ "seed": seed, "profile": profile, "people": people, "simulated_seconds": simulated.as_secs(),
                     "wall_seconds": wall.as_secs_f64(), "times_real_time": times })
@@ -258,8 +286,8 @@ fn speed(arguments: &Arguments) -> Verdict {
         } else {
             let days = simulated.as_secs_f64() / Duration::from_millis(DAY).as_secs_f64();
             let (wall, per_day) = (wall.as_secs_f64(), wall.as_secs_f64() / days);
-            println!("seed {seed}, {profile}, {people} people: {days:.1} days in {wall:.1} s on one core");
-            println!("  {per_day:.2} s for a simulated day, {times:.0} × real time");
+            tell!("seed {seed}, {profile}, {people} people: {days:.1} days in {wall:.1} s on one core");
+            tell!("  {per_day:.2} s for a simulated day, {times:.0} × real time");
         }
     }
     Verdict::Good
@@ -278,13 +306,13 @@ fn tell_situations(arguments: &Arguments, outcome: &Outcome<Seeded>) {
     let of = |situation: &Situation| counts.get(situation).copied().unwrap_or_default();
     if arguments.json {
         let named = Situation::ALL.iter().map(|situation| (situation.name().to_owned(), json!(of(situation).0)));
-        println!("{}", json!({ "situations": Value::Object(named.collect()) }));
+        tell!("{}", json!({ "situations": Value::Object(named.collect()) }));
         return;
     }
-    println!("{:<32} {:>10} {:>8}", "situation", "times", "worlds");
+    tell!("{:<32} {:>10} {:>8}", "situation", "times", "worlds");
     for situation in Situation::ALL {
         let (times, worlds) = of(situation);
-        println!("{:<32} {times:>10} {worlds:>8}", situation.name());
+        tell!("{:<32} {times:>10} {worlds:>8}", situation.name());
     }
 }
 
@@ -295,7 +323,7 @@ fn sum(arguments: &Arguments, outcome: &Outcome<Seeded>) {
     let days = outcome.trials.iter().map(|(_, trial)| trial.simulated).sum::<u64>() / DAY;
     let seconds = outcome.wall.as_secs();
     if arguments.json {
-        println!("{}", json!({ "played": played, "failed": failed, "simulated_days": days, "wall_seconds": seconds }));
+        tell!("{}", json!({ "played": played, "failed": failed, "simulated_days": days, "wall_seconds": seconds }));
         return;
     }
     let why = match outcome.ending {
@@ -303,8 +331,9 @@ fn sum(arguments: &Arguments, outcome: &Outcome<Seeded>) {
         Ending::Failure => "; no more were begun",
         Ending::TimeUp => "; time was up",
         Ending::Stuck => "; one did not end",
+        Ending::Stopped => "; stopped",
     };
-    println!("{played} worlds of {days} simulated days in {seconds} s: {failed} failed{why}");
+    tell!("{played} worlds of {days} simulated days in {seconds} s: {failed} failed{why}");
 }
 
 fn of_world<T: std::fmt::Display>(world: &T, trial: &Trial) -> Value {

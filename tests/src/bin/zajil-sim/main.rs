@@ -4,6 +4,8 @@
 mod arguments;
 mod commands;
 mod screen;
+mod signals;
+mod told;
 
 use std::process::ExitCode;
 

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use zajil_tests::sim::campaign::Notice;
 use zajil_tests::sim::trial::Trial;
 
+use crate::told::tell;
+
 /// Time between two lines where output goes to a file: often enough to see progress, rare enough to read.
 const LINE_EVERY: Duration = Duration::from_secs(15);
 
@@ -60,7 +62,7 @@ impl Screen {
                 self.ended += 1;
                 self.failed += u64::from(trial.failed());
                 match (self.tell, trial.first()) {
-                    (Tell::Json, _) => println!("{}", describe(world, trial)),
+                    (Tell::Json, _) => tell!("{}", describe(world, trial)),
                     (Tell::Failures, Some(violation)) => {
                         let text = violation.text.lines().next().unwrap_or_default();
                         self.line(&format!("{world}: invariant {} is broken: {text}", violation.invariant));
@@ -75,7 +77,7 @@ impl Screen {
             }
             Notice::Slow(world, took) => {
                 if self.tell == Tell::Json {
-                    println!("{}", json!({ "slow": world.to_string(), "seconds": took.as_secs() }));
+                    tell!("{}", json!({ "slow": world.to_string(), "seconds": took.as_secs() }));
                 } else {
                     self.line(&format!("{world} has been running for {} s", took.as_secs()));
                 }
@@ -84,7 +86,7 @@ impl Screen {
         if self.bar.is_hidden() && self.tell == Tell::Failures && self.told.elapsed() >= LINE_EVERY {
             self.told = Instant::now();
             let seconds = self.started.elapsed().as_secs();
-            println!("  {seconds} s  {} of {} worlds, {} failed", self.ended, self.all, self.failed);
+            tell!("  {seconds} s  {} of {} worlds, {} failed", self.ended, self.all, self.failed);
         }
     }
 
@@ -94,6 +96,6 @@ impl Screen {
     }
 
     fn line(&self, text: &str) {
-        self.bar.suspend(|| println!("{text}"));
+        self.bar.suspend(|| tell!("{text}"));
     }
 }
