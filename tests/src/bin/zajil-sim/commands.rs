@@ -114,7 +114,12 @@ fn play(arguments: &Arguments) -> Result<Verdict, String> {
     let failure = outcome.first_failure().filter(|_| outcome.ending != Ending::Stuck);
     if let Some((world, broken)) = failure {
         let again = again(arguments, world);
-        tell_failure(arguments, &world.plan(), &checks(world.seed), broken, &again, &settings.stop)?;
+        if !settings.stop.load(Ordering::Relaxed) {
+            tell_failure(arguments, &world.plan(), &checks(world.seed), broken, &again, &settings.stop)?;
+        } else if !arguments.json {
+            // Who stops it does not wait until it is looked into, which takes some worlds more.
+            told::text(format_args!("{}", failure::headline(broken, &again)));
+        }
     }
     if arguments.situations {
         tell_situations(arguments, &outcome);
