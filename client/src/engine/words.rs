@@ -177,6 +177,7 @@ impl Device {
         };
         if granted.relay_is_older {
             reached!(OlderWordShown);
+            granted.relay_is_older = !sabotaged!(OlderRelayNotTold);
         }
         if let Some(observation) = shown.observation {
             let newer = granted.observed.is_none_or(|(version, ..)| observation.version >= version);

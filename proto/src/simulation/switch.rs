@@ -123,6 +123,8 @@ named! {
         RevocationIgnored = "revocation-ignored",
         /// A device believes a relay that shows an older word than it has seen.
         OlderWordBelieved = "older-word-believed",
+        /// A device does not say that a relay shows an older word than it has seen, or none.
+        OlderRelayNotTold = "older-relay-not-told",
         /// A device calls a last-seen answer fresh that no relay has given now.
         FreshnessLies = "freshness-lies",
         /// A device offers its parcels in an order drawn from outside the seed.
@@ -180,6 +182,7 @@ impl Switch {
             | Self::OlderWordBelieved
             | Self::WordNotOfferedAgain
             | Self::SlotLeftBehind
+            | Self::OlderRelayNotTold
             | Self::SeenMovesWithoutOwner
             | Self::WordToUnconfirmed
             | Self::WordToShutOut

@@ -244,7 +244,9 @@ impl Making {
             }
             _ => true,
         });
-        self.push(at, reader, PersonDeed::LinkDown);
+        // A phone that takes a dead link for a live one goes on dialling.
+        let dark = if chance.happens(50) { PersonDeed::LinkSilent } else { PersonDeed::LinkDown };
+        self.push(at, reader, dark);
         self.online(speaker, back - 40 * MINUTE, back + 2 * HOUR);
         for nth in 1..=2 {
             self.send(back - nth * 10 * MINUTE, speaker, reader, chance.between(1, 5), None);

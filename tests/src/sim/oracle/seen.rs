@@ -15,7 +15,7 @@ use zajil_client::engine::api::{ContactView, Pairing, SeenBucket, SeenPrecision,
 use super::Violation;
 use super::story::Story;
 use super::words::{Words, signed};
-use crate::sim::plan::{HOUR, MINUTE, Millis, PersonId};
+use crate::sim::plan::{Deed, HOUR, MINUTE, Millis, PersonId, RelayDeed};
 use crate::sim::record::{Answer, Seen};
 
 /// How long before a question an answer to an earlier one may have left the relay.
@@ -49,6 +49,7 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
             case.has_not_come(),
             case.was_taken_back(),
             case.blames_the_relay(),
+            case.covers_the_relay(),
             case.tells_the_minute(),
             case.bucket_moved(known),
             case.bucket_is_false(),
@@ -161,6 +162,25 @@ impl Case<'_> {
         let off = self.words.was_ever_off(self.story, self.answer.of, self.answer.by, self.at);
         let blamed = self.view.relay_is_older && !lost && !off;
         blamed.then(|| "the relay is said to show an older word, and it has lost none".to_owned())
+    }
+
+    /// A relay that has lost a word which its owner cannot have brought again is said to show an older one.
+    fn covers_the_relay(&self) -> Option<String> {
+        let serial =
+            self.answer.serial.filter(|_| self.view.fresh && self.view.granted && !self.view.relay_is_older)?;
+        let owner = self.answer.of;
+        let written = self.words.written(owner, serial)?.at;
+        let lost = *self.story.store_replaced.iter().rev().find(|lost| **lost <= self.answer.asked_at)?;
+        let copied = self.story.record.entries.iter().any(|entry| match &entry.seen {
+            Seen::Played(event) => event.deed == Deed::Relay(RelayDeed::DiskCopied) && entry.at >= written,
+            _ => false,
+        });
+        // An answer to an earlier question may have left before it was lost.
+        let soon = self.answer.asked_at < lost.saturating_add(ASKED_BEFORE_MILLIS);
+        let lacks = written < lost && !copied && !soon && !self.story.reach(owner).touch(lost, self.at);
+        lacks.then(|| {
+            format!("the answer is called fresh, the relay has lost word {serial}, and it is not said to be older")
+        })
     }
 
     /// In the calm, when all has settled, every word is there that a program took for this reader: whatever the relay lost meanwhile,

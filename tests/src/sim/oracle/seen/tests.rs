@@ -80,6 +80,22 @@ fn a_relay_that_lost_nothing_is_not_blamed() {
 }
 
 #[test]
+fn a_relay_that_lost_a_word_is_not_covered() {
+    let lost = |change: fn(&mut Answer)| {
+        let mut tale = asked(change);
+        tale.add(75, Seen::Link(1, false)).add(80, Seen::RelayStoreReplaced).add(95, Seen::Link(1, true));
+        tale
+    };
+    lost(|_| {}).breaks(8, "the relay has lost word 3, and it is not said to be older");
+    lost(|answer| answer.view.relay_is_older = true).is_good();
+    lost(|answer| (answer.asked_relay, answer.view.fresh) = (false, false)).is_good();
+    // What was copied when it was there is there again.
+    lost(|_| {}).play(70, Deed::Relay(RelayDeed::DiskCopied)).is_good();
+    let mut brought_again = asked(|_| {});
+    brought_again.add(80, Seen::RelayStoreReplaced).is_good();
+}
+
+#[test]
 fn nothing_is_told_of_tomorrow() {
     asked(|answer| answer.view.checked = Some(Minute(BEGAN + 95))).breaks(8, "later than now");
     asked(|answer| answer.view.news = Some(Minute(BEGAN + 95))).breaks(8, "later than now");
