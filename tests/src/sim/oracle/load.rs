@@ -95,10 +95,20 @@ fn above(what: &str, got: u64, most: u64) -> Option<String> {
 /// Connections that a phone has begun since it was looked at last: few, if it has long been without the relay.
 fn dials(story: &Story<'_>, who: PersonId, before: (Millis, u64), now: (Millis, u64)) -> Option<String> {
     let since = before.0.checked_sub(DARK_MILLIS)?;
-    let started = |entry: &Entry| {
-        (since..=now.0).contains(&entry.at) && matches!(entry.seen, Seen::Phone(whose, _) if whose == who)
+    // A phone that starts, and whoever asks something of a relay, lets it be dialled at once.
+    let hurries = |entry: &Entry| {
+        let is_hers = match &entry.seen {
+            Seen::Phone(whose, _) | Seen::Failed(whose, ..) => *whose == who,
+            Seen::Played(event) => match &event.deed {
+                Deed::Person(_, PersonDeed::Look | PersonDeed::Listen { .. }) => false,
+                Deed::Person(..) => event.deed.people().contains(&who),
+                _ => false,
+            },
+            _ => false,
+        };
+        is_hers && (since..=now.0).contains(&entry.at)
     };
-    if story.reach(who).touch(since, now.0) || story.record.entries.iter().any(started) {
+    if story.reach(who).touch(since, now.0) || story.record.entries.iter().any(hurries) {
         return None;
     }
     let most = CONNECTIONS_PER_DIAL * ((now.0 - before.0) / REDIAL_RARE_MILLIS + 2);
@@ -259,8 +269,9 @@ mod tests {
 
     #[test]
     fn a_phone_that_goes_on_dialling_in_the_dark_is_found() {
-        let dials = |hours: u64, connections: u64| {
+        let dials = |hours: u64, connections: u64, asks_at: u64| {
             let mut tale = Tale::good();
+            tale.play(asks_at * 60, Deed::Person(1, PersonDeed::Sync));
             tale.add(60, Seen::Link(1, false));
             for (hour, connections) in [(hours, 500), (hours + 1, 500 + connections)] {
                 tale.add(60 * hour, Seen::PhoneLoad(1, PhoneLoad { connections, ..load(0) }));
@@ -268,7 +279,8 @@ mod tests {
             tale.record.ended_at = (hours + 2) * HOUR;
             tale.verdict().iter().any(|found| found.invariant == 6 && found.text.contains("begun in the dark"))
         };
-        assert!(dials(20, 125) && !dials(20, 124) && !dials(5, 1_200));
+        assert!(dials(20, 125, 1) && !dials(20, 124, 1) && !dials(5, 1_200, 1));
+        assert!(!dials(20, 1_200, 15), "whoever asks wants to know now");
     }
 
     #[test]
