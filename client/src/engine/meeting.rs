@@ -345,8 +345,10 @@ impl Meeting {
         let Some(epoch) = self.epoch else { return Ok(()) };
         let lived = self.lived(device);
         let Some(outgoing) = device.outgoing.get_mut(id) else { return Ok(()) };
-        // The first answer in this meeting: the relay has had it whole since an earlier one, and ages it since then.
-        let earlier = outgoing.perhaps.filter(|_| !self.unfinished.contains(id) && !sabotaged!(UnansweredForgotten));
+        // The first answer in this meeting: the relay has had it whole since an earlier one, and ages it since then. So does one
+        // whose operator put a copy in place that has it: its epoch is new, and the parcel as old as it was.
+        let earlier = outgoing.stored.map(|(_, since)| since).or(outgoing.perhaps);
+        let earlier = earlier.filter(|_| !self.unfinished.contains(id) && !sabotaged!(UnansweredForgotten));
         outgoing.stored = Some((epoch, earlier.unwrap_or(lived)));
         outgoing.perhaps = None;
         outgoing.durable = outgoing.length;
