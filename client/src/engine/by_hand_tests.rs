@@ -1,13 +1,18 @@
 //! Two devices without a relay between them: what one has sealed is put where the other keeps what came, in any order.
 
+use std::collections::BTreeSet;
+
 use zajil_net::SystemRandom;
-use zajil_proto::ids::ParcelId;
+use zajil_proto::ids::{Epoch, ParcelId};
 use zajil_proto::keys::{Secret, SigningKey};
 use zajil_proto::parcel::MarkChain;
 use zajil_proto::sealing::{Address, HomeRelay};
-use zajil_proto::time::{Lifetime, Minute};
+use zajil_proto::session::client::ClientEvent;
+use zajil_proto::time::{Instant, Lifetime, Minute};
+use zajil_proto::wire::Welcome;
 
 use super::api::{NoteMark, SeenPrecision, Voice, WordState};
+use super::meeting::Meeting;
 use super::model::{Cargo, Incoming, Profile, Stage};
 use super::state::{Device, segment_key};
 use super::words::Saying;
@@ -74,6 +79,10 @@ fn pair() -> (Device, Device) {
 }
 
 fn say(device: &mut Device, millis: u32, now: Minute) -> u32 {
+    say_for(device, millis, Lifetime::DEFAULT, now)
+}
+
+fn say_for(device: &mut Device, millis: u32, lifetime: Lifetime, now: Minute) -> u32 {
     let packets = vec![vec![7; 80]; 17];
     let voice = Voice {
         codec: 4,
@@ -84,7 +93,7 @@ fn say(device: &mut Device, millis: u32, now: Minute) -> u32 {
         waveform: [5; 24],
         complete: true,
     };
-    device.send_voice(OTHER, &voice, Lifetime::DEFAULT, now).unwrap()
+    device.send_voice(OTHER, &voice, lifetime, now).unwrap()
 }
 
 /// Opens all that came.
@@ -183,4 +192,139 @@ fn a_note_that_is_here_is_shown_whole_while_its_parcel_comes_again() {
         (again.closed, again.held) = (false, 5);
     }
     assert_eq!(reader.note_views(true).unwrap()[0].progress, before);
+}
+
+/// A device whose note may wait for a day, and what its relay says of that note in one meeting after the other.
+struct Waiting {
+    device: Device,
+    note: u32,
+    parcel: ParcelId,
+    /// By how much its clock is wrong, minutes.
+    own_off: i64,
+    /// By how much the relay's is.
+    relay_off: i64,
+}
+
+/// What a relay says of a parcel on offer.
+#[derive(PartialEq)]
+enum Says {
+    Nothing,
+    Unfinished,
+    Stored,
+}
+
+impl Waiting {
+    fn new() -> Self {
+        let (mut device, _) = pair();
+        let note = say_for(&mut device, 1_000, Lifetime::from_hours(24).unwrap(), START);
+        let mut carrying = device.outgoing.iter().filter(|(_, outgoing)| outgoing.cargo == Cargo::Note(note));
+        let parcel = *carrying.next().unwrap().0;
+        Self { device, note, parcel, own_off: 0, relay_off: 0 }
+    }
+
+    /// Meets the relay; it says this, and that is all. Returns what the note's sender sees then.
+    fn meet(&mut self, hour: u32, epoch: u8, says: &[Says]) -> NoteMark {
+        let clock = |off: i64| Minute(u32::try_from(i64::from(START.0 + hour * 60) + off).unwrap());
+        let (now, at) = (clock(self.own_off), Instant::from_millis(u64::from(hour) * 3_600_000));
+        let mut meeting = Meeting::new(self.device.profile.home.clone());
+        let welcome = Welcome {
+            version: 1,
+            features: 0,
+            epoch: Epoch([epoch; 16]),
+            minute: clock(self.relay_off),
+            clock_trust: 1,
+            next_visit_minutes: 0,
+            parcel_bytes_max: u32::MAX,
+            lifetime_hours_max: u16::MAX,
+        };
+        meeting.take(&mut self.device, ClientEvent::Welcomed(welcome), now, at).unwrap();
+        meeting.expire(&mut self.device, now, at).unwrap();
+        meeting.plan(&self.device, &BTreeSet::new(), at).unwrap();
+        for said in says {
+            let event = match said {
+                Says::Nothing => continue,
+                Says::Unfinished => ClientEvent::Progress { id: self.parcel, durable: 0 },
+                Says::Stored => ClientEvent::Stored { id: self.parcel },
+            };
+            meeting.take(&mut self.device, event, now, at).unwrap();
+            meeting.expire(&mut self.device, now, at).unwrap();
+        }
+        meeting.keep(&mut self.device).unwrap();
+        self.device.notes[&self.note].mark
+    }
+}
+
+#[test]
+fn a_note_that_a_relay_has_from_a_copy_put_in_place_is_as_old_as_it_was() {
+    let mut waiting = Waiting::new();
+    assert_eq!(waiting.meet(0, 1, &[Says::Unfinished, Says::Stored]), NoteMark::AtRelay);
+    assert_eq!(waiting.meet(20, 2, &[Says::Stored]), NoteMark::AtRelay);
+    assert_eq!(waiting.meet(23, 2, &[]), NoteMark::AtRelay);
+    assert_eq!(waiting.meet(24, 2, &[]), NoteMark::Expired);
+}
+
+#[test]
+fn a_note_that_a_relay_lost_and_has_again_begins_its_day_anew() {
+    let mut heard = Waiting::new();
+    heard.meet(0, 1, &[Says::Unfinished, Says::Stored]);
+    heard.meet(20, 2, &[Says::Unfinished, Says::Stored]);
+    assert_eq!(heard.meet(43, 2, &[]), NoteMark::AtRelay);
+    assert_eq!(heard.meet(44, 2, &[]), NoteMark::Expired);
+    // The relay had it again, and its answer did not get here.
+    for unheard in [&[Says::Unfinished][..], &[Says::Nothing]] {
+        let mut waiting = Waiting::new();
+        waiting.meet(0, 1, &[Says::Unfinished, Says::Stored]);
+        waiting.meet(20, 2, unheard);
+        assert_eq!(waiting.meet(23, 2, &[Says::Stored]), NoteMark::AtRelay);
+        assert_eq!(waiting.meet(43, 2, &[]), NoteMark::AtRelay);
+        assert_eq!(waiting.meet(44, 2, &[]), NoteMark::Expired);
+    }
+}
+
+#[test]
+fn a_device_that_stops_while_a_relay_gets_again_what_it_lost_ends_its_day_no_sooner() {
+    let mut waiting = Waiting::new();
+    waiting.meet(0, 1, &[Says::Unfinished, Says::Stored]);
+    waiting.meet(20, 2, &[Says::Unfinished]);
+    waiting.device.reload().unwrap();
+    assert_eq!(waiting.meet(21, 2, &[Says::Stored]), NoteMark::AtRelay);
+    assert_eq!(waiting.meet(43, 2, &[]), NoteMark::AtRelay);
+}
+
+#[test]
+fn whoever_hears_after_a_day_in_the_dark_that_a_note_was_stored_is_told_at_once_that_its_time_is_over() {
+    let mut waiting = Waiting::new();
+    waiting.meet(0, 1, &[Says::Nothing]);
+    assert_eq!(waiting.meet(30, 1, &[Says::Stored]), NoteMark::Expired);
+}
+
+#[test]
+fn a_clock_that_is_set_back_in_the_dark_keeps_nothing_from_a_program_that_ran_all_the_while() {
+    let dark = |own: i64, relay: i64, restarts: bool| {
+        let mut waiting = Waiting::new();
+        waiting.meet(0, 1, &[Says::Nothing]);
+        (waiting.own_off, waiting.relay_off) = (own * i64::from(DAY), relay * i64::from(DAY));
+        if restarts {
+            waiting.device.reload().unwrap();
+        }
+        waiting.meet(30, 1, &[Says::Stored])
+    };
+    for (own, relay) in [(0, 0), (-18, 0), (0, -18), (-18, -18), (18, -18)] {
+        assert_eq!(dark(own, relay, false), NoteMark::Expired, "{own} {relay}");
+    }
+    assert_eq!(dark(0, 0, true), NoteMark::Expired);
+    assert_eq!(dark(-18, 0, true), NoteMark::AtRelay, "no two clocks agree that a day has passed");
+}
+
+#[test]
+fn clocks_that_are_ahead_end_no_lifetime_alone() {
+    for (own, relay) in [(365, 0), (0, 365), (365, -365), (-365, 365)] {
+        let mut waiting = Waiting::new();
+        waiting.meet(0, 1, &[Says::Unfinished, Says::Stored]);
+        (waiting.own_off, waiting.relay_off) = (own * i64::from(DAY), relay * i64::from(DAY));
+        assert_eq!(waiting.meet(23, 1, &[]), NoteMark::AtRelay, "{own} {relay}");
+        (waiting.own_off, waiting.relay_off) = (0, 0);
+        assert_eq!(waiting.meet(23, 1, &[]), NoteMark::AtRelay, "{own} {relay}");
+        assert_eq!(waiting.meet(24, 1, &[]), NoteMark::Expired, "{own} {relay}");
+    }
 }

@@ -177,20 +177,10 @@ impl Meeting {
         match event {
             ClientEvent::Welcomed(welcome) => {
                 self.met = Some(at);
-                self.welcomed(device, &welcome, now)
+                self.welcomed(device, &welcome, now, at)
             }
             ClientEvent::Answered { asked, code } => self.answered(device, asked, code, at),
-            ClientEvent::Progress { id, durable } => {
-                let lived = self.lived(device);
-                self.unfinished.insert(id);
-                if let Some(outgoing) = device.outgoing.get_mut(&id) {
-                    // Taken after all: it is under way like any other.
-                    outgoing.waits = None;
-                    outgoing.durable = durable;
-                    outgoing.perhaps = Some(lived);
-                }
-                Ok(())
-            }
+            ClientEvent::Progress { id, durable } => self.progressed(device, id, durable),
             ClientEvent::Stored { id } => self.stored(device, &id),
             ClientEvent::Refused { id, code } => self.refused(device, &id, code),
             ClientEvent::Arriving { mailbox, header, .. } => {
@@ -223,7 +213,7 @@ impl Meeting {
         }
     }
 
-    fn welcomed(&mut self, device: &mut Device, welcome: &Welcome, now: Minute) -> Result<(), Failure> {
+    fn welcomed(&mut self, device: &mut Device, welcome: &Welcome, now: Minute, at: Instant) -> Result<(), Failure> {
         self.epoch = Some(welcome.epoch);
         #[cfg(feature = "simulation")]
         if device.profile.home.key == self.relay.key
@@ -239,7 +229,7 @@ impl Meeting {
         let mut lived = device.relays.get(&self.relay.key).map(|known| known.lived).unwrap_or_default();
         // A safeguard gone: the device's own clock counts alone.
         let witness = if off != 0 && sabotaged!(OwnClockEndsLifetime) { now } else { welcome.minute };
-        lived.meet(now, witness);
+        lived.meet(now, witness, at);
         let relay = KnownRelay {
             address: self.relay.address.as_str().to_owned(),
             reached: Some(now),
@@ -345,11 +335,7 @@ impl Meeting {
         let Some(epoch) = self.epoch else { return Ok(()) };
         let lived = self.lived(device);
         let Some(outgoing) = device.outgoing.get_mut(id) else { return Ok(()) };
-        // The first answer in this meeting: the relay has had it whole since an earlier one, and ages it since then. So does one
-        // whose operator put a copy in place that has it: its epoch is new, and the parcel as old as it was.
-        let earlier = outgoing.stored.map(|(_, since)| since).or(outgoing.perhaps);
-        let earlier = earlier.filter(|_| !self.unfinished.contains(id) && !sabotaged!(UnansweredForgotten));
-        outgoing.stored = Some((epoch, earlier.unwrap_or(lived)));
+        outgoing.stored = Some((epoch, self.ages_since(id, outgoing, lived)));
         outgoing.perhaps = None;
         outgoing.durable = outgoing.length;
         outgoing.waits = None;

@@ -8,7 +8,7 @@ use zajil_proto::{reached, sabotaged};
 use super::Meeting;
 use crate::engine::api::{Failure, NoteMark};
 use crate::engine::lived::Moment;
-use crate::engine::model::Cargo;
+use crate::engine::model::{Cargo, Outgoing};
 use crate::engine::state::Device;
 use crate::limits::EXPIRY_MINUTES;
 use crate::store::Batch;
@@ -26,6 +26,40 @@ impl Meeting {
     /// Returns how long this device has lived by now, as this relay and it count.
     pub(super) fn lived(&self, device: &Device) -> Moment {
         device.relays.get(&self.relay.key).map(|known| known.lived.moment()).unwrap_or_default()
+    }
+
+    /// Notes how far the relay has a parcel that is not whole there: it does not age.
+    pub(super) fn progressed(&mut self, device: &mut Device, id: ParcelId, durable: u32) -> Result<(), Failure> {
+        let lived = self.lived(device);
+        self.unfinished.insert(id);
+        let Some(outgoing) = device.outgoing.get_mut(&id) else { return Ok(()) };
+        // Taken after all: it is under way like any other.
+        outgoing.waits = None;
+        outgoing.durable = durable;
+        let is_news = outgoing.stored.is_some() && outgoing.perhaps.is_none();
+        outgoing.perhaps = Some(lived);
+        if is_news {
+            // A relay has lost it: whatever happens to this device now, its age from there counts no more.
+            let mut batch = Batch::new();
+            device.put_outgoing(&mut batch, &id)?;
+            device.commit(batch)?;
+        }
+        Ok(())
+    }
+
+    /// Returns since when the relay ages a parcel of which it says now that it has it whole.
+    pub(super) fn ages_since(&mut self, id: &ParcelId, outgoing: &Outgoing, lived: Moment) -> Moment {
+        // The first answer in this meeting: the relay has had it whole since an earlier one, and ages it since then. So does one
+        // whose operator put a copy in place that has it: its epoch is new, and the parcel as old as it was. If one that lost it may
+        // have got it again unheard, the later of the two counts, lest its time end too early.
+        let earlier = outgoing.perhaps.or(outgoing.stored.map(|(_, since)| since));
+        let earlier = earlier.filter(|_| !self.unfinished.contains(id) && !sabotaged!(UnansweredForgotten));
+        let since = earlier.unwrap_or(lived);
+        if lived.minutes_since(since) >= outgoing.lifetime_minutes() {
+            // Over by now: not left for the next hour.
+            self.expired_at = None;
+        }
+        since
     }
 
     /// Lets go of what has expired while the meeting goes on, which may be for weeks.
