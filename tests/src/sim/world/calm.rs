@@ -43,6 +43,13 @@ pub(super) async fn calm(world: &Rc<World>) {
         quiet = if is_settled(world).await { quiet + 1 } else { 0 };
     }
     ask_all(world).await;
+    // To ask is to meet the relay, where what has become due by now is put, too: whoever has their answer hangs up before it has it.
+    let mut rounds = 0;
+    while rounds < QUIET_ROUNDS && something_waits(world).await {
+        round(world).await;
+        tokio::time::sleep(ROUND).await;
+        rounds += 1;
+    }
     load(world).await;
     if let Some(words) = world.audit.with(|auditor| world.relay.words(|slot| !auditor.owns_slot(slot))) {
         world.see(Seen::WordsLeft(words));
@@ -111,6 +118,17 @@ const fn wrote(seen: &Seen) -> Option<PersonId> {
         Seen::WordTaken { by, .. } => Some(*by),
         _ => None,
     }
+}
+
+/// Whether somebody's phone says that something waits for the relay.
+async fn something_waits(world: &Rc<World>) -> bool {
+    for phone in world.phones() {
+        match ask(world, phone, Request::Status).await {
+            Ok(Reply::Status(status)) if status.waiting == 0 => {}
+            _ => return true,
+        }
+    }
+    false
 }
 
 /// Whether nothing waits anywhere, as people see it.
