@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::RelayHash;
-use zajil_proto::limits::UNANSWERED_BYTES_MAX;
+use zajil_proto::limits::{UNANSWERED_BYTES_MAX, UNSAVED_REST_MILLIS};
 use zajil_proto::parcel::{Class, Home, Travel};
 use zajil_proto::session::client::{
     Asked, ClientCommand, ClientEvent, ClientSession, ClientSettings, HeldState, Offer, Registering, Room,
@@ -12,7 +12,7 @@ use zajil_proto::session::client::{
 use zajil_proto::session::relay::{Admission, Counter};
 use zajil_proto::session::{Input, Lane, Output, Session};
 use zajil_proto::time::{Age, Instant, Lifetime};
-use zajil_proto::wire::{Code, Frame, Precision, Scope};
+use zajil_proto::wire::{Code, Frame, Precision, PutState, Scope};
 
 use crate::by_hand::{EXPORTER, welcome};
 use crate::world::{Owner, Transport, World, offer, parcel_key};
@@ -358,12 +358,17 @@ fn leaves_unanswered(offers: impl IntoIterator<Item = ClientCommand>) -> (usize,
     for offer in offers {
         machine.handle_input(now, Input::Command(offer));
     }
+    leaves(&mut machine)
+}
+
+/// How many transfers a device sends bytes of until it waits, and how many bytes.
+fn leaves(machine: &mut ClientSession) -> (usize, usize) {
     let (mut lanes, mut sent) = (BTreeSet::new(), 0);
     while let Some(output) = machine.poll_output() {
         if let Output::Transmit { lane: Lane::Transfer(transfer), bytes, .. } = output {
             lanes.insert(transfer);
             sent += bytes.len();
-            machine.handle_input(now, Input::Flushed { bytes: bytes.len() });
+            machine.handle_input(Instant::from_millis(5), Input::Flushed { bytes: bytes.len() });
         }
     }
     (lanes.len(), sent)
@@ -381,4 +386,36 @@ fn many_notes_together_send_little_before_the_relay_says_how_far_they_are() {
     let (asked, sent) = leaves_unanswered(notes.iter().take(1).map(|note| offer(note, 16_384)));
     assert_eq!(asked, 1);
     assert!(sent < 2_000, "{sent} bytes of a note that was under way before");
+}
+
+/// A relay with a little room opened every parcel and refused its bytes, again and again (simulated disks 247).
+#[test]
+fn of_a_note_that_was_refused_a_little_leaves_until_the_relay_keeps_some_of_it() {
+    let (owner, now) = (Owner::new(1), Instant::from_millis(5));
+    let note = owner.parcel(1, Class::Voice, 40_000, 8_000);
+    let ClientCommand::Offer(mut again) = offer(&note, 0) else { panic!("an offer") };
+    again.refused_before = true;
+    let mut machine = ClientSession::new(ClientSettings::default(), EXPORTER);
+    let hears = |machine: &mut ClientSession, frame: Frame| {
+        machine.handle_input(now, Input::Received { lane: Lane::Control, bytes: frame.encode() });
+        leaves(machine).1
+    };
+    hears(&mut machine, Frame::Welcome(welcome(1)));
+    machine.handle_input(now, Input::Command(ClientCommand::Offer(again)));
+    assert!((1_024..2_000).contains(&leaves(&mut machine).1));
+    let open = |durable| Frame::PutAnswer { id: note.header.id(), state: PutState::Open, durable };
+    assert_eq!(hears(&mut machine, open(0)), 0, "it was opened, and may be refused yet");
+    assert_eq!(hears(&mut machine, open(0)), 0);
+    assert!(hears(&mut machine, open(1_024)) > 30_000, "some of it is kept: the rest leaves as ever");
+    // The relay has room again: all of it gets there.
+    let mut world = World::new(Transport::Quic);
+    world.mailbox(&owner);
+    let device = world.device();
+    let link = world.connect(device);
+    let ClientCommand::Offer(mut again) = offer(&note, 0) else { panic!("an offer") };
+    again.refused_before = true;
+    world.command(link, ClientCommand::Offer(again));
+    world.run();
+    world.pass(UNSAVED_REST_MILLIS);
+    assert!(world.links[link].events.contains(&ClientEvent::Stored { id: note.header.id() }));
 }

@@ -51,6 +51,8 @@ struct Upload {
     is_answered: bool,
     /// Bytes that leave before it has.
     unanswered_max: u32,
+    /// It was refused when it was last offered, and the relay has made no more of it durable since: it is asked, by a little.
+    asks: bool,
     /// Its author has taken it back: nothing more is sent, and its answers are not told.
     withdrawn: bool,
 }
@@ -91,6 +93,7 @@ impl Uploads {
             is_answered: false,
             // Of a parcel that was under way before, the relay may have more than this device heard of: it is asked.
             unanswered_max: if offer.refused_before || from > 0 { ASKING_BYTES_MAX } else { UNANSWERED_BYTES_MAX },
+            asks: offer.refused_before,
             withdrawn: false,
         };
         upload.start_at(from);
@@ -214,7 +217,7 @@ impl Uploads {
             let room = all < TRANSFERS_OPEN_MAX && (class != Class::Voice || voice < VOICE_TRANSFERS_MAX);
             let begins = upload.transfer.is_none();
             let end = upload.sendable();
-            let waits = !upload.is_answered && upload.next >= end && upload.next < length(&upload.parcel);
+            let waits = upload.next >= end && upload.next < length(&upload.parcel);
             // Notes share what may leave unanswered: what several begin at once on a thin link is not answered before
             // that is gone, and would leave again, and again, with every link to come.
             let share_spent = class == Class::Voice && !upload.is_answered && unanswered >= UNANSWERED_BYTES_MAX;
@@ -276,6 +279,8 @@ impl Upload {
             self.from = durable;
             self.start_at(durable);
         }
+        // A relay without room may open a parcel and refuse the bytes: only what it keeps of these shows that it takes it now.
+        self.asks &= !self.is_answered || durable <= self.durable;
         self.durable = durable;
         self.is_answered = true;
         over
@@ -291,13 +296,15 @@ impl Upload {
         if self.is_answered { 0 } else { self.next.saturating_sub(self.from) }
     }
 
-    /// Returns where to stop until the relay has answered.
+    /// Returns where to stop until the relay has answered, or taken a little of what it refused before.
     fn sendable(&self) -> u32 {
         let end = length(&self.parcel);
-        if self.is_answered || sabotaged!(UploadRestarts) {
-            return end;
+        match (self.is_answered, self.asks) {
+            _ if sabotaged!(UploadRestarts) => end,
+            (false, _) => end.min(self.from.saturating_add(self.unanswered_max)),
+            (true, true) => end.min(self.durable.saturating_add(ASKING_BYTES_MAX)),
+            (true, false) => end,
         }
-        end.min(self.from.saturating_add(self.unanswered_max))
     }
 
     fn has_more(&self) -> bool {
