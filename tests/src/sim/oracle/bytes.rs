@@ -41,6 +41,9 @@ const CONTACT_BYTES: u64 = 1_200;
 const WORD_BYTES: u64 = 500;
 /// Bytes of a question about a word, or of its answer of 320 and an observation of 77.
 const QUESTION_BYTES: u64 = 500;
+/// Bytes with which a connection asks whether the relay takes a note now that it refused before: 1 024 sealed, header 152, mark 69,
+/// frame and packet heads. Nobody who meets a relay every few seconds keeps from asking; one who cannot get it pays it every time.
+const ASKED_BYTES: u64 = 1_400;
 /// Sealed bytes of a second of voice at most, for notes that were kept though nobody was told: 16 kbit/s and its padding.
 const UNTOLD_BYTES_PER_SECOND: u64 = 2_300;
 /// The same for a note of no length.
@@ -69,6 +72,8 @@ pub struct Spending {
     pub questions: u64,
     /// Contacts.
     pub contacts: u64,
+    /// Times that a note was offered for which there is nobody.
+    pub asked: u64,
 }
 
 /// Returns how many bytes of datagrams one note may cost: 1.10 × (sealed size + lost bytes) + 6 kB for each connection + probes.
@@ -85,6 +90,7 @@ pub const fn allowance(spent: &Spending) -> u64 {
     let probes = spent.answered * ANSWER_BYTES
         + spent.questions * QUESTION_BYTES
         + spent.connections * spent.contacts * CONTACT_BYTES
+        + spent.asked * ASKED_BYTES
         + spent.unread_bytes;
     one_note(sealed, spent.lost_bytes, spent.connections, probes)
 }
@@ -105,6 +111,7 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
             sealed_bytes: notes_out(story, *who),
             lost_bytes: traffic.lost_bytes,
             answered: traffic.received,
+            asked: asked(story, *who, traffic),
             ..common
         };
         if traffic.sent_bytes > allowance(&out) {
@@ -133,6 +140,19 @@ fn is_cut_short(story: &Story<'_>, who: PersonId) -> bool {
         _ => false,
     };
     story.record.entries.iter().any(cuts)
+}
+
+/// How often a phone offered what is for nobody: each note once in each connection that was begun since the last hour before it was
+/// taken.
+fn asked(story: &Story<'_>, who: PersonId, traffic: &Traffic) -> u64 {
+    let loads = story.record.entries.iter().filter_map(|entry| match &entry.seen {
+        Seen::PhoneLoad(whose, load) if *whose == who => Some((entry.at, load.connections)),
+        _ => None,
+    });
+    let loads: Vec<(Millis, u64)> = loads.collect();
+    let before =
+        |at: Millis| loads.iter().rev().find(|(seen, _)| *seen <= at).map_or(0, |(_, connections)| *connections);
+    story.waiting_for_nobody(who).map(|at| traffic.connections.saturating_sub(before(at))).sum()
 }
 
 /// How often a relay lost what it had since a moment, and once more: so often a parcel may go.
@@ -210,8 +230,10 @@ fn count(length: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cases::{Tale, traffic};
+    use super::super::cases::{Tale, contact, load, out, traffic};
     use super::*;
+    use crate::sim::record::{PhoneLoad, Shown};
+    use zajil_client::engine::api::{NoteMark, Pairing, WaitReason};
 
     #[test]
     fn one_note_costs_a_tenth_more_than_itself_and_what_was_lost_and_six_kilobytes_a_connection() {
@@ -231,6 +253,7 @@ mod tests {
             Spending { pairings: 1, ..Spending::default() },
             Spending { words: 1, ..Spending::default() },
             Spending { questions: 1, ..Spending::default() },
+            Spending { asked: 1, ..Spending::default() },
         ];
         assert!(one.iter().all(|spent| allowance(spent) > nothing));
         let with = Spending { connections: 2, contacts: 3, ..Spending::default() };
@@ -260,6 +283,19 @@ mod tests {
         costs(|traffic| (traffic.sent_bytes, traffic.connections) = (110_000, 12)).is_good();
         let mut tale = costs(|traffic| traffic.sent_bytes = 110_000);
         tale.add(35, Seen::RelayStoreReplaced).add(36, Seen::RelayStoreReplaced).is_good();
+    }
+
+    #[test]
+    fn a_note_for_nobody_may_be_asked_about_in_every_connection() {
+        let mut tale = costs(|traffic| (traffic.sent_bytes, traffic.connections) = (1_950_000, 200));
+        tale.add(55, Seen::Contact(1, contact(3, Pairing::Unconfirmed))).send(1, 3, 9, 60);
+        tale.without(|seen| *seen == Seen::Note(1, out(3, 9, NoteMark::AtRelay)));
+        tale.breaks(4, "the phone of person 1 sent 1950000 bytes");
+        let refused = Shown { waits: Some(WaitReason::NotHere), ..out(3, 9, NoteMark::OnDevice) };
+        tale.add(70, Seen::Note(1, refused)).is_good();
+        // Only connections since then: few are left of them.
+        tale.add(59, Seen::PhoneLoad(1, PhoneLoad { connections: 150, ..load(0) }));
+        tale.breaks(4, "the phone of person 1 sent 1950000 bytes");
     }
 
     #[test]

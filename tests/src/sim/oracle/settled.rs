@@ -16,7 +16,7 @@ use crate::sim::record::{Seen, Taken};
 /// Longest time after which a receipt that is given later has left, milliseconds: a day, and an hour to get there.
 const LATER_MILLIS_MAX: Millis = 25 * HOUR;
 
-/// Frames that wait for a thief, who has no mailbox any more: a session, an answer, a grant.
+/// Frames that wait for one thief, who has no mailbox any more: a session, an answer, a grant.
 const THIEFS_FRAMES_MAX: u32 = 3;
 
 /// What pairing takes beside the way of the link, milliseconds: three meetings, a few attempts apart.
@@ -100,18 +100,26 @@ fn still_waiting(story: &Story<'_>) -> Vec<(PersonId, u32)> {
             last.insert(*who, status.waiting);
         }
     }
-    let most = |who: PersonId| if gave_a_link_to_a_thief(story, who) { THIEFS_FRAMES_MAX } else { 0 };
+    let most = |who: PersonId| match thieves(story, who) {
+        0 => 0,
+        thieves => thieves * THIEFS_FRAMES_MAX + count(story.waiting_for_nobody(who).count()),
+    };
     last.into_iter().filter(|(who, waiting)| *waiting > most(*who)).collect()
 }
 
-/// Whether somebody overheard a link of theirs: then frames may wait for ever for whoever took it up and went away.
-fn gave_a_link_to_a_thief(story: &Story<'_>, who: PersonId) -> bool {
-    story.record.entries.iter().any(|entry| match &entry.seen {
+/// How many links of theirs somebody overheard: frames may wait for ever for whoever took one up and went away.
+fn thieves(story: &Story<'_>, who: PersonId) -> u32 {
+    let stolen = story.record.entries.iter().filter(|entry| match &entry.seen {
         Seen::Played(event) => {
             matches!(event.deed, Deed::Attacker(AttackerDeed::StealLink { from, .. }) if from == who)
         }
         _ => false,
-    })
+    });
+    count(stolen.count())
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 /// Pairs that began to pair, and of which nobody said how it ended, though there was time for their link to get there after calm.
@@ -139,11 +147,11 @@ fn undecided(story: &Story<'_>) -> BTreeSet<(PersonId, PersonId)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cases::{Tale, coming, heard, load, out};
+    use super::super::cases::{Tale, coming, contact, heard, load, out};
     use super::*;
     use crate::sim::plan::DAY;
-    use crate::sim::record::Heard;
-    use zajil_client::engine::api::ContactView;
+    use crate::sim::record::{Heard, Shown};
+    use zajil_client::engine::api::{ContactView, WaitReason};
 
     /// Note 9 comes, and nobody listens to it.
     fn unheard() -> Tale {
@@ -222,6 +230,21 @@ mod tests {
         let thief = Deed::Attacker(AttackerDeed::StealLink { from: 1, to: 3 });
         tale.play(50, thief).is_good();
         tale.add(111, Seen::PhoneLoad(1, load(4))).breaks(9, "4 notes and frames of person 1");
+        tale.play(51, Deed::Attacker(AttackerDeed::StealLink { from: 1, to: 2 })).is_good();
+    }
+
+    #[test]
+    fn a_note_for_a_thief_whose_mailbox_a_relay_lost_waits_for_ever() {
+        let mut tale = Tale::good();
+        tale.play(50, Deed::Attacker(AttackerDeed::StealLink { from: 1, to: 3 }));
+        tale.add(55, Seen::Contact(1, contact(3, Pairing::Unconfirmed)));
+        tale.send(1, 3, 9, 60).add(110, Seen::PhoneLoad(1, load(4)));
+        tale.without(|seen| *seen == Seen::Note(1, out(3, 9, NoteMark::AtRelay)));
+        tale.breaks(9, "4 notes and frames of person 1");
+        let refused = Shown { waits: Some(WaitReason::NotHere), ..out(3, 9, NoteMark::OnDevice) };
+        tale.add(70, Seen::Note(1, refused)).is_good();
+        // Of a true pairing it is late.
+        tale.pair(1, 3, 65).breaks(9, "note 9 of person 1");
     }
 
     #[test]

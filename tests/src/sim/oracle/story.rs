@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zajil_client::engine::api::{ContactView, Direction, Failure, NoteMark, Pairing};
+use zajil_client::engine::api::{ContactView, Direction, Failure, NoteMark, Pairing, WaitReason};
 
 use super::spans::Spans;
 use crate::sim::plan::{Deed, Millis, PersonDeed, PersonId, Plan, RelayDeed};
@@ -272,6 +272,18 @@ impl<'a> Story<'a> {
             None => true,
             Some(stood) => taken_at < stood && self.fell_within(from, to, 0, Millis::MAX),
         }
+    }
+
+    /// Returns when each note was taken that somebody's phone holds to the end because there is nobody to get it: a thief took up the
+    /// link and went away, and a relay that lost its store since knows no mailbox of theirs. Nobody will make it again.
+    pub(super) fn waiting_for_nobody(&self, from: PersonId) -> impl Iterator<Item = Millis> + '_ {
+        let taken = self.takings.values().filter(move |(_, taken)| taken.from == from);
+        let waiting = taken.filter(|(at, taken)| {
+            let shown = self.last_sight(taken.from, taken.number).map(|sight| sight.shown);
+            let waits = shown.is_some_and(|shown| shown.waits == Some(WaitReason::NotHere));
+            waits && self.led_nowhere(taken.from, taken.to, *at)
+        });
+        waiting.map(|(at, _)| *at)
     }
 
     /// Returns in how many pairings with `other` before this one `who` has sent and got notes: each counts anew.
