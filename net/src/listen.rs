@@ -19,7 +19,7 @@ use crate::limits::{
 };
 use crate::seams::{ByteListener, ByteStream, Clock, Network};
 use crate::stop::{Stop, Stopping, stop_signal};
-use crate::transport::{self, EndpointSecrets};
+use crate::transport::{self, EndpointSecrets, OwnIds};
 
 /// How to listen.
 #[derive(Debug, Clone)]
@@ -99,6 +99,7 @@ impl Listener {
             places: Arc::clone(&places),
             connections_max,
             handshake_timeout: options.handshake_timeout,
+            own_ids: OwnIds::new(secrets),
             finished,
             stopping,
         };
@@ -178,6 +179,7 @@ struct Door {
     places: Arc<Semaphore>,
     connections_max: usize,
     handshake_timeout: Duration,
+    own_ids: OwnIds,
     finished: mpsc::Sender<Connection>,
     stopping: Stopping,
 }
@@ -197,14 +199,22 @@ impl Door {
             }
         }
         handshakes.shutdown().await;
+        let own_ids = self.own_ids;
         drop(self);
         // A refusal sends a device to its next home at once; silence would cost it the whole time-out.
         while let Some(incoming) = endpoint.accept().await {
-            incoming.refuse();
+            if begins(&incoming, own_ids) {
+                incoming.refuse();
+            } else {
+                incoming.ignore();
+            }
         }
     }
 
     fn admit_quic(&self, incoming: Incoming, handshakes: &mut JoinSet<()>) {
+        if !begins(&incoming, self.own_ids) {
+            return incoming.ignore();
+        }
         let Some(place) = self.place() else {
             reached!(ListenerFull);
             return incoming.refuse();
@@ -262,6 +272,16 @@ impl Door {
     }
 }
 
+/// Returns whether this may begin a connection. What may not is not answered.
+///
+/// From the relay's first answer on, a device writes to an id that the relay drew, under keys made of one that the device drew.
+/// Where that connection is forgotten, nobody can read this any more, and the device could not read an answer. quinn takes it
+/// for a beginning if two bits of it look good under keys that do not fit, one in four: it would take a place for a moment, and
+/// have a full relay refuse what somebody sends again.
+fn begins(incoming: &Incoming, own_ids: OwnIds) -> bool {
+    !own_ids.has(&incoming.orig_dst_cid())
+}
+
 type Bound = (Box<dyn ByteListener>, Arc<dyn quinn::AsyncUdpSocket>);
 
 /// Binds TCP and UDP at one port. If any port will do, several are tried.
@@ -285,4 +305,64 @@ fn local(tcp: &dyn ByteListener, asked: SocketAddr) -> Result<SocketAddr, Listen
 
 fn bind_error(address: SocketAddr, transport: &'static str) -> impl FnOnce(io::Error) -> ListenError {
     move |source| ListenError::Bind { address, transport, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::IoSliceMut;
+    use std::net::Ipv4Addr;
+
+    use quinn::ConnectionId;
+    use quinn::udp::{RecvMeta, Transmit};
+    use zajil_proto::keys::{Secret, SigningKey};
+
+    use super::*;
+    use crate::memory::MemoryWorld;
+    use crate::seams::SystemClock;
+
+    const RELAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+    const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+
+    /// Bytes of an Initial packet to this id (RFC 9000 §17.2.2), with two reserved bits that only keys can tell.
+    fn initial(id: &ConnectionId, reserved: u8) -> Vec<u8> {
+        let to = [&[u8::try_from(id.len()).unwrap()], &id[..]].concat();
+        let (no_source, no_token, length) = ([0], [0], (0x4000_u16 | 1_200).to_be_bytes());
+        [&[0xc0 | reserved, 0, 0, 0, 1][..], &to, &no_source, &no_token, &length, &[7; 1_200]].concat()
+    }
+
+    /// Returns how many bytes a full relay, or one that stops, answers to packets of which one looks good, whatever the keys are.
+    async fn answered(id: &ConnectionId, stops: bool) -> usize {
+        let (world, address) = (MemoryWorld::new(Duration::from_millis(50)), (RELAY, 443).into());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let identity = RelayIdentity::new(&SigningKey::from_seed(&Secret([1; 32]))).unwrap();
+        let options = ListenOptions { connections_max: u32::from(stops), ..ListenOptions::default() };
+        let relay = world.machine(&[RELAY.into()]);
+        let listener = Listener::bind(&*relay, &clock, &identity, &secrets(), &[address], &options).unwrap();
+        if stops {
+            listener.stop();
+        }
+        let socket = world.machine(&[STRANGER.into()]).bind_udp((Ipv4Addr::UNSPECIFIED, 0).into()).unwrap();
+        for reserved in [0x0, 0x4, 0x8, 0xc] {
+            let contents = &initial(id, reserved)[..];
+            let transmit = Transmit { destination: address, ecn: None, contents, segment_size: None, src_ip: None };
+            socket.try_send(&transmit).unwrap();
+        }
+        let (mut buffer, mut meta) = ([0; 2_000], [RecvMeta::default()]);
+        let received = poll_fn(|context| socket.poll_recv(context, &mut [IoSliceMut::new(&mut buffer)], &mut meta));
+        timeout(Duration::from_secs(10), received).await.map_or(0, |_| meta[0].len)
+    }
+
+    fn secrets() -> EndpointSecrets {
+        EndpointSecrets { reset_key: Secret([1; 32]), token_key: Secret([2; 32]) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_beginning_is_refused_and_what_is_left_of_a_forgotten_connection_is_not_answered() {
+        let forgotten = OwnIds::new(&secrets()).draw();
+        for stops in [false, true] {
+            assert_ne!(answered(&ConnectionId::new(&[7; 20]), stops).await, 0);
+            assert_eq!(answered(&forgotten, stops).await, 0);
+        }
+    }
 }

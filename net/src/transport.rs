@@ -8,9 +8,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use quinn::congestion::NewRenoConfig;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
-    EndpointConfig, IdleTimeout, NoneTokenLog, NoneTokenStore, TransportConfig, ValidationTokenConfig, VarInt,
+    ConnectionId, EndpointConfig, IdleTimeout, NoneTokenLog, NoneTokenStore, TransportConfig, ValidationTokenConfig,
+    VarInt,
 };
-use quinn_proto::HashedConnectionIdGenerator;
+use quinn_proto::{ConnectionIdGenerator, HashedConnectionIdGenerator};
 use ring::{hkdf, hmac};
 use zajil_proto::keys::Secret;
 use zajil_proto::random::Random;
@@ -112,19 +113,58 @@ pub(crate) fn relay(
     Ok(config)
 }
 
+/// The connection ids that a relay draws, and by which it knows them again: also after a restart. Does not print its key.
+#[derive(Clone, Copy)]
+pub(crate) struct OwnIds {
+    key: u64,
+}
+
+impl OwnIds {
+    /// Those of a relay with these secrets.
+    pub(crate) fn new(secrets: &EndpointSecrets) -> Self {
+        // quinn drops a packet whose connection id it cannot have made itself, and sends no reset. The key by which it
+        // tells is drawn anew at every start, so the reset key alone would survive a restart in vain.
+        let tag = hmac::sign(&reset_key(secrets), b"zajil connection ids");
+        Self { key: tag.as_ref().iter().take(8).fold(0, |key: u64, byte| (key << 8) | u64::from(*byte)) }
+    }
+
+    /// Returns whether the relay has drawn this id, in this run or an earlier one. Of those that others draw it takes one in 2^40
+    /// for its own, and none of a device: those are longer.
+    pub(crate) fn has(self, id: &ConnectionId) -> bool {
+        let generator = self.generator();
+        id.len() == generator.cid_len() && generator.validate(id).is_ok()
+    }
+
+    /// Draws one.
+    #[cfg(test)]
+    pub(crate) fn draw(self) -> ConnectionId {
+        self.generator().generate_cid()
+    }
+
+    fn generator(self) -> HashedConnectionIdGenerator {
+        HashedConnectionIdGenerator::from_key(self.key)
+    }
+}
+
+impl fmt::Debug for OwnIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnIds(..)")
+    }
+}
+
 /// Returns the endpoint settings of a relay.
 pub(crate) fn relay_endpoint(secrets: &EndpointSecrets, rng_seed: Option<[u8; 32]>) -> EndpointConfig {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, &secrets.reset_key.0);
-    // quinn drops a packet whose connection id it cannot have made itself, and sends no reset. The key by which it
-    // tells is drawn anew at every start, so the reset key alone would survive a restart in vain.
-    let tag = hmac::sign(&key, b"zajil connection ids");
-    let id_key = tag.as_ref().iter().take(8).fold(0, |id_key: u64, byte| (id_key << 8) | u64::from(*byte));
-    let mut config = EndpointConfig::new(Arc::new(key));
+    let own_ids = OwnIds::new(secrets);
+    let mut config = EndpointConfig::new(Arc::new(reset_key(secrets)));
     config
-        .cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(id_key)))
+        .cid_generator(move || Box::new(own_ids.generator()))
         .min_reset_interval(RESET_INTERVAL_MIN)
         .rng_seed(rng_seed);
     config
+}
+
+fn reset_key(secrets: &EndpointSecrets) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, &secrets.reset_key.0)
 }
 
 /// Returns the endpoint settings of a device, whose resets nobody needs after a restart.
@@ -214,5 +254,17 @@ mod tests {
     fn secrets_do_not_print() {
         let secrets = EndpointSecrets { reset_key: Secret([1; 32]), token_key: Secret([2; 32]) };
         assert_eq!(format!("{secrets:?}"), "EndpointSecrets(..)");
+        assert_eq!(format!("{:?}", OwnIds::new(&secrets)), "OwnIds(..)");
+    }
+
+    #[test]
+    fn a_relay_knows_its_connection_ids_again_and_takes_no_other_for_its_own() {
+        let ids = |reset_key| {
+            OwnIds::new(&EndpointSecrets { reset_key: Secret([reset_key; 32]), token_key: Secret([2; 32]) })
+        };
+        let id = ids(1).draw();
+        assert!(ids(1).has(&id));
+        assert!(!ids(3).has(&id), "another relay's");
+        assert!(!ids(1).has(&ConnectionId::new(&[])) && !ids(1).has(&ConnectionId::new(&[7; 20])), "of other lengths");
     }
 }
