@@ -15,7 +15,9 @@ use zajil_client::engine::api::{Direction, NoteMark};
 
 use super::Violation;
 use super::story::{Story, is_whole};
+use super::untold;
 use crate::sim::plan::{DAY, MINUTE, Millis, PersonId};
+use crate::sim::record::Taken;
 
 /// Lifetime of a note for which the plan names none, days.
 const LIFETIME_DAYS_DEFAULT: u16 = 30;
@@ -27,10 +29,19 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
     vanished(story, violations);
     expired_early(story, violations);
     for (serial, (at, taken)) in &story.takings {
+        if is_untold(story, *serial, *at, taken) {
+            continue;
+        }
         if let Some(text) = fate(story, *serial, *at, taken.from, taken.to, taken.number) {
             violations.push(Violation::new(1, story.record.ended_at, text));
         }
     }
+}
+
+/// Whether a note is over, and its sender may not know it yet.
+pub(super) fn is_untold(story: &Story<'_>, serial: u32, taken_at: Millis, taken: &Taken) -> bool {
+    let days = story.sendings.get(&serial).and_then(|sending| sending.lifetime_days);
+    untold::may_be(story, taken_at, taken, days.unwrap_or(LIFETIME_DAYS_DEFAULT))
 }
 
 /// A note that a person has seen in their list stays in it.

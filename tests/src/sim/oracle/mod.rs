@@ -20,6 +20,7 @@ mod stolen;
 mod story;
 mod stuck;
 mod summary;
+mod untold;
 mod words;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use zajil_client::engine::api::{NoteMark, Pairing, Receipts};
 
 use super::Violation;
+use super::custody::is_untold;
 use super::story::Story;
 use crate::sim::plan::{AttackerDeed, Deed, HOUR, MINUTE, Millis, PersonDeed, PersonId};
 use crate::sim::record::{Seen, Taken};
@@ -41,6 +42,7 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
                 }
             }
             None if shown == Some(NoteMark::Expired) || is_shown_as_heard(story, *serial, taken.to) => {}
+            None if is_untold(story, *serial, *taken_at, taken) => {}
             None => late(format!(
                 "note {serial} of person {} to person {} is {shown:?} at the end, and nobody has listened to it",
                 taken.from, taken.to
