@@ -39,16 +39,13 @@ const AMPLIFICATION_MAX: usize = 3;
 const PROBE_BYTES: usize = 1_200;
 /// Longest datagram there is.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
-/// Bytes of the connection id that a client draws for its first datagram: quinn's are the longest there are, and a relay's shorter.
-const FIRST_ID_BYTES: u8 = 20;
 /// Under this number the attacker's own datagrams are kept.
 const OWN: u8 = 0;
 
 /// Sends what somebody sent in the last `seconds` again, from an address of their own.
 pub(super) async fn others(scene: &AttackScene, captured: &Captured, of: PersonId, seconds: u32) -> Vec<String> {
     let began = Instant::now();
-    let mut datagrams = captured.last(of, seconds);
-    datagrams.retain(|datagram| !ends_a_handshake(&datagram.bytes));
+    let datagrams = captured.last(of, seconds);
     let Some((sent, received)) = send_again(scene, &datagrams).await else { return Vec::new() };
     // What overtakes the phone's own datagrams at the relay makes the connection the attacker's; then quinn counts what the phone
     // goes on to send as if it came from there too. So it is no gift: somebody sent it.
@@ -88,17 +85,6 @@ pub(super) async fn own(scene: &mut AttackScene) -> Vec<String> {
     breaches
 }
 
-/// Whether a datagram holds an Initial packet (RFC 9000 §17.2.2) that is not the first of its connection: it names the id that
-/// the relay had drawn. A relay that knows that id no more takes it for the beginning of another connection, and removes the
-/// protection of its header with keys that do not fit. What comes out goes by what ring drew: one in four looks good, and is
-/// answered with a refusal by a relay that is stopping, the others are not. So it is not sent again, or a seed has two traces
-/// (simulated hostile 400). With the right key, or from a connection that is there, nothing hangs on chance.
-fn ends_a_handshake(datagram: &[u8]) -> bool {
-    // The long form, of the first type; whether the fixed bit is set is up to chance (RFC 9287).
-    let is_initial = datagram.first().is_some_and(|first| first & 0xb0 == 0x80);
-    is_initial && datagram.get(5).is_some_and(|length| *length != FIRST_ID_BYTES)
-}
-
 /// Sends datagrams again; returns the bytes that went and those that came back. `None`: there is no socket to be had.
 async fn send_again(scene: &AttackScene, datagrams: &[Datagram]) -> Option<(usize, usize)> {
     let socket = scene.network.bind_udp(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)).ok()?;
@@ -135,21 +121,5 @@ async fn received(socket: &dyn AsyncUdpSocket) -> usize {
             },
             () = sleep_until(until) => return bytes,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_later_initial_of_a_handshake_is_not_sent_again() {
-        let long = |first: u8, id: u8| [&[first, 0, 0, 0, 1, id][..], &[7; 1_194]].concat();
-        assert!(!ends_a_handshake(&long(0xc3, 20)), "the first of a connection");
-        assert!(ends_a_handshake(&long(0xc3, 8)));
-        assert!(ends_a_handshake(&long(0x83, 8)), "with its fixed bit unset");
-        assert!(!ends_a_handshake(&long(0xe3, 8)), "of the handshake itself");
-        assert!(!ends_a_handshake(&[0x43; 40]), "the short form");
-        assert!(!ends_a_handshake(&[]));
     }
 }
