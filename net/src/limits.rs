@@ -51,8 +51,10 @@ pub const DEVICE_WINDOW_BYTES: u32 = 256 << 10;
 pub const DEVICE_SEND_WINDOW_BYTES: u64 = 256 << 10;
 /// Handshake bytes buffered out of order, before anybody has proven anything.
 pub const CRYPTO_BUFFER_BYTES: usize = 8 << 10;
-/// Transfers a peer may have open at once, each on its own stream.
-pub const TRANSFER_STREAMS_MAX: u32 = 8;
+/// Streams a peer may have open at once, one for each transfer: twice what a machine keeps open. Those that are over take places
+/// until all of them was read, and quinn tells of a place only when an eighth and one more are free: with eight streams and seven
+/// transfers that waited for the machine, what the machine waited for found none, for ever.
+pub const TRANSFER_STREAMS_MAX: u32 = 16;
 
 /// Connections one listener holds, handshakes among them: 26 kB each, so about 110 MB.
 pub const CONNECTIONS_MAX: u32 = 4_096;
@@ -101,7 +103,7 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a device stays after closing so that its last packet leaves the machine.
 pub const CLOSE_LINGER: Duration = Duration::from_secs(1);
 
-const _: () = assert!(TRANSFER_STREAMS_MAX as usize == TRANSFERS_OPEN_MAX);
+const _: () = assert!(TRANSFER_STREAMS_MAX as usize >= 2 * TRANSFERS_OPEN_MAX);
 const _: () = assert!(RELAY_STREAM_WINDOW_BYTES as usize >= 2 * FRAME_BODY_BYTES_MAX);
 const _: () =
     assert!(RELAY_STREAM_WINDOW_BYTES <= RELAY_WINDOW_BYTES && DEVICE_STREAM_WINDOW_BYTES <= DEVICE_WINDOW_BYTES);

@@ -105,6 +105,21 @@ async fn more_transfers_than_streams_wait_for_each_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn transfers_that_are_not_over_leave_room_for_others() {
+    let simulated = Simulated::new();
+    let (device, relay, _listener) = simulated.connect(Transports::QuicOnly).await;
+    let device = Driven::new(device, Toy::device());
+    let mut relay = Driven::new(relay, Toy::relay());
+    for transfer in 0..7 {
+        device.commands.send(ToyCommand::Begin { transfer }).await.unwrap();
+    }
+    for transfer in 7..60 {
+        device.commands.send(ToyCommand::Send { transfer, bytes: 900 }).await.unwrap();
+        relay.until(&ToyEvent::Whole { transfer, bytes: 900 }).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_program_that_takes_no_events_holds_the_sender_back() {
     for transports in [Transports::QuicOnly, Transports::TlsOnly] {
         let simulated = Simulated::new();

@@ -18,6 +18,8 @@ pub(crate) const IN_FLIGHT_MAX: usize = 32_000;
 pub(crate) enum ToyCommand {
     /// Send so many bytes as one transfer.
     Send { transfer: u8, bytes: usize },
+    /// Send a little as one transfer, and never its end.
+    Begin { transfer: u8 },
     /// Close once all is sent.
     Close(Code),
 }
@@ -201,6 +203,9 @@ impl Session for Toy {
             }
             Input::Command(ToyCommand::Send { transfer, bytes }) => {
                 self.sending.insert(transfer, (0, bytes));
+            }
+            Input::Command(ToyCommand::Begin { transfer }) => {
+                self.transmit(Lane::Transfer(transfer.into()), vec![transfer, 0, 0, 1, pattern(transfer, 0)], false);
             }
             Input::Command(ToyCommand::Close(code)) => self.closing = Some(code),
             Input::Disconnected => {
