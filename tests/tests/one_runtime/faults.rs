@@ -1,11 +1,11 @@
 //! Power cuts, lost stores, full disks, and what is wiped when nothing happens.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use zajil_client::engine::api::{Direction, Failure, NoteMark, NoteView, Pairing, Receipts, Reply, Request, Wait};
-use zajil_client::engine::host::{Host, create, open};
+use zajil_client::engine::host::{Host, open};
 use zajil_client::store::{Fault, MemoryDisk};
 use zajil_net::memory::LinkState;
 
@@ -21,10 +21,8 @@ struct Stubborn {
 
 impl Stubborn {
     fn new(world: &mut World) -> Self {
-        world.people += 1;
-        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 1, world.people));
         let disk = MemoryDisk::new();
-        let host = create(world.parts(address, disk.open().unwrap()), &world.link).unwrap();
+        let (host, address) = world.person_on(&disk);
         Self { host: Some(host), disk, address, cuts: 0 }
     }
 
@@ -177,10 +175,8 @@ fn a_full_disk_is_told_and_what_was_not_written_is_as_if_it_had_not_been() {
     in_one_runtime(async {
         let mut world = World::new();
         let (mut father, _) = world.person();
-        world.people += 1;
-        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 1, world.people));
         let disk = MemoryDisk::new();
-        let mut mother = create(world.parts(address, disk.open().unwrap()), &world.link).unwrap();
+        let (mut mother, _) = world.person_on(&disk);
         pair_by_link(&mut mother, &mut father).await;
         confirm(&mut mother, &mut father).await;
         for commit in 0..4 {
@@ -203,10 +199,8 @@ fn an_invitation_that_could_not_be_given_up_for_a_full_disk_can_still_be_answere
     in_one_runtime(async {
         let mut world = World::new();
         let (mut father, _) = world.person();
-        world.people += 1;
-        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 1, world.people));
         let disk = MemoryDisk::new();
-        let mut mother = create(world.parts(address, disk.open().unwrap()), &world.link).unwrap();
+        let (mut mother, address) = world.person_on(&disk);
         let invite = |name: &str| Request::Invite { name: name.into() };
         world.network.set_link(address, LinkState::Down);
         disk.fail_commit_after(1, Fault::Full);

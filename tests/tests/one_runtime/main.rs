@@ -85,10 +85,18 @@ impl World {
     }
 
     fn person(&mut self) -> (Host, IpAddr) {
+        self.person_with(MemoryStore::new())
+    }
+
+    /// A person whose device keeps what it keeps on `disk`.
+    fn person_on(&mut self, disk: &MemoryDisk) -> (Host, IpAddr) {
+        self.person_with(disk.open().unwrap())
+    }
+
+    fn person_with(&mut self, store: MemoryStore) -> (Host, IpAddr) {
         self.people += 1;
         let address = IpAddr::V4(Ipv4Addr::new(10, 0, 1, self.people));
-        let parts = self.parts(address, MemoryStore::new());
-        (create(parts, &self.link).unwrap(), address)
+        (create(self.parts(address, store), &self.link).unwrap(), address)
     }
 
     fn parts(&self, address: IpAddr, store: MemoryStore) -> Parts {
@@ -448,9 +456,7 @@ fn a_device_that_dies_in_the_middle_of_an_upload_goes_on_where_the_relay_has_it(
         let mut world = World::new();
         let (mut father, _) = world.person();
         let disk = MemoryDisk::new();
-        world.people += 1;
-        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 1, world.people));
-        let mut mother = create(world.parts(address, disk.open().unwrap()), &world.link).unwrap();
+        let (mut mother, address) = world.person_on(&disk);
         pair_by_link(&mut mother, &mut father).await;
         confirm(&mut mother, &mut father).await;
         let spoken = voice(500);

@@ -154,6 +154,20 @@ impl Tale {
         self
     }
 
+    /// Gives a note a lifetime of a day.
+    pub(super) fn lasts_a_day(&mut self, note: u32) -> &mut Self {
+        self.change(|seen| match seen {
+            Seen::Played(event) => match &mut event.deed {
+                Deed::Person(_, PersonDeed::Send { serial, lifetime_days, .. }) if *serial == note => {
+                    *lifetime_days = Some(1);
+                    true
+                }
+                _ => false,
+            },
+            _ => false,
+        })
+    }
+
     /// Asks the oracle.
     pub(super) fn verdict(&self) -> Vec<Violation> {
         judge(&self.plan, &self.record)

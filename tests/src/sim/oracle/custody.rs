@@ -185,16 +185,7 @@ mod tests {
     /// Note 9 leaves at minute 80 with a lifetime of a day, and is called expired after so many minutes.
     fn expires(after: u64, drift_ppm: i32) -> Tale {
         let mut tale = forgotten();
-        tale.change(|seen| match seen {
-            Seen::Played(event) => match &mut event.deed {
-                Deed::Person(_, PersonDeed::Send { serial: 9, lifetime_days, .. }) => {
-                    *lifetime_days = Some(1);
-                    true
-                }
-                _ => false,
-            },
-            _ => false,
-        });
+        tale.lasts_a_day(9);
         tale.plan.people[1].drift_ppm = drift_ppm;
         tale.record.ended_at = 3 * DAY;
         tale.add(80 + after, Seen::Note(1, out(2, 9, NoteMark::Expired)));

@@ -83,16 +83,7 @@ mod tests {
         let mut tale = Tale::good();
         tale.add(0, Seen::Phone(1, true)).add(0, Seen::Link(1, true)).add(0, Seen::Relay(true));
         tale.send(1, 2, 9, 80);
-        tale.change(|seen| match seen {
-            Seen::Played(event) => match &mut event.deed {
-                Deed::Person(_, PersonDeed::Send { serial: 9, lifetime_days, .. }) => {
-                    *lifetime_days = Some(1);
-                    true
-                }
-                _ => false,
-            },
-            _ => false,
-        });
+        tale.lasts_a_day(9);
         tale.without(|seen| *seen == Seen::Note(1, out(2, 9, NoteMark::AtRelay)));
         tale.add(82, Seen::Link(1, false));
         tale.play(200, Deed::Person(1, PersonDeed::ClockJump(-7 * 24 * 60)));
