@@ -195,3 +195,8 @@ pub const LATER_MINUTES_MAX: u32 = 24 * 60;
 const _: () = assert!(CONTACTS_MAX * 2 < zajil_proto::limits::PROOFS_PER_SESSION_MAX);
 const _: () = assert!(LATER_MINUTES_MIN < LATER_MINUTES_MAX);
 const _: () = assert!(ACKNOWLEDGED_AT_ONCE as usize * 2 == zajil_proto::limits::CONTROL_UNACKNOWLEDGED_MAX);
+// Who has said all they may leaves the other so much to take that an answer may use what is kept for it.
+const _: () = assert!(
+    ACKNOWLEDGED_AT_ONCE as usize + zajil_proto::limits::CONTROL_KEPT_FOR_ANSWERS
+        <= zajil_proto::limits::CONTROL_UNACKNOWLEDGED_MAX
+);

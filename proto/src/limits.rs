@@ -22,6 +22,9 @@ pub const SESSION_HOURS_MAX: u32 = 7 * 24;
 /// Control frames without acknowledgement per pair (P5.3). vodozemac keeps 40 skipped keys; 32 leaves room for late
 /// ones.
 pub const CONTROL_UNACKNOWLEDGED_MAX: usize = 32;
+/// Of those, how many only somebody may use who has taken many since they last acknowledged: two who have said all they may at the
+/// same time would wait for each other's acknowledgement for ever (simulated disks 16). One is enough where nothing is lost.
+pub const CONTROL_KEPT_FOR_ANSWERS: usize = 4;
 /// Homes of a mailbox (P2.6).
 pub const HOMES_MAX: usize = 3;
 /// Longest address of a home, bytes (P2.6).

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use zajil_net::SystemRandom;
 use zajil_proto::ids::{Epoch, ParcelId};
 use zajil_proto::keys::{Secret, SigningKey};
+use zajil_proto::limits::CONTROL_UNACKNOWLEDGED_MAX;
 use zajil_proto::parcel::MarkChain;
+use zajil_proto::sealing::contents::Content;
 use zajil_proto::sealing::{Address, HomeRelay};
 use zajil_proto::session::client::ClientEvent;
 use zajil_proto::time::{Instant, Lifetime, Minute};
@@ -128,6 +130,37 @@ fn notes_stand_in_their_senders_order_though_their_sessions_came_in_another() {
     assert!(views.iter().all(|view| view.mark == NoteMark::Delivered));
     let lengths: Vec<u32> = views.iter().map(|view| view.duration_millis).collect();
     assert_eq!(lengths, [1_000, 1_001, 1_002]);
+}
+
+#[test]
+fn two_who_have_said_all_they_may_without_an_answer_still_answer_each_other() {
+    let (mut first, mut second) = pair();
+    let is_frame = |cargo: &Cargo| matches!(cargo, Cargo::Frame { .. });
+    for (device, times) in [(&mut first, 50), (&mut second, 70)] {
+        for _ in 0..times {
+            let mut batch = Batch::new();
+            device.tell(&mut batch, OTHER, &[Content::DigitsConfirmed], START).unwrap();
+            device.commit(batch).unwrap();
+        }
+    }
+    for round in 0..20 {
+        carry(&first, &mut second, is_frame);
+        carry(&second, &mut first, is_frame);
+        for device in [&mut first, &mut second] {
+            open_all(device, later(round));
+            device.tell_what_is_due(later(round)).unwrap();
+            let span = device.outgoing.values().filter(|outgoing| is_frame(&outgoing.cargo)).count();
+            assert!(span <= CONTROL_UNACKNOWLEDGED_MAX, "{span} in round {round}");
+        }
+    }
+    for device in [&first, &second] {
+        let control = device.contacts[&OTHER].control.as_ref().unwrap();
+        assert!(control.pending.is_empty(), "{} wait for an answer", control.pending.len());
+    }
+    let next = |device: &Device| device.contacts[&OTHER].control.as_ref().unwrap().next;
+    let expected = |device: &Device| device.contacts[&OTHER].control.as_ref().unwrap().expected;
+    // The last acknowledgement may still be on its way.
+    assert!(next(&first) - expected(&second) <= 1 && next(&second) - expected(&first) <= 1);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{MailboxId, ParcelId, SlotId};
 use zajil_proto::keys::Secret;
-use zajil_proto::limits::CONTROL_UNACKNOWLEDGED_MAX;
+use zajil_proto::limits::{CONTROL_KEPT_FOR_ANSWERS, CONTROL_UNACKNOWLEDGED_MAX};
 use zajil_proto::parcel::Class;
 use zajil_proto::random;
 use zajil_proto::sealing::contents::{
@@ -28,7 +28,7 @@ const CONTENTS_BYTES: usize = FrameSize::Small.contents_bytes_max();
 impl Device {
     /// Seals `contents` for a contact, with the receipts and the acknowledgement owed to them; durable with `batch`.
     ///
-    /// Does nothing for a contact without keys.
+    /// What finds no room waits for acknowledgements. Does nothing for a contact without keys.
     pub(crate) fn tell(
         &mut self,
         batch: &mut Batch,
@@ -36,86 +36,112 @@ impl Device {
         contents: &[Content],
         now: Minute,
     ) -> Result<(), Failure> {
-        let mut rows = Vec::new();
-        for content in contents {
-            rows.push(encoded(content)?);
-        }
         let Some(contact) = self.contacts.get_mut(&key) else { return Ok(()) };
+        let is_due = contact.is_due(now);
         let Some(control) = &mut contact.control else { return Ok(()) };
-        let has_news = !contents.is_empty() || !contact.owed.is_empty() || !control.pending.is_empty();
-        for chunk in contact.owed.chunks(RECEIPTS_PER_CONTENT_MAX) {
-            let receipts = chunk.iter().map(|(note, heard)| Receipt {
-                note: *note,
-                state: if *heard { ReceiptState::Heard } else { ReceiptState::Delivered },
-            });
-            rows.push(encoded(&Content::Receipts(receipts.collect()))?);
+        for content in contents {
+            control.pending.push(encoded(content)?);
         }
-        contact.owed.clear();
-        contact.due = None;
-        // Every frame acknowledges along: so frames that only acknowledge are acknowledged too, and none is missed for good.
-        if control.owes_acknowledgement || has_news {
-            let content = Content::Acknowledgement(Acknowledgement { next: control.expected, bitmap: control.held });
-            rows.push(encoded(&content)?);
-            control.owes_acknowledgement = false;
-            control.acknowledged = control.expected;
+        // What waits for room takes no receipts along that are not due: they would tell when this phone was in contact.
+        let with_receipts = is_due || !contents.is_empty();
+        while let Some(row) = self.next_row(key, with_receipts)? {
+            self.seal_frame(batch, key, &row, now)?;
         }
-        control.pending.append(&mut rows);
-        self.flush_pending(batch, key, now)?;
+        if with_receipts
+            && let Some(contact) = self.contacts.get_mut(&key)
+            && contact.owed.is_empty()
+            && !contact.control.as_ref().is_some_and(|control| control.owes_acknowledgement)
+        {
+            contact.due = None;
+        }
         self.put_contact(batch, key)
     }
 
-    /// Seals what is pending into as few frames as it fits, while fewer than 32 are unacknowledged.
-    fn flush_pending(&mut self, batch: &mut Batch, key: u32, now: Minute) -> Result<(), Failure> {
+    /// Takes what the next frame to a contact says: what waits, the acknowledgement and, if wanted, receipts, as far as they fit.
+    /// `None`: nothing, or there is no room for a frame.
+    fn next_row(&mut self, key: u32, with_receipts: bool) -> Result<Option<Vec<u8>>, Failure> {
+        if !self.may_seal(key) {
+            return Ok(None);
+        }
+        let Some(contact) = self.contacts.get_mut(&key) else { return Ok(None) };
+        let Some(control) = &mut contact.control else { return Ok(None) };
+        let owes = control.owes_acknowledgement || !contact.owed.is_empty();
+        if control.pending.is_empty() && !(with_receipts && owes) {
+            return Ok(None);
+        }
+        let acknowledgement = Acknowledgement { next: control.expected, bitmap: control.held };
+        let acknowledgement = encoded(&Content::Acknowledgement(acknowledgement))?;
+        let mut row = merge(&mut control.pending, CONTENTS_BYTES - acknowledgement.len());
+        // Every frame acknowledges along: so frames that only acknowledge are acknowledged too, and none is missed for good.
+        if row.len() + acknowledgement.len() <= CONTENTS_BYTES {
+            row.extend(acknowledgement);
+            control.owes_acknowledgement = false;
+            control.acknowledged = control.expected;
+        }
+        let room = CONTENTS_BYTES.saturating_sub(row.len() + RECEIPTS_OVERHEAD_BYTES) / RECEIPT_BYTES;
+        let told = room.min(contact.owed.len());
+        if with_receipts && told > 0 {
+            let receipts = contact.owed.drain(..told).map(|(note, heard)| Receipt {
+                note,
+                state: if heard { ReceiptState::Heard } else { ReceiptState::Delivered },
+            });
+            row.extend(encoded(&Content::Receipts(receipts.collect()))?);
+        }
+        Ok(Some(row))
+    }
+
+    /// Returns whether one more frame may be sealed for a contact (P5.3).
+    fn may_seal(&self, key: u32) -> bool {
+        let Some(contact) = self.contacts.get(&key) else { return false };
+        let (Some(control), Some(peer)) = (&contact.control, &contact.peer) else { return false };
+        if peer.homes.as_slice().is_empty() {
+            return false;
+        }
         let numbers = self.outgoing.values().filter(|outgoing| outgoing.contact == key).filter_map(|outgoing| {
             match outgoing.cargo {
                 Cargo::Frame { number, .. } => Some(number),
                 _ => None,
             }
         });
-        let next =
-            self.contacts.get(&key).and_then(|contact| contact.control.as_ref()).map_or(0, |control| control.next);
         // The span counts, not the number of frames: what the other end cannot note in its bitmap must not be sent.
-        let span = numbers.min().map_or(0, |lowest| next.saturating_sub(lowest));
-        let mut room = CONTROL_UNACKNOWLEDGED_MAX.saturating_sub(usize::try_from(span).unwrap_or(usize::MAX));
-        let pends = |contact: &Contact| contact.control.as_ref().is_some_and(|control| !control.pending.is_empty());
-        if room == 0 && self.contacts.get(&key).is_some_and(pends) {
-            reached!(FramesHeldBack);
-            room = usize::from(sabotaged!(FramesNotBounded));
-        }
-        while room > 0 {
-            let Some(contact) = self.contacts.get_mut(&key) else { return Ok(()) };
-            let (Some(control), Some(peer)) = (&mut contact.control, &contact.peer) else { return Ok(()) };
-            let row = merge(&mut control.pending);
-            if row.is_empty() {
-                return Ok(());
-            }
-            let message = control.olm.encrypt(&row).map_err(internal)?;
-            let frame = ControlFrame { number: control.next, message };
-            control.next = control.next.saturating_add(1);
-            let lifetime = Lifetime::from_hours(1).filter(|_| sabotaged!(HandOutShortLived));
-            let destination = Destination { to: &peer.writer, lifetime: lifetime.unwrap_or(Lifetime::LONGEST) };
-            let parcel =
-                seal_control(&RING, &mut self.random, &control.outer.current, destination, &frame, FrameSize::Small)
-                    .map_err(internal)?;
-            let Some(home) = peer.homes.as_slice().first().cloned() else { return Ok(()) };
-            let cargo = Cargo::Frame { number: frame.number };
-            self.put_sealed(batch, key, home, cargo, parcel, now)?;
-            room -= 1;
-        }
-        Ok(())
+        let span = numbers.min().map_or(0, |lowest| control.next.saturating_sub(lowest));
+        // Two who have said all they may would otherwise wait for each other's acknowledgement for ever.
+        let answers = control.has_taken_many() && !sabotaged!(AnswersHeldBack);
+        let kept = if answers { 0 } else { CONTROL_KEPT_FOR_ANSWERS };
+        usize::try_from(span).is_ok_and(|span| span + kept < CONTROL_UNACKNOWLEDGED_MAX) || sabotaged!(FramesNotBounded)
     }
 
-    /// Seals what is owed and due by now, for every contact.
+    /// Seals one frame with these contents.
+    fn seal_frame(&mut self, batch: &mut Batch, key: u32, row: &[u8], now: Minute) -> Result<(), Failure> {
+        let Some(contact) = self.contacts.get_mut(&key) else { return Ok(()) };
+        let (Some(control), Some(peer)) = (&mut contact.control, &contact.peer) else { return Ok(()) };
+        let Some(home) = peer.homes.as_slice().first().cloned() else { return Ok(()) };
+        let message = control.olm.encrypt(row).map_err(internal)?;
+        let frame = ControlFrame { number: control.next, message };
+        control.next = control.next.saturating_add(1);
+        let lifetime = Lifetime::from_hours(1).filter(|_| sabotaged!(HandOutShortLived));
+        let destination = Destination { to: &peer.writer, lifetime: lifetime.unwrap_or(Lifetime::LONGEST) };
+        let parcel =
+            seal_control(&RING, &mut self.random, &control.outer.current, destination, &frame, FrameSize::Small)
+                .map_err(internal)?;
+        self.put_sealed(batch, key, home, Cargo::Frame { number: frame.number }, parcel, now).map(drop)
+    }
+
+    /// Seals what is owed and due by now, and what waited for room, for every contact.
     pub(crate) fn tell_what_is_due(&mut self, now: Minute) -> Result<(), Failure> {
-        // Nothing is put off for longer than that: one due later than that was put off before the clock went back.
-        let latest = Minute(now.0.saturating_add(LATER_MINUTES_MAX));
-        let is_due = |due: Minute| due <= now || due > latest;
-        let due: Vec<u32> =
-            self.contacts.iter().filter(|(_, contact)| contact.due.is_some_and(is_due)).map(|(key, _)| *key).collect();
-        for key in due {
-            let mut batch = Batch::new();
-            self.tell(&mut batch, key, &[], now)?;
-            self.commit(batch)?;
+        let wants = |contact: &Contact| {
+            contact.is_due(now) || contact.control.as_ref().is_some_and(|control| !control.pending.is_empty())
+        };
+        let wanting: Vec<u32> =
+            self.contacts.iter().filter(|(_, contact)| wants(contact)).map(|(key, _)| *key).collect();
+        for key in wanting {
+            if self.may_seal(key) {
+                let mut batch = Batch::new();
+                self.tell(&mut batch, key, &[], now)?;
+                self.commit(batch)?;
+            } else {
+                reached!(FramesHeldBack);
+            }
         }
         Ok(())
     }
@@ -211,18 +237,18 @@ impl Device {
             self.owe(key, at_once || many, now);
         }
         for content in contents {
-            self.take_content(&mut batch, key, content, Some(frame.number), now)?;
+            self.take_content(&mut batch, key, content, Some(frame.number))?;
         }
         self.put_contact(&mut batch, key)?;
         Ok(self.commit(batch)?.map(|()| *id))
     }
 
-    /// Returns whether half of what a contact may send without an acknowledgement has come since the last one. Put off any longer,
-    /// it would hold up their receipts and, worse, their sessions, without which their notes stay locked.
+    /// Returns whether so much of a contact has come since the last acknowledgement that the next is not put off: it would hold up
+    /// their receipts and, worse, their sessions, without which their notes stay locked.
     fn owes_many(&mut self, key: u32) -> bool {
         let control = self.contacts.get_mut(&key).and_then(|contact| contact.control.as_mut());
         control.is_some_and(|control| {
-            let many = control.expected.saturating_sub(control.acknowledged) >= ACKNOWLEDGED_AT_ONCE;
+            let many = control.has_taken_many();
             control.owes_acknowledgement |= many;
             many
         })
@@ -236,7 +262,6 @@ impl Device {
         key: u32,
         content: Content,
         frame: Option<u32>,
-        now: Minute,
     ) -> Result<(), Failure> {
         match content {
             Content::Session(grant) => self.take_session(batch, key, &grant, frame)?,
@@ -254,7 +279,6 @@ impl Device {
                 for id in gone {
                     self.delete_outgoing(batch, &id);
                 }
-                self.flush_pending(batch, key, now)?;
             }
             Content::Receipts(receipts) => {
                 for receipt in receipts {
@@ -411,7 +435,21 @@ impl Device {
     }
 }
 
+impl Contact {
+    /// Returns whether something that is owed is not put off any longer.
+    fn is_due(&self, now: Minute) -> bool {
+        // Nothing is put off for longer than that: one due later than that was put off before the clock went back.
+        let latest = Minute(now.0.saturating_add(LATER_MINUTES_MAX));
+        self.due.is_some_and(|due| due <= now || due > latest)
+    }
+}
+
 impl Control {
+    /// Returns whether much has come since the last acknowledgement.
+    const fn has_taken_many(&self) -> bool {
+        self.expected.saturating_sub(self.acknowledged) >= ACKNOWLEDGED_AT_ONCE
+    }
+
     /// Notes that a frame has come; `false` if it had come before.
     fn note_number(&mut self, number: u32) -> bool {
         let Some(ahead) = number.checked_sub(self.expected) else {
@@ -453,18 +491,20 @@ fn count_receipt(known: NoteMark, told: NoteMark) {
 /// Numbers that the sessions of one frame have to themselves: a small frame holds three, of 89 bytes each.
 const SESSIONS_PER_FRAME: u32 = 4;
 
-/// Receipts in one content: nine bytes each, within a small frame.
-const RECEIPTS_PER_CONTENT_MAX: usize = 30;
+/// Bytes of one receipt: the note's id and its state.
+const RECEIPT_BYTES: usize = 9;
+/// Bytes around the receipts in one content: kind, length and count.
+const RECEIPTS_OVERHEAD_BYTES: usize = 4;
 
 fn encoded(content: &Content) -> Result<Vec<u8>, Failure> {
     Ok(encode_contents(core::slice::from_ref(content), CONTENTS_BYTES).map_err(internal)?.to_vec())
 }
 
-/// Takes as many encoded contents from the front as one frame holds.
-fn merge(pending: &mut Vec<Vec<u8>>) -> Vec<u8> {
+/// Takes as many encoded contents from the front as fit into `room` bytes, and the first in any case.
+fn merge(pending: &mut Vec<Vec<u8>>, room: usize) -> Vec<u8> {
     let mut row: Vec<u8> = Vec::new();
     while let Some(next) = pending.first() {
-        if row.len() + next.len() > CONTENTS_BYTES {
+        if !row.is_empty() && row.len() + next.len() > room {
             break;
         }
         row.extend(pending.remove(0));

@@ -214,7 +214,7 @@ impl Device {
             contact.stage = Stage::Paired;
             self.delete_cargo(&mut batch, key, &Cargo::Invitation);
             for content in accepted.contents {
-                self.take_content(&mut batch, key, content, None, now)?;
+                self.take_content(&mut batch, key, content, None)?;
             }
             self.tell(&mut batch, key, &[accepted.answer], now)?;
         }

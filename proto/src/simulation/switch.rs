@@ -89,6 +89,8 @@ named! {
         RedialGivenUp = "redial-given-up",
         /// A device sends control frames beyond what the other end can note as missing.
         FramesNotBounded = "frames-not-bounded",
+        /// A device that has said all it may keeps its acknowledgements to itself too, until it hears one.
+        AnswersHeldBack = "answers-held-back",
         /// A device acknowledges a control frame in a commit before the one that makes its contents durable.
         AcknowledgedBeforeDurable = "acknowledged-before-durable",
         /// A device keeps in memory what a failed commit did not make durable.
@@ -188,7 +190,11 @@ impl Switch {
             | Self::WordToShutOut
             | Self::RevocationIgnored
             | Self::FreshnessLies => &[8],
-            Self::ReleaseToldToWriter | Self::ChunkSealedAgain | Self::RedialGivenUp | Self::HeardNotKept => &[9],
+            Self::ReleaseToldToWriter
+            | Self::ChunkSealedAgain
+            | Self::RedialGivenUp
+            | Self::AnswersHeldBack
+            | Self::HeardNotKept => &[9],
             Self::DigitsNotCompared
             | Self::QuotaReturnsAtOnce
             | Self::NotesNotPadded

@@ -47,6 +47,8 @@ enum Story {
     Crowded,
     /// Somebody takes the right to see their word back.
     TakenBack,
+    /// Two get many notes of each other, and both listen without a link: each then has said all it may without an answer.
+    BothListen,
 }
 
 impl Making {
@@ -81,6 +83,15 @@ impl Making {
             let story = *chance.weighted(stories);
             self.tell_story(story, &mut chance);
         }
+        let mut chance = self.chance.fork("a story of many notes");
+        let percent = match profile {
+            Profile::Family => 40,
+            Profile::Storm => 25,
+            Profile::Disks | Profile::Words | Profile::Hostile | Profile::Weeks | Profile::Town => 0,
+        };
+        if chance.happens(percent) {
+            self.tell_story(Story::BothListen, &mut chance);
+        }
     }
 
     fn tell_story(&mut self, story: Story, chance: &mut Chance) {
@@ -88,7 +99,7 @@ impl Making {
             + match story {
                 Story::Clock => 100 * MINUTE,
                 Story::Over => 26 * HOUR,
-                Story::Listens => HOUR,
+                Story::Listens | Story::BothListen => HOUR,
                 Story::Copied | Story::Cut | Story::Hesitates | Story::Crowded | Story::TakenBack => 40 * MINUTE,
                 Story::Unanswered => UNANSWERED,
                 Story::Later => DARK_DAY + 3 * HOUR,
@@ -124,6 +135,7 @@ impl Making {
             Story::Hesitates => self.hears_before_comparing(&couple, one, other, chance),
             Story::TakenBack => self.takes_back(one, other, begins, chance),
             Story::Crowded => self.fetches_from_a_full_disk(one, other, begins, chance),
+            Story::BothListen => self.both_listen_in_the_dark(one, other, begins, chance),
         }
     }
 
@@ -197,6 +209,25 @@ impl Making {
         self.online(reader, goes + 12 * MINUTE, goes + 35 * MINUTE);
         self.push(goes + 18 * MINUTE, reader, PersonDeed::Listen { skip: 0 });
         self.push(goes + 20 * MINUTE, speaker, PersonDeed::Look);
+    }
+
+    /// Much is said both ways. Both listen without a link, and meet the relay again.
+    fn both_listen_in_the_dark(&mut self, one: PersonId, other: PersonId, at: Millis, chance: &mut Chance) {
+        let mut spoken = at + 30 * SECOND;
+        for _ in 0..chance.between(MANY_NOTES.0, MANY_NOTES.1) {
+            for (from, to) in [(one, other), (other, one)] {
+                self.send(spoken, from, to, chance.between(1, 2), None);
+                spoken += chance.between(1, 4) * SECOND;
+            }
+        }
+        for who in [one, other] {
+            let person = &mut self.people[usize::from(who)];
+            (person.habit, person.receipts) = (Habit::Daemon, GivesReceipts::AtOnce);
+            self.online(who, at, spoken + 2 * MINUTE);
+            self.push(spoken + 4 * MINUTE, who, PersonDeed::Listen { skip: 0 });
+            self.online(who, spoken + 10 * MINUTE, spoken + 35 * MINUTE);
+            self.push(spoken + 34 * MINUTE, who, PersonDeed::Look);
+        }
     }
 
     /// Somebody sees a word; its owner goes dark, and the relay gets a disk from before that word.
