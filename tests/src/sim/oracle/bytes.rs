@@ -44,6 +44,9 @@ const QUESTION_BYTES: u64 = 500;
 /// Bytes with which a connection asks whether the relay takes a note now that it refused before: 1 024 sealed, header 152, mark 69,
 /// frame and packet heads. Nobody who meets a relay every few seconds keeps from asking; one who cannot get it pays it every time.
 const ASKED_BYTES: u64 = 1_400;
+/// Bytes that a relay may have taken of a phone and not made durable when it ended: as much as leaves before it answers, 4 KiB of notes
+/// and a few frames. They are lost as if they had not come.
+const TAKEN_BYTES: u64 = 8_000;
 /// Sealed bytes of a second of voice at most, for notes that were kept though nobody was told: 16 kbit/s and its padding.
 const UNTOLD_BYTES_PER_SECOND: u64 = 2_300;
 /// The same for a note of no length.
@@ -74,6 +77,8 @@ pub struct Spending {
     pub contacts: u64,
     /// Times that a note was offered for which there is nobody.
     pub asked: u64,
+    /// Times that the relay ended while it was met.
+    pub relay_ended: u64,
 }
 
 /// Returns how many bytes of datagrams one note may cost: 1.10 × (sealed size + lost bytes) + 6 kB for each connection + probes.
@@ -91,6 +96,7 @@ pub const fn allowance(spent: &Spending) -> u64 {
         + spent.questions * QUESTION_BYTES
         + spent.connections * spent.contacts * CONTACT_BYTES
         + spent.asked * ASKED_BYTES
+        + spent.relay_ended * TAKEN_BYTES
         + spent.unread_bytes;
     one_note(sealed, spent.lost_bytes, spent.connections, probes)
 }
@@ -112,6 +118,7 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
             lost_bytes: traffic.lost_bytes,
             answered: traffic.received,
             asked: asked(story, *who, traffic),
+            relay_ended: relay_ended(story, *who),
             ..common
         };
         if traffic.sent_bytes > allowance(&out) {
@@ -153,6 +160,13 @@ fn asked(story: &Story<'_>, who: PersonId, traffic: &Traffic) -> u64 {
     let before =
         |at: Millis| loads.iter().rev().find(|(seen, _)| *seen <= at).map_or(0, |(_, connections)| *connections);
     story.waiting_for_nobody(who).map(|at| traffic.connections.saturating_sub(before(at))).sum()
+}
+
+/// How often the relay ended while a phone could reach it.
+fn relay_ended(story: &Story<'_>, who: PersonId) -> u64 {
+    let reach = story.reach(who);
+    let ends = story.record.entries.iter().filter(|entry| matches!(entry.seen, Seen::Relay(false)));
+    count(ends.filter(|entry| entry.at > 0 && reach.touch(entry.at - 1, entry.at)).count())
 }
 
 /// How often a relay lost what it had since a moment, and once more: so often a parcel may go.
@@ -254,6 +268,7 @@ mod tests {
             Spending { words: 1, ..Spending::default() },
             Spending { questions: 1, ..Spending::default() },
             Spending { asked: 1, ..Spending::default() },
+            Spending { relay_ended: 1, ..Spending::default() },
         ];
         assert!(one.iter().all(|spent| allowance(spent) > nothing));
         let with = Spending { connections: 2, contacts: 3, ..Spending::default() };
@@ -283,6 +298,18 @@ mod tests {
         costs(|traffic| (traffic.sent_bytes, traffic.connections) = (110_000, 12)).is_good();
         let mut tale = costs(|traffic| traffic.sent_bytes = 110_000);
         tale.add(35, Seen::RelayStoreReplaced).add(36, Seen::RelayStoreReplaced).is_good();
+    }
+
+    #[test]
+    fn what_a_relay_had_taken_when_it_ended_may_be_sent_again() {
+        let mut tale = costs(|traffic| traffic.sent_bytes = 110_000);
+        for minute in 30..40 {
+            tale.add(minute, Seen::Relay(false)).add(minute, Seen::Relay(true));
+        }
+        tale.is_good();
+        tale.add(29, Seen::Link(1, false))
+            .add(41, Seen::Link(1, true))
+            .breaks(4, "the phone of person 1 sent 110000 bytes");
     }
 
     #[test]
