@@ -177,16 +177,21 @@ pub const REQUESTS_WAITING_MAX: usize = 32;
 pub const PAIRING_MILLIS: u64 = 30_000;
 /// How long hanging up may take, milliseconds. What is not said by then is said at the next meeting.
 pub const FINISH_MILLIS_MAX: u64 = 3_000;
-/// Pause before a relay is dialled again, milliseconds, for the first tries: windows of a link are seconds long.
-pub const REDIAL_FAST_MILLIS: u64 = 3_000;
-/// Tries at the fast pace: half an hour of them.
-pub const REDIAL_FAST_TRIES: u32 = 600;
-/// Pause after those, milliseconds.
-pub const REDIAL_SLOW_MILLIS: u64 = 15_000;
-/// Tries at either pace: two hours more of slow ones.
-pub const REDIAL_OFTEN_TRIES: u32 = REDIAL_FAST_TRIES + 480;
-/// Pause after those, milliseconds: who is without a link for hours is so for days, and each try takes from the battery.
-pub const REDIAL_RARE_MILLIS: u64 = 60_000;
+/// From one dial of a relay to the next, milliseconds, while it may be there again at any moment: windows of a link are seconds long.
+pub const HUNT_OFTEN_MILLIS: u64 = 3_000;
+/// How long after the last sign of it, milliseconds: half an hour, which costs 750 kB.
+pub const HUNT_OFTEN_FOR_MILLIS: u64 = 30 * 60_000;
+/// From one dial to the next after that, milliseconds.
+pub const HUNT_SELDOM_MILLIS: u64 = 15_000;
+/// How long after the last sign, milliseconds: six hours, which cost 1.6 MB more.
+pub const HUNT_SELDOM_FOR_MILLIS: u64 = 6 * 60 * 60_000;
+/// From one dial to the next after that, milliseconds: who is without a link for hours is so for days, and each try takes from the
+/// battery and 1.8 MB a day.
+pub const HUNT_RARELY_MILLIS: u64 = 60_000;
+/// Of so many dials one tries TLS over TCP too: a link that drops UDP is found in 12 seconds.
+pub const HUNT_TLS_EACH: u32 = 4;
+/// Milliseconds one such dial may take once it was answered: nothing was heard before, so another may be better.
+pub const HUNT_TRY_MILLIS_MAX: u64 = 8_000;
 /// Receipts and acknowledgements that need not go at once leave after at least this long, minutes: their time tells nothing then.
 pub const LATER_MINUTES_MIN: u32 = 60;
 /// And after at most this long, minutes: within a day.

@@ -44,10 +44,18 @@ pub struct Connection {
 pub(crate) enum Link {
     Quic {
         connection: quinn::Connection,
-        /// A device's own endpoint, which lives as long as its one connection.
-        endpoint: Option<quinn::Endpoint>,
+        /// A device's own end.
+        own: Option<OwnEnd>,
     },
     Tls(Box<TlsStream<Box<dyn ByteStream>>>),
+}
+
+/// What a device holds of its QUIC connection.
+pub(crate) struct OwnEnd {
+    /// Lives as long as its one connection.
+    pub(crate) endpoint: quinn::Endpoint,
+    /// What the relay may send ahead once it has learned what the link carries, bytes.
+    pub(crate) window_bytes: u32,
 }
 
 /// The TLS exporter gave nothing, though the handshake is over. Not seen.
@@ -58,15 +66,15 @@ pub(crate) struct NoExporter;
 impl Connection {
     pub(crate) fn quic(
         connection: quinn::Connection,
-        endpoint: Option<quinn::Endpoint>,
+        own: Option<OwnEnd>,
         place: Option<OwnedSemaphorePermit>,
     ) -> Result<Self, NoExporter> {
         let mut exporter = Zeroizing::new([0; 32]);
         let exported = connection.export_keying_material(exporter.as_mut_slice(), EXPORTER_LABEL, &[]);
         exported.map_err(|_| NoExporter)?;
         Ok(Self {
-            side: if endpoint.is_some() { Side::Device } else { Side::Relay },
-            link: Link::Quic { connection, endpoint },
+            side: if own.is_some() { Side::Device } else { Side::Relay },
+            link: Link::Quic { connection, own },
             exporter,
             place,
         })
@@ -110,7 +118,7 @@ impl Connection {
     /// cannot be done: over TCP, and at a relay.
     pub fn mover(&self) -> Option<ConnectionMover> {
         match &self.link {
-            Link::Quic { endpoint, .. } => endpoint.clone().map(ConnectionMover),
+            Link::Quic { own, .. } => own.as_ref().map(|own| ConnectionMover(own.endpoint.clone())),
             Link::Tls(_) => None,
         }
     }

@@ -12,9 +12,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
 use zajil_proto::reached;
 
-use crate::connection::{Connection, NoExporter};
+use crate::connection::{Connection, NoExporter, OwnEnd};
 use crate::identity::{IdentityError, PinVerifier, PinnedKeys, UNCHECKED_NAME, client_config};
-use crate::limits::{ADDRESS_STAGGER, HANDSHAKE_TIMEOUT, TCP_HEAD_START};
+use crate::limits::{ADDRESS_STAGGER, HANDSHAKE_SILENCE, HANDSHAKE_TIMEOUT, TCP_HEAD_START, UNHEARD_RTT};
+use crate::meter::Metered;
 use crate::seams::{Network, Pending};
 use crate::system::unspecified;
 use crate::transport::{self, LinkClass};
@@ -31,6 +32,16 @@ pub enum Transports {
     TlsOnly,
 }
 
+/// How much a dial says before it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pace {
+    /// The link is believed to be there: what is not answered is repeated soon, and begun anew after some seconds.
+    #[default]
+    Eager,
+    /// Nothing is known of the link: one datagram over QUIC, and some seconds in which it may be answered.
+    OneDatagram,
+}
+
 /// How to dial.
 #[derive(Debug, Clone)]
 pub struct DialOptions {
@@ -38,6 +49,8 @@ pub struct DialOptions {
     pub handshake_timeout: Duration,
     /// Which transports to try.
     pub transports: Transports,
+    /// How much is said before there is an answer.
+    pub pace: Pace,
     /// What is believed of the link.
     pub link_class: LinkClass,
     /// Seed of quinn's own chance, for the simulated world; `None` draws from the system.
@@ -49,6 +62,7 @@ impl Default for DialOptions {
         Self {
             handshake_timeout: HANDSHAKE_TIMEOUT,
             transports: Transports::default(),
+            pace: Pace::default(),
             link_class: LinkClass::default(),
             rng_seed: None,
         }
@@ -296,12 +310,33 @@ impl Dialler<'_> {
     async fn quic(&self, remote: SocketAddr, verifier: Arc<PinVerifier>) -> Result<Connection, DialError> {
         // quinn takes "no route" for one more lost packet; asking first spares the person the wait.
         self.network.route(remote)?;
-        let socket = self.network.bind_udp(unspecified(remote))?;
-        let config = transport::device_endpoint(self.options.rng_seed);
-        let endpoint = Endpoint::new_with_abstract_socket(config, None, socket, self.network.runtime())?;
-        let config = transport::device(self.options.link_class, client_config(verifier)?)?;
-        let connection = endpoint.connect_with(config, remote, UNCHECKED_NAME)?.await?;
-        Ok(Connection::quic(connection, Some(endpoint), None)?)
+        let window_bytes = self.options.link_class.window_bytes();
+        let initial_rtt = match self.options.pace {
+            Pace::Eager => self.options.link_class.initial_rtt(),
+            Pace::OneDatagram => UNHEARD_RTT,
+        };
+        let config = transport::device(self.options.link_class, initial_rtt, client_config(verifier)?)?;
+        loop {
+            let (socket, meter) = Metered::new(self.network.bind_udp(unspecified(remote))?);
+            let endpoint_config = transport::device_endpoint(self.options.rng_seed);
+            let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, None, socket, self.network.runtime())?;
+            let mut connecting = endpoint.connect_with(config.clone(), remote, UNCHECKED_NAME)?;
+            let mut heard = 0;
+            // QUIC repeats itself at growing distances; a first packet anew is as good as a repeated one, and comes sooner.
+            loop {
+                match timeout(HANDSHAKE_SILENCE, &mut connecting).await {
+                    Ok(connection) => {
+                        return Ok(Connection::quic(connection?, Some(OwnEnd { endpoint, window_bytes }), None)?);
+                    }
+                    Err(_) if meter.heard() > heard => heard = meter.heard(),
+                    Err(_) => break,
+                }
+            }
+            meter.mute();
+            if self.options.pace == Pace::OneDatagram {
+                return Err(DialError::NoAnswer);
+            }
+        }
     }
 
     async fn tls(&self, remote: SocketAddr, verifier: Arc<PinVerifier>) -> Result<Connection, DialError> {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use zajil_proto::session::{Input, Output, Session};
 use zajil_proto::wire::Code;
 
-use crate::connection::Connection;
+use crate::attention::{Attention, Verdict};
+use crate::connection::{Connection, Side};
 use crate::lanes::{Gone, Lanes, Loss, Step};
 use crate::limits::{CLOSE_TIMEOUT, EVENTS_WAITING_MAX, TRANSMIT_QUEUE_BYTES_MAX};
 use crate::seams::Clock;
@@ -65,8 +66,10 @@ pub async fn drive<S: Session>(
         closing: None,
         commands_closed: false,
         read_first: false,
+        gives_up: side == Side::Device,
+        attention: None,
     };
-    let mut lanes = Lanes::new(link, side);
+    let mut lanes = Lanes::new(link);
     let end = driver.run(&mut lanes).await;
     if let DriveEnd::Closed(code) = end {
         lanes.close(code).await;
@@ -92,6 +95,10 @@ struct Driver<S: Session> {
     commands_closed: bool,
     /// Reading and writing go first in turn, so that neither starves the other.
     read_first: bool,
+    /// Whether a long silence ends it.
+    gives_up: bool,
+    /// While something is awaited, and when to look again.
+    attention: Option<(Attention, Instant)>,
 }
 
 impl<S: Session> Driver<S> {
@@ -107,6 +114,7 @@ impl<S: Session> Driver<S> {
             let wake_at = self.session.wake_at();
             let asleep = wake_at.map(|at| at.since(self.clock.now())).unwrap_or_default();
             let read_first = self.read_first;
+            let look_at = self.attend(lanes);
             let next = tokio::select! {
                 biased;
                 permit = self.events.reserve(), if !listens => match (permit, self.waiting.pop_front()) {
@@ -117,6 +125,7 @@ impl<S: Session> Driver<S> {
                     _ => Next::ProgramGone,
                 },
                 () = sleep(asleep), if wake_at.is_some() => Next::Input(Input::Wake),
+                () = sleep_until(look_at.unwrap_or_else(Instant::now)), if look_at.is_some() => Next::Look,
                 command = self.commands.recv(), if may_command => match command {
                     Some(command) => Next::Input(Input::Command(command)),
                     None => Next::ProgramGone,
@@ -125,6 +134,10 @@ impl<S: Session> Driver<S> {
             };
             let input = match next {
                 Next::Told => continue,
+                Next::Look => match self.look(lanes) {
+                    Some(end) => return end,
+                    None => continue,
+                },
                 Next::ProgramGone => return self.finish(lanes, Code::OK).await,
                 Next::Step(Step::Gone(Gone::Closed(code))) => return DriveEnd::PeerClosed(code),
                 Next::Step(Step::Gone(Gone::Lost(loss))) => return DriveEnd::Lost(loss),
@@ -136,6 +149,35 @@ impl<S: Session> Driver<S> {
             self.read_first = matches!(input, Input::Flushed { .. });
             self.feed(input);
         }
+    }
+
+    /// Begins to listen for the peer when something is awaited, and stops when nothing is. Returns when to look again.
+    fn attend(&mut self, lanes: &Lanes) -> Option<Instant> {
+        if !self.session.awaits() && !lanes.is_unsettled() {
+            self.attention = None;
+            return None;
+        }
+        if self.attention.is_none() {
+            let (heard, _) = lanes.heard()?;
+            let now = Instant::now();
+            self.attention = Some((Attention::new(now, heard, self.gives_up), now));
+        }
+        self.attention.as_ref().map(|(_, at)| *at)
+    }
+
+    /// Looks whether the peer is heard.
+    fn look(&mut self, lanes: &mut Lanes) -> Option<DriveEnd> {
+        let (heard, round_trip) = lanes.heard()?;
+        let (attention, at) = self.attention.as_mut()?;
+        match attention.look(Instant::now(), heard, round_trip) {
+            Verdict::Wait(next) => *at = next,
+            Verdict::Ask(next) => {
+                *at = next;
+                lanes.ask();
+            }
+            Verdict::Silent => return Some(DriveEnd::Lost(Loss::Silence)),
+        }
+        None
     }
 
     fn feed(&mut self, input: Input<S::Command>) {
@@ -204,7 +246,7 @@ impl<S: Session> Driver<S> {
             match next {
                 Next::Input(command) => input = Some(command),
                 Next::ProgramGone => self.commands_closed = true,
-                Next::Told | Next::Step(_) => {}
+                Next::Told | Next::Step(_) | Next::Look => {}
             }
         }
     }
@@ -220,6 +262,8 @@ enum Next<C> {
     Input(Input<C>),
     /// The transport moved.
     Step(Step),
+    /// It is time to look whether the peer is heard.
+    Look,
 }
 
 /// One step of the transport, in or out.

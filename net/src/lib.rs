@@ -11,6 +11,8 @@
 //! Nothing here logs: addresses and times of contact would be in it.
 #![forbid(unsafe_code)]
 
+mod attention;
+mod congestion;
 mod connection;
 mod dial;
 mod drive;
@@ -22,6 +24,7 @@ pub mod links;
 mod listen;
 #[cfg(feature = "memory-network")]
 pub mod memory;
+mod meter;
 pub mod seams;
 mod stop;
 mod system;
@@ -29,7 +32,7 @@ mod system_random;
 pub mod transport;
 
 pub use connection::{Connection, ConnectionKind, ConnectionMover};
-pub use dial::{DialError, DialOptions, Fault, Transports, dial};
+pub use dial::{DialError, DialOptions, Fault, Pace, Transports, dial};
 pub use drive::{DriveEnd, drive};
 pub use identity::{IdentityError, PinnedKeys, RelayIdentity};
 pub use lanes::Loss;

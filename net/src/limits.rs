@@ -12,6 +12,8 @@ pub const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest handshake on either end, from its first byte. On 2G a lossless one takes 3 s; with the first retransmissions
 /// at 1.8, 5.4 and 12.6 s this leaves four chances.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Silence after which a QUIC handshake is begun anew. What it would repeat by itself it would repeat later and later.
+pub const HANDSHAKE_SILENCE: Duration = Duration::from_secs(3);
 /// How long QUIC runs alone before TLS over TCP joins the race. A QUIC reply takes 1.7 s on 20 kbit/s.
 pub const TCP_HEAD_START: Duration = Duration::from_secs(3);
 /// Between two addresses of one relay over the same transport (RFC 8305 §5 recommends 250 ms).
@@ -19,17 +21,52 @@ pub const ADDRESS_STAGGER: Duration = Duration::from_millis(250);
 
 /// Silence after which a connection is gone. With 30 s, up to a quarter of uploads on lossy 2G died of it.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
-/// How often a device makes its relay answer while a session runs. Each answer resets QUIC's growing probe timeout:
-/// p95 of 20 KB on lossy 2G fell from 75 to 34 s.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(1);
-/// First guess of the round trip. A smaller one fires spurious probes of 1 200 B before a slow link can answer.
-pub const INITIAL_RTT: Duration = Duration::from_millis(600);
-/// The same on second-generation mobile links, where one full packet takes half a second to send.
-pub const INITIAL_RTT_SECOND_GENERATION: Duration = Duration::from_millis(1_000);
-/// Congestion window at the start, bytes: 10 packets.
-pub const INITIAL_WINDOW_BYTES: u64 = 10 * 1_200;
-/// Part of the window that stays after a loss. Loss on our links is mostly radio, not queues.
-pub const LOSS_REDUCTION_FACTOR: f32 = 0.9;
+/// How often a device makes its relay answer while nothing is awaited, so that address translators remember it: they forget UDP
+/// after 30 s and more.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Silence after which who awaits something asks for a sign of life, in parts of a round trip, and its bounds. An answer resets
+/// QUIC's growing probe timeout and shows what was lost at the end: p95 of a note on a link that loses a fifth fell from 6.1 to
+/// 4.4 times the limit with 250 ms instead of 1 s. It costs 60 B each way.
+pub const ASK_ROUND_TRIP_PARTS: u32 = 3;
+/// See [`ASK_ROUND_TRIP_PARTS`].
+pub const ASK_AFTER_MIN: Duration = Duration::from_millis(100);
+/// See [`ASK_ROUND_TRIP_PARTS`].
+pub const ASK_AFTER_MAX: Duration = Duration::from_millis(250);
+/// Silence after which a device that awaits something gives the connection up and dials anew: windows of links are ten seconds
+/// long, and QUIC's probes sleep through them. In round trips, for a thin link's queue may hold seconds, and its bounds.
+pub const STALL_ROUND_TRIPS: u32 = 4;
+/// See [`STALL_ROUND_TRIPS`].
+pub const STALL_AFTER_MIN: Duration = Duration::from_secs(3);
+/// See [`STALL_ROUND_TRIPS`].
+pub const STALL_AFTER_MAX: Duration = Duration::from_secs(15);
+/// First guess of the round trip on ordinary links. A smaller one fires spurious probes of 1 200 B before a slow link can answer.
+pub const INITIAL_RTT: Duration = Duration::from_millis(300);
+/// The same on the slowest links, where one full packet takes half a second to send.
+pub const INITIAL_RTT_SLOWEST: Duration = Duration::from_millis(600);
+/// The same where only one packet shall leave within [`HANDSHAKE_SILENCE`]: QUIC repeats the first after three of these.
+pub const UNHEARD_RTT: Duration = Duration::from_millis(1_100);
+/// Bytes of a full packet of ours.
+pub const PACKET_BYTES: u32 = 1_200;
+/// Fewest packets that may be under way: below that a loss leaves nobody to tell of it.
+pub const WINDOW_PACKETS_MIN: u64 = 4;
+/// Most packets that may be under way: three times a satellite link's.
+pub const WINDOW_PACKETS_MAX: u64 = 128;
+/// Packets that shall stand in the narrowest queue, so that it never runs dry.
+pub const STANDING_PACKETS: u64 = 5;
+/// The same where a fifth and more is lost.
+pub const STANDING_PACKETS_MAX: u64 = 16;
+/// Packets over which loss is reckoned; those before them count by half.
+pub const LOSS_MEMORY_PACKETS: u64 = 64;
+/// For how long the least delay counts as that of an empty link. A path may change below us.
+pub const BASE_DELAY_SPAN: Duration = Duration::from_secs(30);
+/// Rounds in which a queue is let run empty when the least delay is to be measured anew: one to empty it, one to look.
+pub const DRAINING_ROUNDS: u32 = 2;
+/// Packets by which a window may exceed what was made use of: what was not tried is not known to fit.
+pub const UNUSED_PACKETS: u64 = 4;
+/// Rounds with fewer packets say nothing about a window: a question and its answer.
+pub const ROUND_PACKETS_MIN: u64 = 4;
+/// Packets a relay sends before anything is acknowledged: a satellite link's worth. The device grants less where less fits.
+pub const RELAY_INITIAL_PACKETS: u64 = 40;
 /// Probe timeouts until a link counts as congested to a standstill. Outages are ordinary here.
 pub const PERSISTENT_CONGESTION_PROBES: u32 = 10;
 /// Reordering before a packet counts as lost, in round trips. Radio links jitter.
@@ -44,11 +81,17 @@ pub const RELAY_WINDOW_BYTES: u32 = 128 << 10;
 /// hole when its link went (simulated storm 6).
 pub const RELAY_SEND_WINDOW_BYTES: u64 = 40 << 10;
 /// Bytes a device lets one stream send ahead: above bandwidth × delay of a satellite link (41 KB).
-pub const DEVICE_STREAM_WINDOW_BYTES: u32 = 128 << 10;
-/// Bytes a device lets its relay send ahead.
-pub const DEVICE_WINDOW_BYTES: u32 = 256 << 10;
+pub const DEVICE_STREAM_WINDOW_BYTES: u32 = 48 << 10;
+/// Bytes a device lets its relay send ahead once the first of them have come: what a relay keeps unacknowledged at most.
+/// Before that it is what its [class](crate::transport::LinkClass) of link holds, for a relay does not know the link and begins
+/// with what the longest of them holds.
+pub const DEVICE_WINDOW_BYTES: u32 = 48 << 10;
+/// The same on the slowest links: more would lie in their queue, and overflow it.
+pub const DEVICE_WINDOW_BYTES_SLOWEST: u32 = 20_000;
 /// Bytes a device keeps unacknowledged.
 pub const DEVICE_SEND_WINDOW_BYTES: u64 = 256 << 10;
+/// Bytes of datagrams kept either way: signs of life, which are empty.
+pub const DATAGRAM_BUFFER_BYTES: usize = 1_024;
 /// Handshake bytes buffered out of order, before anybody has proven anything.
 pub const CRYPTO_BUFFER_BYTES: usize = 8 << 10;
 /// Streams a peer may have open at once, one for each transfer: twice what a machine keeps open. Those that are over take places
@@ -108,4 +151,5 @@ const _: () = assert!(RELAY_STREAM_WINDOW_BYTES as usize >= 2 * FRAME_BODY_BYTES
 const _: () =
     assert!(RELAY_STREAM_WINDOW_BYTES <= RELAY_WINDOW_BYTES && DEVICE_STREAM_WINDOW_BYTES <= DEVICE_WINDOW_BYTES);
 const _: () = assert!(TRANSMIT_QUEUE_BYTES_MAX as u64 > RELAY_SEND_WINDOW_BYTES);
+const _: () = assert!(UNHEARD_RTT.as_millis() * 3 > HANDSHAKE_SILENCE.as_millis());
 const _: () = assert!(KEEP_ALIVE.as_secs() * 4 < IDLE_TIMEOUT.as_secs());

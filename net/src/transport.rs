@@ -5,43 +5,78 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use quinn::congestion::NewRenoConfig;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
     ConnectionId, EndpointConfig, IdleTimeout, NoneTokenLog, NoneTokenStore, TransportConfig, ValidationTokenConfig,
     VarInt,
 };
-use quinn_proto::{ConnectionIdGenerator, HashedConnectionIdGenerator};
+use quinn_proto::{ConnectionIdGenerator, HashedConnectionIdGenerator, RandomConnectionIdGenerator};
 use ring::{hkdf, hmac};
 use zajil_proto::keys::Secret;
 use zajil_proto::random::Random;
 use zajil_proto::time::{Instant, Minute};
 
+use crate::congestion::LossTolerantFactory;
 use crate::identity::IdentityError;
 use crate::limits::{
-    CRYPTO_BUFFER_BYTES, DEVICE_SEND_WINDOW_BYTES, DEVICE_STREAM_WINDOW_BYTES, DEVICE_WINDOW_BYTES, IDLE_TIMEOUT,
-    INCOMING_BUFFER_BYTES, INCOMING_BUFFER_BYTES_TOTAL, INCOMING_MAX, INITIAL_RTT, INITIAL_RTT_SECOND_GENERATION,
-    INITIAL_WINDOW_BYTES, KEEP_ALIVE, LOSS_REDUCTION_FACTOR, PERSISTENT_CONGESTION_PROBES, RELAY_SEND_WINDOW_BYTES,
-    RELAY_STREAM_WINDOW_BYTES, RELAY_WINDOW_BYTES, RESET_INTERVAL_MIN, TIME_THRESHOLD, TRANSFER_STREAMS_MAX,
+    CRYPTO_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, DEVICE_SEND_WINDOW_BYTES, DEVICE_STREAM_WINDOW_BYTES,
+    DEVICE_WINDOW_BYTES, DEVICE_WINDOW_BYTES_SLOWEST, IDLE_TIMEOUT, INCOMING_BUFFER_BYTES, INCOMING_BUFFER_BYTES_TOTAL,
+    INCOMING_MAX, INITIAL_RTT, INITIAL_RTT_SLOWEST, KEEP_ALIVE, PACKET_BYTES, PERSISTENT_CONGESTION_PROBES,
+    RELAY_INITIAL_PACKETS, RELAY_SEND_WINDOW_BYTES, RELAY_STREAM_WINDOW_BYTES, RELAY_WINDOW_BYTES, RESET_INTERVAL_MIN,
+    TIME_THRESHOLD, TRANSFER_STREAMS_MAX,
 };
 use crate::seams::Clock;
 
 /// What a device believes of its link before it has measured it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LinkClass {
-    /// Anything from EDGE and satellite up; also the answer when nobody knows.
+    /// GPRS: 20 kbit/s up, 40 down, 700 ms.
+    Slowest,
+    /// EDGE: 60 kbit/s up, 120 down, 400 ms; also the answer when nobody knows.
     #[default]
+    Slow,
+    /// Third generation and better, Wi-Fi, cables: 400 kbit/s and more, 100 ms.
     Ordinary,
-    /// GPRS: about 20 kbit/s and 700 ms.
-    SecondGeneration,
+    /// A satellite terminal: 128 kbit/s up, 512 down, 600 ms.
+    Satellite,
 }
 
 impl LinkClass {
     /// Returns the first guess of the round trip.
     pub const fn initial_rtt(self) -> Duration {
         match self {
-            Self::Ordinary => INITIAL_RTT,
-            Self::SecondGeneration => INITIAL_RTT_SECOND_GENERATION,
+            Self::Slowest => INITIAL_RTT_SLOWEST,
+            _ => INITIAL_RTT,
+        }
+    }
+
+    /// Returns how many packets may be under way before anything was measured, up and down: what such a link holds, and
+    /// [a few more](crate::limits::STANDING_PACKETS).
+    const fn packets(self) -> (u64, u32) {
+        match self {
+            Self::Slowest => (7, 8),
+            Self::Slow => (8, 10),
+            Self::Ordinary => (10, 16),
+            Self::Satellite => (24, 40),
+        }
+    }
+
+    /// Returns how many bytes of notes may leave before the relay has said how much of them it has: what such a link carries on
+    /// the way there and back, so that it does not stand still.
+    pub const fn unanswered_bytes_max(self) -> u32 {
+        match self {
+            Self::Slowest => 4 << 10,
+            Self::Slow => 8 << 10,
+            Self::Ordinary => 12 << 10,
+            Self::Satellite => 16 << 10,
+        }
+    }
+
+    /// Returns how many bytes the relay may send ahead once it has learned what the link carries.
+    pub(crate) const fn window_bytes(self) -> u32 {
+        match self {
+            Self::Slowest => DEVICE_WINDOW_BYTES_SLOWEST,
+            _ => DEVICE_WINDOW_BYTES,
         }
     }
 }
@@ -69,13 +104,18 @@ impl fmt::Debug for EndpointSecrets {
 }
 
 /// Returns quinn's settings for a device.
-pub(crate) fn device(class: LinkClass, tls: rustls::ClientConfig) -> Result<quinn::ClientConfig, IdentityError> {
-    let mut transport = both_ends(class.initial_rtt());
+pub(crate) fn device(
+    class: LinkClass,
+    initial_rtt: Duration,
+    tls: rustls::ClientConfig,
+) -> Result<quinn::ClientConfig, IdentityError> {
+    let (up, down) = class.packets();
+    let mut transport = both_ends(initial_rtt, up);
     transport
         .keep_alive_interval(Some(KEEP_ALIVE))
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(DEVICE_STREAM_WINDOW_BYTES))
-        .receive_window(VarInt::from_u32(DEVICE_WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(down * PACKET_BYTES))
         .send_window(DEVICE_SEND_WINDOW_BYTES)
         // Offload fails on Android and on some network cards, and saves a slow link nothing.
         .enable_segmentation_offload(false);
@@ -90,7 +130,7 @@ pub(crate) fn relay(
     secrets: &EndpointSecrets,
     clock: &Arc<dyn Clock>,
 ) -> Result<quinn::ServerConfig, IdentityError> {
-    let mut transport = both_ends(INITIAL_RTT);
+    let mut transport = both_ends(INITIAL_RTT, RELAY_INITIAL_PACKETS);
     transport
         // One stream: the control lane (P8.1).
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
@@ -170,13 +210,13 @@ fn reset_key(secrets: &EndpointSecrets) -> hmac::Key {
 /// Returns the endpoint settings of a device, whose resets nobody needs after a restart.
 pub(crate) fn device_endpoint(rng_seed: Option<[u8; 32]>) -> EndpointConfig {
     let mut config = EndpointConfig::default();
-    config.rng_seed(rng_seed);
+    // One connection to a socket: its address is name enough, and saves 8 B of every packet and 28 B for each spare name.
+    config.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(0))).rng_seed(rng_seed);
     config
 }
 
-fn both_ends(initial_rtt: Duration) -> TransportConfig {
-    let mut congestion = NewRenoConfig::default();
-    congestion.loss_reduction_factor(LOSS_REDUCTION_FACTOR).initial_window(INITIAL_WINDOW_BYTES);
+fn both_ends(initial_rtt: Duration, packets: u64) -> TransportConfig {
+    let congestion = LossTolerantFactory::new(packets);
     let mut transport = TransportConfig::default();
     transport
         .initial_rtt(initial_rtt)
@@ -192,8 +232,9 @@ fn both_ends(initial_rtt: Duration) -> TransportConfig {
         .allow_spin(false)
         .max_concurrent_uni_streams(VarInt::from_u32(TRANSFER_STREAMS_MAX))
         .crypto_buffer_size(CRYPTO_BUFFER_BYTES)
-        // Version 1 sends no datagrams, and takes none.
-        .datagram_receive_buffer_size(None);
+        // Datagrams only ask for a sign of life, and nobody reads what is in them.
+        .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER_BYTES))
+        .datagram_send_buffer_size(DATAGRAM_BUFFER_BYTES);
     transport
 }
 

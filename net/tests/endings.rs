@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use support::{DEVICE, Driven, RELAY, Simulated, Toy, ToyCommand, ToyEvent, connect, listen, loopback};
+use zajil_net::limits::STALL_AFTER_MIN;
 use zajil_net::memory::LinkState;
 use zajil_net::{DriveEnd, ListenOptions, Loss, SystemNetwork, Transports};
 use zajil_proto::wire::Code;
@@ -78,21 +79,38 @@ async fn a_peer_that_vanishes_is_noticed_by_its_silence() {
     assert!(silence > Duration::from_secs(100) && silence < Duration::from_secs(130), "{silence:?}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_outage_shorter_than_the_idle_time_out_is_survived() {
-    for transports in [Transports::QuicOnly, Transports::TlsOnly] {
-        let simulated = Simulated::new();
-        let (device, relay, _listener) = simulated.connect(transports).await;
-        let mut device = Driven::new(device, Toy::device());
-        let _relay = tokio::spawn(Driven::new(relay, Toy::echo()).rest());
-        device.commands.send(send()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        simulated.world.set_link(DEVICE, LinkState::Silent);
-        let quiet = tokio::time::timeout(Duration::from_secs(30), device.until(&WHOLE)).await;
-        assert!(quiet.is_err(), "{transports:?}: nothing passes a silent link");
-        simulated.world.set_link(DEVICE, LinkState::Up);
-        device.until(&WHOLE).await;
+/// Sends over a link that falls silent for `outage`, and returns how the device's end of it went: it got the echo, or its session
+/// was over.
+async fn through_an_outage(transports: Transports, outage: Duration) -> bool {
+    let simulated = Simulated::new();
+    let (device, relay, _listener) = simulated.connect(transports).await;
+    let mut device = Driven::new(device, Toy::device());
+    let _relay = tokio::spawn(Driven::new(relay, Toy::echo()).rest());
+    assert!(device.commands.send(send()).await.is_ok(), "the session takes commands");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    simulated.world.set_link(DEVICE, LinkState::Silent);
+    let quiet = tokio::time::timeout(outage, async {
+        while let Some(event) = device.events.recv().await {
+            assert_ne!(event, WHOLE, "{transports:?}: nothing passes a silent link");
+        }
+    });
+    if quiet.await.is_ok() {
+        return false;
     }
+    simulated.world.set_link(DEVICE, LinkState::Up);
+    device.until(&WHOLE).await;
+    true
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_outage_is_survived() {
+    assert!(through_an_outage(Transports::QuicOnly, Duration::from_millis(2_500)).await);
+    assert!(through_an_outage(Transports::TlsOnly, Duration::from_secs(30)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_waits_for_something_gives_a_silent_connection_up_after_seconds() {
+    assert!(!through_an_outage(Transports::QuicOnly, STALL_AFTER_MIN + Duration::from_secs(1)).await);
 }
 
 #[tokio::test(start_paused = true)]

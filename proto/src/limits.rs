@@ -84,9 +84,9 @@ pub const ANSWERS_UNFLUSHED_BYTES_MAX: usize = 1024 * 1024;
 /// 20 kbit/s had ten seconds on the way at any time, overflowed its queue, and lost whatever lay behind a hole
 /// whenever the link went.
 pub const UNACKNOWLEDGED_BYTES_MAX: usize = 32 * 1024;
-/// Bytes of notes, together, that leave before the relay has said how much of them is there: what a thin link carries
-/// on a way there and back (4 KiB are 1.6 s at 20 kbit/s, 0.5 s at 60), so that nobody waits there, and no more,
-/// because a relay may have all of it since a meeting that this device remembers nothing of. With 12 KiB for each of
+/// Bytes of notes, together, that leave before the relay has said how much of them is there, where nobody knows the link: what a
+/// thin one carries on a way there and back (4 KiB are 1.6 s at 20 kbit/s, 0.5 s at 60), so that nobody waits there, and no
+/// more, because a relay may have all of it since a meeting that this device remembers nothing of. With 12 KiB for each of
 /// six notes, a telephone on 20 kbit/s that met its relay for twenty seconds at a time sent the same beginnings
 /// whenever it did (simulated storm 7).
 pub const UNANSWERED_BYTES_MAX: u32 = 4 * 1024;

@@ -259,7 +259,7 @@ impl Waiting {
     fn meet(&mut self, hour: u32, epoch: u8, says: &[Says]) -> NoteMark {
         let clock = |off: i64| Minute(u32::try_from(i64::from(START.0 + hour * 60) + off).unwrap());
         let (now, at) = (clock(self.own_off), Instant::from_millis(u64::from(hour) * 3_600_000));
-        let mut meeting = Meeting::new(self.device.profile.home.clone());
+        let mut meeting = Meeting::new(self.device.profile.home.clone(), None);
         let welcome = Welcome {
             version: 1,
             features: 0,
@@ -272,7 +272,7 @@ impl Waiting {
         };
         meeting.take(&mut self.device, ClientEvent::Welcomed(welcome), now, at).unwrap();
         meeting.expire(&mut self.device, now, at).unwrap();
-        meeting.plan(&self.device, &BTreeSet::new(), at).unwrap();
+        meeting.plan(&self.device, &BTreeSet::new(), at, now).unwrap();
         for said in says {
             let event = match said {
                 Says::Nothing => continue,

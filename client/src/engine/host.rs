@@ -11,17 +11,16 @@ use zajil_proto::keys::VerifyingKey;
 use zajil_proto::random::Random;
 use zajil_proto::relay_link::RelayLink;
 use zajil_proto::sealing::{Address, HomeRelay};
-use zajil_proto::time::Instant;
 use zajil_proto::{reached, sabotaged};
 
 use super::api::{Failure, Progress, Reply, Request, Trouble};
 use super::goals::{Goal, Waiting};
+use super::hunting::Hunt;
 use super::links::{Happened, Link, LinkEvent, LinkTask};
 use super::model::Profile;
 use super::state::Device;
 use crate::limits::{
-    FINISH_MILLIS_MAX, HOST_EVENTS_QUEUED_MAX, LINKS_MAX, PROGRESS_QUEUED_MAX, REDIAL_FAST_MILLIS, REDIAL_FAST_TRIES,
-    REDIAL_OFTEN_TRIES, REDIAL_RARE_MILLIS, REDIAL_SLOW_MILLIS, REQUESTS_WAITING_MAX,
+    FINISH_MILLIS_MAX, HOST_EVENTS_QUEUED_MAX, HUNT_SELDOM_MILLIS, LINKS_MAX, PROGRESS_QUEUED_MAX, REQUESTS_WAITING_MAX,
 };
 use crate::store::DeviceStore;
 
@@ -64,7 +63,8 @@ pub struct Host {
     dial: DialOptions,
     pub(crate) links: BTreeMap<VerifyingKey, Link>,
     pub(crate) troubles: BTreeMap<VerifyingKey, Trouble>,
-    redials: BTreeMap<VerifyingKey, (u32, Instant)>,
+    /// Relays that are not met.
+    hunts: BTreeMap<VerifyingKey, Hunt>,
     pub(crate) ask_seen: BTreeSet<u32>,
     pub(crate) waiting: Vec<Waiting>,
     tasks: JoinSet<()>,
@@ -120,7 +120,7 @@ impl Host {
             dial,
             links: BTreeMap::new(),
             troubles: BTreeMap::new(),
-            redials: BTreeMap::new(),
+            hunts: BTreeMap::new(),
             ask_seen: BTreeSet::new(),
             waiting: Vec::new(),
             tasks: JoinSet::new(),
@@ -207,7 +207,7 @@ impl Host {
                 let until = self.clock.now().after(Duration::from_millis(goal.timeout_millis(&call.request)));
                 self.waiting.push(Waiting::new(goal, until, call.progress, call.reply));
                 // Whoever asks now wants to know now: no link waits for its turn to be dialled again.
-                self.redials.clear();
+                self.hunts.clear();
             }
             Err(failure) => {
                 self.recover_or_end(&failure);
@@ -236,9 +236,10 @@ impl Host {
         }
         self.tasks.abort_all();
         // Nobody makes room within seconds, and each try costs a connection; whoever asks for something is not kept waiting.
-        let next = self.clock.now().after(Duration::from_millis(REDIAL_SLOW_MILLIS));
+        let now = self.clock.now();
+        let next = now.after(Duration::from_millis(HUNT_SELDOM_MILLIS));
         let relays: Vec<VerifyingKey> = self.targets().iter().map(|relay| relay.key).collect();
-        self.redials.extend(relays.into_iter().map(|relay| (relay, (0, next))));
+        self.hunts.extend(relays.into_iter().map(|relay| (relay, Hunt::new(now, next))));
         if sabotaged!(FailedCommitKept) { Ok(()) } else { self.device.reload() }
     }
 
@@ -305,47 +306,47 @@ impl Host {
                 link.meeting.take(&mut self.device, event, wall, self.clock.now())?;
                 if link.meeting.is_welcomed() {
                     self.troubles.remove(&relay);
-                    self.redials.remove(&relay);
+                    self.hunts.remove(&relay);
                 }
                 if link.meeting.not_admitted {
                     self.troubles.insert(relay, Trouble::NotAdmitted);
                 }
+                if link.meeting.is_outdated() {
+                    // Dialled again at the next turn; the connection closes itself, for nobody commands it any more.
+                    self.end_meeting(&relay)?;
+                }
             }
             Happened::Over(trouble) => {
+                let (began, met) = (link.began, link.meeting.is_welcomed());
                 // What it has brought is told before the link is forgotten.
                 self.settle();
-                if let Some(mut link) = self.links.remove(&relay) {
-                    link.meeting.hand_over(&mut self.device);
-                    link.meeting.keep(&mut self.device)?;
-                }
+                self.end_meeting(&relay)?;
                 if let Some(trouble) = trouble {
                     self.troubles.insert(relay, trouble);
                 }
-                let (tries, _) = self.redials.get(&relay).copied().unwrap_or_default();
-                let tries = if tries >= REDIAL_FAST_TRIES && sabotaged!(RedialNeverSlows) { 0 } else { tries };
-                let pause = match tries {
-                    0..REDIAL_FAST_TRIES => REDIAL_FAST_MILLIS,
-                    REDIAL_FAST_TRIES..REDIAL_OFTEN_TRIES => REDIAL_SLOW_MILLIS,
-                    _ => REDIAL_RARE_MILLIS,
-                };
-                let mut next = self.clock.now().after(Duration::from_millis(pause));
-                if pause >= REDIAL_SLOW_MILLIS {
-                    reached!(RedialSlow);
-                    if sabotaged!(RedialGivenUp) {
-                        next = Instant::from_millis(u64::MAX);
-                    }
+                let now = self.clock.now();
+                // Links to relays that were met and lost are there again soon, if not at once.
+                let hunt = self.hunts.entry(relay).or_insert_with(|| Hunt::after(began, now));
+                if !met {
+                    hunt.over(began, now);
                 }
-                self.redials.insert(relay, (tries.saturating_add(1), next));
             }
         }
         Ok(())
+    }
+
+    /// Forgets a link, and keeps what must outlive its meeting.
+    fn end_meeting(&mut self, relay: &VerifyingKey) -> Result<(), Failure> {
+        let Some(mut link) = self.links.remove(relay) else { return Ok(()) };
+        link.meeting.hand_over(&mut self.device);
+        link.meeting.keep(&mut self.device)
     }
 
     /// Dials every relay that something waits for and that is not met.
     fn dial_targets(&mut self) {
         let now = self.clock.now();
         let is_due = |relay: &&HomeRelay| {
-            let due = self.redials.get(&relay.key).is_none_or(|(_, next)| *next <= now);
+            let due = self.hunts.get(&relay.key).is_none_or(|hunt| hunt.next() <= now);
             due && !self.links.contains_key(&relay.key)
         };
         // Asked at every turn, and mostly there is nothing to dial: only what is dialled is copied.
@@ -361,11 +362,13 @@ impl Host {
             self.next_link = number.saturating_add(1);
             let key = relay.key;
             let (link, task) = Link::new(LinkTask {
+                epoch: self.device.relays.get(&key).and_then(|known| known.epoch),
                 relay,
                 number,
                 network: Arc::clone(&self.network),
                 clock: Arc::clone(&self.clock),
-                options: self.dial.clone(),
+                began: now,
+                options: self.hunts.get(&key).map_or_else(|| self.dial.clone(), |hunt| hunt.options(&self.dial)),
                 events: self.events_in.clone(),
             });
             self.links.insert(key, link);
@@ -379,8 +382,9 @@ impl Host {
             return Duration::from_millis(10);
         }
         let now = self.clock.now();
-        let redials = self.redials.iter().filter(|(relay, _)| !self.links.contains_key(*relay)).map(|(_, (_, at))| *at);
-        let next = self.waiting.iter().map(|waiting| waiting.until).chain(redials).min();
+        let hunts =
+            self.hunts.iter().filter(|(relay, _)| !self.links.contains_key(*relay)).map(|(_, hunt)| hunt.next());
+        let next = self.waiting.iter().map(|waiting| waiting.until).chain(hunts).min();
         let longest = Duration::from_secs(60);
         next.map_or(longest, |next| next.since(now).min(longest)).max(Duration::from_millis(1))
     }
@@ -388,7 +392,15 @@ impl Host {
     /// Ends all links in order, as far as that takes no longer than a few seconds.
     async fn hang_up(&mut self) {
         // A relay that has not answered yet is not waited for.
-        self.links.retain(|_, link| link.meeting.is_welcomed());
+        for (key, mut link) in std::mem::take(&mut self.links) {
+            if link.meeting.is_welcomed() {
+                self.links.insert(key, link);
+            } else {
+                link.meeting.hand_over(&mut self.device);
+                let kept = link.meeting.keep(&mut self.device);
+                self.end_if_failed(kept);
+            }
+        }
         for link in self.links.values_mut() {
             link.finish();
         }
@@ -415,7 +427,7 @@ impl Host {
         for link in std::mem::take(&mut self.links).into_values() {
             let _ = link.meeting.keep(&mut self.device);
         }
-        self.redials.clear();
+        self.hunts.clear();
         self.scrub();
     }
 
@@ -430,9 +442,9 @@ impl Host {
     }
 
     fn plan_all(&mut self) -> Result<(), Failure> {
-        let now = self.clock.now();
+        let (now, wall) = (self.clock.now(), self.clock.wall());
         for link in self.links.values_mut() {
-            let commands = link.meeting.plan(&self.device, &self.ask_seen, now)?;
+            let commands = link.meeting.plan(&self.device, &self.ask_seen, now, wall)?;
             link.say(commands);
         }
         Ok(())

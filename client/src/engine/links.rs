@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use zajil_net::{Clock, DialError, DialOptions, DriveEnd, Network, PinnedKeys, dial, drive};
+use zajil_proto::ids::Epoch;
 use zajil_proto::keys::VerifyingKey;
 use zajil_proto::sealing::HomeRelay;
 use zajil_proto::session::client::{ClientCommand, ClientEvent, ClientSession, ClientSettings};
+use zajil_proto::time::Instant;
 use zajil_proto::wire::Code;
 
 use super::api::Trouble;
@@ -36,6 +38,8 @@ pub(crate) enum Happened {
 /// A link under way.
 pub(crate) struct Link {
     pub(crate) number: u64,
+    /// When it was dialled.
+    pub(crate) began: Instant,
     pub(crate) meeting: Meeting,
     commands: mpsc::Sender<ClientCommand>,
     queued: VecDeque<ClientCommand>,
@@ -45,7 +49,11 @@ pub(crate) struct Link {
 /// What a link's task is made of.
 pub(crate) struct LinkTask {
     pub(crate) relay: HomeRelay,
+    /// Of its store when it was met last.
+    pub(crate) epoch: Option<Epoch>,
     pub(crate) number: u64,
+    /// The time now.
+    pub(crate) began: Instant,
     pub(crate) network: Arc<dyn Network>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: DialOptions,
@@ -58,7 +66,8 @@ impl Link {
         let (commands, commands_in) = mpsc::channel(LINK_COMMANDS_QUEUED_MAX);
         let link = Self {
             number: task.number,
-            meeting: Meeting::new(task.relay.clone()),
+            began: task.began,
+            meeting: Meeting::new(task.relay.clone(), task.epoch),
             commands,
             queued: VecDeque::new(),
             finishing: false,
@@ -103,7 +112,11 @@ impl LinkTask {
             Ok(connection) => connection,
             Err(error) => return Some(trouble(&error)),
         };
-        let session = ClientSession::new(ClientSettings::default(), *connection.exporter());
+        let settings = ClientSettings {
+            unanswered_bytes_max: self.options.link_class.unanswered_bytes_max(),
+            ..ClientSettings::default()
+        };
+        let session = ClientSession::new(settings, *connection.exporter());
         let (events, mut received) = mpsc::channel(LINK_EVENTS_QUEUED_MAX);
         let driving = drive(connection, session, commands, events, Arc::clone(&self.clock));
         let telling = async {

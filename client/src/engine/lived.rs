@@ -50,6 +50,17 @@ impl Lived {
         self.since = since;
     }
 
+    /// Returns the present moment as this device's clocks alone have it: before a relay has answered nobody else says. A wall clock
+    /// that jumped ahead makes it too late, which delays an end.
+    pub(crate) fn by_own_clock(&self, own: Minute, at: Instant) -> Moment {
+        let passed = match (self.at, self.met) {
+            (Some(then), _) => minutes(at.since(then), u64::div_ceil),
+            (None, Some((own_then, _))) => own.0.saturating_sub(own_then.0),
+            (None, None) => 0,
+        };
+        Moment(self.minutes.saturating_add(passed))
+    }
+
     /// Returns the present moment as far as it is known: that of the last meeting, and what has passed since while it goes on.
     /// A minute begun counts, so that no age is counted from too early a moment.
     pub(crate) fn moment(&self) -> Moment {
@@ -88,6 +99,17 @@ mod tests {
         lived.meet(Minute(29_000_000), Minute(29_000_000), Instant::from_millis(5));
         lived.meet(Minute(own), Minute(relay), Instant::from_millis(5 + minutes * 60_000));
         lived.moment().minutes_since(Moment::default())
+    }
+
+    #[test]
+    fn before_a_relay_has_answered_a_program_that_runs_needs_no_wall_clock() {
+        let mut lived = Lived::default();
+        assert_eq!(lived.by_own_clock(Minute(29_000_000), Instant::default()), Moment::default());
+        lived.meet(Minute(1_000), Minute(1_000), Instant::default());
+        assert_eq!(lived.by_own_clock(Minute(3), Instant::from_millis(7 * 60_000)), Moment(7));
+        lived.at = None;
+        assert_eq!(lived.by_own_clock(Minute(1_030), Instant::default()), Moment(30));
+        assert_eq!(lived.by_own_clock(Minute(3), Instant::default()), Moment(0));
     }
 
     #[test]

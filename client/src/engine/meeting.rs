@@ -33,7 +33,10 @@ use crate::store::{Batch, Kind};
 /// A meeting under way.
 pub(crate) struct Meeting {
     relay: HomeRelay,
+    /// Of its store, as it says; `None` before it has answered.
     epoch: Option<Epoch>,
+    /// Of its store when it was met last. What is asked before it answers rests on this.
+    expected: Option<Epoch>,
     proven: BTreeSet<[u8; 16]>,
     registering: BTreeSet<[u8; 16]>,
     /// Mailboxes and slots that the relay has said it has.
@@ -84,10 +87,12 @@ pub(crate) struct Meeting {
 }
 
 impl Meeting {
-    pub(crate) fn new(relay: HomeRelay) -> Self {
+    /// Begins to meet `relay`, whose store had the epoch `expected` when it was met last.
+    pub(crate) fn new(relay: HomeRelay, expected: Option<Epoch>) -> Self {
         Self {
             relay,
             epoch: None,
+            expected,
             proven: BTreeSet::new(),
             registering: BTreeSet::new(),
             made: BTreeSet::new(),
@@ -122,6 +127,12 @@ impl Meeting {
     /// Returns whether the relay has answered.
     pub(crate) const fn is_welcomed(&self) -> bool {
         self.epoch.is_some()
+    }
+
+    /// Returns whether the relay has lost its store since it was met last. What was asked before it said so rests on the old one,
+    /// so it is to be met anew.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.expected.is_some_and(|expected| self.epoch.is_some_and(|epoch| epoch != expected))
     }
 
     /// Returns whether this meeting has fetched what is behind a contact's link already, for one who was given up since: a relay
@@ -230,6 +241,8 @@ impl Meeting {
         // A safeguard gone: the device's own clock counts alone.
         let witness = if off != 0 && sabotaged!(OwnClockEndsLifetime) { now } else { welcome.minute };
         lived.meet(now, witness, at);
+        // It has begun to age what it was offered before this at the earliest now.
+        self.offered.values_mut().for_each(|since| *since = lived.moment());
         let relay = KnownRelay {
             address: self.relay.address.as_str().to_owned(),
             reached: Some(now),

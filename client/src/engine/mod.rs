@@ -15,6 +15,7 @@ mod by_hand_tests;
 mod frames;
 mod goals;
 pub mod host;
+mod hunting;
 mod links;
 mod lived;
 mod meeting;

@@ -3,6 +3,7 @@
 mod quic;
 mod tls;
 
+use core::time::Duration;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use zajil_proto::reached;
 use zajil_proto::session::{Lane, Rank};
 use zajil_proto::wire::Code;
 
-use crate::connection::{Link, Side};
+use crate::connection::Link;
 use crate::lanes::quic::QuicLanes;
 use crate::lanes::tls::TlsLanes;
 
@@ -80,9 +81,9 @@ pub(crate) enum Lanes {
 }
 
 impl Lanes {
-    pub(crate) fn new(link: Link, side: Side) -> Self {
+    pub(crate) fn new(link: Link) -> Self {
         match link {
-            Link::Quic { connection, endpoint } => Self::Quic(Box::new(QuicLanes::new(connection, endpoint, side))),
+            Link::Quic { connection, own } => Self::Quic(Box::new(QuicLanes::new(connection, own))),
             Link::Tls(stream) => Self::Tls(TlsLanes::new(stream)),
         }
     }
@@ -92,6 +93,30 @@ impl Lanes {
         match self {
             Self::Quic(lanes) => lanes.transmit(lane, rank, bytes.into(), end),
             Self::Tls(lanes) => lanes.transmit(lane, rank, bytes.into()),
+        }
+    }
+
+    /// Returns how many datagrams have come and how long the way there and back takes; `None` where a reliable stream below
+    /// looks after both.
+    pub(crate) fn heard(&self) -> Option<(u64, Duration)> {
+        match self {
+            Self::Quic(lanes) => Some(lanes.heard()),
+            Self::Tls(_) => None,
+        }
+    }
+
+    /// Asks the peer for a sign of life.
+    pub(crate) fn ask(&self) {
+        if let Self::Quic(lanes) = self {
+            lanes.ask();
+        }
+    }
+
+    /// Returns whether something that was written may not have arrived.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        match self {
+            Self::Quic(lanes) => lanes.is_unsettled(),
+            Self::Tls(_) => false,
         }
     }
 

@@ -1,15 +1,16 @@
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use quinn::{Connection, ConnectionError, Endpoint, ReadError, RecvStream, SendStream, WriteError};
+use quinn::{Connection, ConnectionError, Endpoint, ReadError, RecvStream, SendStream, VarInt, WriteError};
 use tokio::time::timeout;
 use zajil_proto::session::{Lane, Rank};
 use zajil_proto::wire::Code;
 
-use crate::connection::{Side, quic_code};
+use crate::connection::{OwnEnd, quic_code};
 use crate::lanes::{Queue, Step};
 use crate::limits::{CLOSE_LINGER, READ_BYTES_MAX};
 use crate::seams::Pending;
@@ -28,8 +29,18 @@ pub(crate) struct QuicLanes {
     leaving: BTreeMap<Lane, Leaving>,
     /// Finished streams whose last bytes the peer has not acknowledged.
     settling: Vec<Pending<'static, ()>>,
+    /// The next question of the device.
+    asked: Option<NextDatagram>,
     queued: usize,
+    /// What the relay may send ahead from the first bytes of a transfer on.
+    widens_to: Option<u32>,
     lost: Option<ConnectionError>,
+}
+
+type NextDatagram = Pending<'static, Result<Bytes, ConnectionError>>;
+
+fn next_datagram(connection: Connection) -> NextDatagram {
+    Box::pin(async move { connection.read_datagram().await })
 }
 
 /// One lane on its way out.
@@ -50,12 +61,15 @@ enum Stream {
 }
 
 impl QuicLanes {
-    pub(crate) fn new(connection: Connection, endpoint: Option<Endpoint>, side: Side) -> Self {
-        let (opener, acceptor) = (connection.clone(), connection.clone());
-        let control: Pending<'static, _> = match side {
-            Side::Device => Box::pin(async move { opener.open_bi().await }),
-            Side::Relay => Box::pin(async move { opener.accept_bi().await }),
+    pub(crate) fn new(connection: Connection, own: Option<OwnEnd>) -> Self {
+        let (opener, acceptor, listener) = (connection.clone(), connection.clone(), connection.clone());
+        let control: Pending<'static, _> = match &own {
+            Some(_) => Box::pin(async move { opener.open_bi().await }),
+            None => Box::pin(async move { opener.accept_bi().await }),
         };
+        // A device asks, a relay answers.
+        let asked = own.is_none().then(|| next_datagram(listener));
+        let (endpoint, widens_to) = own.map(|own| (own.endpoint, own.window_bytes)).unzip();
         Self {
             connection,
             endpoint,
@@ -65,9 +79,41 @@ impl QuicLanes {
             read_last: Lane::Control,
             leaving: BTreeMap::new(),
             settling: Vec::new(),
+            asked,
             queued: 0,
+            widens_to,
             lost: None,
         }
+    }
+
+    /// Returns whether something that was written may not have arrived.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        let unwritten = |leaving: &Leaving| !leaving.queue.is_empty() || matches!(leaving.stream, Stream::Opening(_));
+        let is_transfer = |lane: &Lane| *lane != Lane::Control;
+        !self.settling.is_empty() || self.leaving.iter().any(|(lane, leaving)| is_transfer(lane) || unwritten(leaving))
+    }
+
+    /// Asks for a sign of life: an empty datagram has to be acknowledged, and holds nothing up if it is lost.
+    pub(crate) fn ask(&self) {
+        // An error: the peer takes none, or the connection has ended, which reading tells.
+        let _ = self.connection.send_datagram(Bytes::new());
+    }
+
+    /// Answers what the device asks, likewise: the acknowledgement of this shows what else was lost on the way to it.
+    fn poll_asked(&mut self, context: &mut Context<'_>) {
+        while let Some(asked) = &mut self.asked {
+            let Poll::Ready(asked) = asked.as_mut().poll(context) else { return };
+            self.asked = asked.is_ok().then(|| next_datagram(self.connection.clone()));
+            if self.asked.is_some() {
+                self.ask();
+            }
+        }
+    }
+
+    /// Returns how many datagrams have come, and how long the way there and back takes.
+    pub(crate) fn heard(&self) -> (u64, Duration) {
+        let stats = self.connection.stats();
+        (stats.udp_rx.datagrams, stats.path.rtt)
     }
 
     pub(crate) fn queued(&self) -> usize {
@@ -136,6 +182,7 @@ impl QuicLanes {
     pub(crate) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         self.poll_control(context);
         self.poll_arrivals(context);
+        self.poll_asked(context);
         let after = (Bound::Excluded(self.read_last), Bound::Unbounded);
         let later = self.arriving.range(after).map(|(lane, _)| *lane);
         let earlier = self.arriving.range(..=self.read_last).map(|(lane, _)| *lane);
@@ -149,6 +196,11 @@ impl QuicLanes {
                 Poll::Pending => {}
                 Poll::Ready(Ok(Some(chunk))) => {
                     self.read_last = lane;
+                    if lane != Lane::Control
+                        && let Some(bytes) = self.widens_to.take()
+                    {
+                        self.connection.set_receive_window(VarInt::from_u32(bytes));
+                    }
                     let bytes = Vec::from(chunk);
                     return Poll::Ready(Step::Received { lane, bytes });
                 }

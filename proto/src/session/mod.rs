@@ -132,6 +132,11 @@ pub trait Session {
     /// Returns when it wants [`Input::Wake`] at the latest.
     fn wake_at(&self) -> Option<Instant>;
 
+    /// Returns whether it waits for something that the peer has to say or send.
+    fn awaits(&self) -> bool {
+        false
+    }
+
     /// Returns whether it waits for commands even after [`Output::Close`] or [`Input::Disconnected`]: a relay's
     /// session, until its store has answered what was asked for the bytes that had arrived.
     fn lingers(&self) -> bool {

@@ -62,6 +62,11 @@ impl Meeting {
         since
     }
 
+    /// Returns the same before the relay has answered.
+    pub(super) fn lived_by_own_clocks(&self, device: &Device, own: Minute, at: Instant) -> Moment {
+        device.relays.get(&self.relay.key).map(|known| known.lived.by_own_clock(own, at)).unwrap_or_default()
+    }
+
     /// Lets go of what has expired while the meeting goes on, which may be for weeks.
     pub(crate) fn expire(&mut self, device: &mut Device, now: Minute, at: Instant) -> Result<(), Failure> {
         self.go_on(device, at);
@@ -79,7 +84,7 @@ impl Meeting {
         let mut batch = Batch::new();
         for (id, since) in &self.offered {
             let Some(outgoing) = device.outgoing.get_mut(id) else { continue };
-            let is_due = self.epoch.is_some_and(|epoch| outgoing.is_due(epoch));
+            let is_due = self.epoch.or(self.expected).is_none_or(|epoch| outgoing.is_due(epoch));
             if is_due && (outgoing.perhaps.is_none() || self.unfinished.contains(id)) {
                 outgoing.perhaps = outgoing.perhaps.or(Some(*since));
                 device.put_outgoing(&mut batch, id)?;

@@ -11,7 +11,7 @@ use zajil_proto::parcel::Travel;
 use zajil_proto::sealing::MailboxOwner;
 use zajil_proto::sealing::pairing::PairingSecrets;
 use zajil_proto::session::client::{ClientCommand, HeldState, Offer, Registering, Room};
-use zajil_proto::time::Instant;
+use zajil_proto::time::{Instant, Minute};
 use zajil_proto::wire::{Precision, Scope};
 use zajil_proto::{reached, sabotaged};
 
@@ -22,6 +22,9 @@ use crate::engine::state::Device;
 use crate::engine::words::precision;
 use crate::limits::OFFERED_BYTES_MAX;
 
+/// Stands for the epoch of a store that nobody here has seen: nothing was left in it.
+const NEVER_MET: Epoch = Epoch([0; 16]);
+
 impl Meeting {
     /// Asks for whatever is due and has not been asked for in this meeting. `ask_seen`: contacts whose slots to ask about.
     pub(crate) fn plan(
@@ -29,8 +32,10 @@ impl Meeting {
         device: &Device,
         ask_seen: &BTreeSet<u32>,
         now: Instant,
+        wall: Minute,
     ) -> Result<Vec<ClientCommand>, Failure> {
-        let Some(epoch) = self.epoch else { return Ok(Vec::new()) };
+        // A round trip is dear: what the relay most likely wants is asked behind the greeting, before it has answered.
+        let epoch = self.epoch.or(self.expected).unwrap_or(NEVER_MET);
         if self.registers_at.take_if(|at| *at <= now).is_some() {
             self.not_admitted = false;
         }
@@ -48,7 +53,7 @@ impl Meeting {
             }
         }
         self.plan_retries(now);
-        self.plan_offers(device, epoch)?;
+        self.plan_offers(device, epoch, now, wall)?;
         self.plan_releases();
         Ok(std::mem::take(&mut self.commands))
     }
@@ -159,8 +164,8 @@ impl Meeting {
         }
     }
 
-    fn plan_offers(&mut self, device: &Device, epoch: Epoch) -> Result<(), Failure> {
-        let lived = self.lived(device);
+    fn plan_offers(&mut self, device: &Device, epoch: Epoch, now: Instant, wall: Minute) -> Result<(), Failure> {
+        let lived = if self.is_welcomed() { self.lived(device) } else { self.lived_by_own_clocks(device, wall, now) };
         let mut turns: BTreeMap<u32, u32> = BTreeMap::new();
         let mut due: Vec<ParcelId> = device
             .outgoing

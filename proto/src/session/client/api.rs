@@ -3,7 +3,7 @@
 use crate::durable::Durable;
 use crate::ids::{MailboxId, ParcelId, ReadTag, RelayHash, SlotId};
 use crate::keys::{SigningKey, VerifyingKey};
-use crate::limits::UNFLUSHED_BYTES_MAX;
+use crate::limits::{UNANSWERED_BYTES_MAX, UNFLUSHED_BYTES_MAX};
 use crate::parcel::{Header, Mark, Resumed, SealedParcel, Travel};
 use crate::wire::{Code, LinkReport, Observation, Precision, Scope, Welcome, Word};
 
@@ -13,11 +13,14 @@ pub struct ClientSettings {
     /// Bytes of parcels handed to the transport ahead of what it has taken, at most [`UNFLUSHED_BYTES_MAX`]. On a thin
     /// link less is better: what is handed over can no longer be overtaken where the transport has one lane.
     pub unflushed_bytes_max: usize,
+    /// Bytes of notes, together, that leave before the relay has said how much of them it has. What the link carries on a way
+    /// there and back: with less it stands still, with more a note that the relay has leaves again.
+    pub unanswered_bytes_max: u32,
 }
 
 impl Default for ClientSettings {
     fn default() -> Self {
-        Self { unflushed_bytes_max: UNFLUSHED_BYTES_MAX }
+        Self { unflushed_bytes_max: UNFLUSHED_BYTES_MAX, unanswered_bytes_max: UNANSWERED_BYTES_MAX }
     }
 }
 

@@ -56,7 +56,7 @@ impl ClientSession {
             lanes: Lanes::new(EARLY_DOWNLOAD_BYTES_MAX),
             port,
             requests: Requests::default(),
-            uploads: Uploads::default(),
+            uploads: Uploads::new(settings.unanswered_bytes_max),
             arrivals: Arrivals::default(),
         }
     }
@@ -218,8 +218,7 @@ impl ClientSession {
         }
         let unflushed_bytes_max = self.settings.unflushed_bytes_max.clamp(1, UNFLUSHED_BYTES_MAX);
         self.uploads.pump(&mut self.port, unflushed_bytes_max);
-        let is_answered = self.lanes.is_greeted() && self.requests.is_empty();
-        if self.finishing && is_answered && self.uploads.is_settled() && self.arrivals.is_drained() {
+        if self.finishing && !self.awaits() {
             self.port.say_close(Code::OK);
             self.close(Code::OK, false);
         }
@@ -268,6 +267,11 @@ impl Session for ClientSession {
 
     fn poll_output(&mut self) -> Option<Output<ClientEvent>> {
         self.port.poll()
+    }
+
+    fn awaits(&self) -> bool {
+        let is_answered = self.lanes.is_greeted() && self.requests.is_empty();
+        self.is_open && !(is_answered && self.uploads.is_settled() && self.arrivals.is_drained())
     }
 
     /// A device's session wants nothing by the clock: whether a link still answers is the transport's to see.

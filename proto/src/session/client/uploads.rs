@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::ids::ParcelId;
 use crate::limits::{
     ASKING_BYTES_MAX, BODY_SENT_BYTES_MAX, MARK_DISTANCE_BYTES_MAX, REQUESTS_WAITING_MAX, TRANSFERS_OPEN_MAX,
-    TRANSFERS_REMEMBERED_MAX, UNACKNOWLEDGED_BYTES_MAX, UNANSWERED_BYTES_MAX,
+    TRANSFERS_REMEMBERED_MAX, UNACKNOWLEDGED_BYTES_MAX,
 };
 use crate::outbox::{Candidate, Share};
 use crate::parcel::{Class, Mark, SealedParcel, Travel};
@@ -26,6 +26,8 @@ pub(super) struct Uploads {
     offered: u64,
     settled: Settled,
     share: Share,
+    /// Bytes of notes, together, that leave before the relay has said what it has of them.
+    unanswered_max: u32,
 }
 
 #[derive(Debug)]
@@ -65,6 +67,11 @@ struct Settled {
 }
 
 impl Uploads {
+    /// Starts with nothing on offer; of notes `unanswered_max` bytes leave before the relay has said what it has of them.
+    pub(super) fn new(unanswered_max: u32) -> Self {
+        Self { unanswered_max, ..Self::default() }
+    }
+
     /// Takes an offer.
     pub(super) fn offer(&mut self, port: &mut Port<ClientEvent>, offer: Offer) {
         let id = offer.parcel.header.id();
@@ -92,7 +99,7 @@ impl Uploads {
             durable: from,
             is_answered: false,
             // Of a parcel that was under way before, the relay may have more than this device heard of: it is asked.
-            unanswered_max: if offer.refused_before || from > 0 { ASKING_BYTES_MAX } else { UNANSWERED_BYTES_MAX },
+            unanswered_max: if offer.refused_before || from > 0 { ASKING_BYTES_MAX } else { self.unanswered_max },
             asks: offer.refused_before,
             withdrawn: false,
         };
@@ -210,6 +217,7 @@ impl Uploads {
     fn candidates(&self) -> impl Iterator<Item = ((u64, ParcelId), Candidate)> {
         let open = || self.offers.values().filter(|upload| upload.transfer.is_some());
         let is_voice = |upload: &&Upload| upload.parcel.header.class() == Class::Voice;
+        let unanswered_max = self.unanswered_max;
         let (all, voice) = (open().count(), open().filter(is_voice).count());
         let unanswered: u32 = open().filter(is_voice).map(Upload::unanswered).sum();
         self.offers.iter().filter_map(move |(id, upload)| {
@@ -220,7 +228,7 @@ impl Uploads {
             let waits = upload.next >= end && upload.next < length(&upload.parcel);
             // Notes share what may leave unanswered: what several begin at once on a thin link is not answered before
             // that is gone, and would leave again, and again, with every link to come.
-            let share_spent = class == Class::Voice && !upload.is_answered && unanswered >= UNANSWERED_BYTES_MAX;
+            let share_spent = class == Class::Voice && !upload.is_answered && unanswered >= unanswered_max;
             let is_next = if begins { room } else { upload.has_more() && !waits };
             if upload.withdrawn || !is_next || share_spent {
                 return None;

@@ -11,10 +11,9 @@ use std::collections::BTreeMap;
 
 use zajil_client::engine::api::NoteMark;
 use zajil_client::limits::{
-    CONTACTS_MAX, FINISH_MILLIS_MAX, OUTBOX_BYTES_MAX, REDIAL_FAST_MILLIS, REDIAL_OFTEN_TRIES, REDIAL_RARE_MILLIS,
-    REDIAL_SLOW_MILLIS,
+    CONTACTS_MAX, FINISH_MILLIS_MAX, HUNT_OFTEN_MILLIS, HUNT_RARELY_MILLIS, HUNT_SELDOM_FOR_MILLIS, OUTBOX_BYTES_MAX,
 };
-use zajil_net::limits::{CLOSE_LINGER, CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT};
+use zajil_net::limits::{CLOSE_LINGER, CLOSE_TIMEOUT};
 use zajil_proto::limits::{IDLE_MILLIS, STORE_REQUESTS_MAX};
 use zajil_relay::limits::{MAILBOX_BYTES_MAX, MAILBOX_PARCELS_MAX, SESSIONS_MAX, TOMBSTONES_MAX};
 
@@ -27,9 +26,8 @@ use crate::sim::record::{Entry, PhoneLoad, RelayLoad, Seen};
 const TASKS_PER_CONNECTION: usize = 2;
 /// Sockets of one try to reach a relay: QUIC's, and TLS's.
 const CONNECTIONS_PER_DIAL: u64 = 2;
-/// How long a phone may have been without its relay and still dial more often than rarely: all tries at a faster pace, each with its
-/// time-out.
-const DARK_MILLIS: Millis = (REDIAL_OFTEN_TRIES as u64) * (REDIAL_SLOW_MILLIS + 1_000 * HANDSHAKE_TIMEOUT.as_secs());
+/// How long a phone may have been without its relay and still dial more often than rarely.
+const DARK_MILLIS: Millis = HUNT_SELDOM_FOR_MILLIS + MINUTE;
 /// Connections to one relay that a phone may have at once: the one it uses, one that is being tried, and those that are
 /// still closing when the next is dialled.
 const CONNECTIONS_PER_RELAY: usize = 2 + closing();
@@ -58,7 +56,7 @@ const KEPT_BYTES_PER_NOTE: u64 = 1_500;
 const fn closing() -> usize {
     let lingers = FINISH_MILLIS_MAX + 1_000 * (CLOSE_TIMEOUT.as_secs() + CLOSE_LINGER.as_secs());
     let mut connections = 0;
-    while connections as u64 * REDIAL_FAST_MILLIS < lingers {
+    while connections as u64 * HUNT_OFTEN_MILLIS < lingers {
         connections += 1;
     }
     connections
@@ -111,7 +109,7 @@ fn dials(story: &Story<'_>, who: PersonId, before: (Millis, u64), now: (Millis, 
     if story.reach(who).touch(since, now.0) || story.record.entries.iter().any(hurries) {
         return None;
     }
-    let most = CONNECTIONS_PER_DIAL * ((now.0 - before.0) / REDIAL_RARE_MILLIS + 2);
+    let most = CONNECTIONS_PER_DIAL * ((now.0 - before.0) / HUNT_RARELY_MILLIS + 2);
     above(&format!("connections that the phone of person {who} has begun in the dark"), now.1 - before.1, most)
 }
 
