@@ -8,14 +8,14 @@
 
 pub mod addresses;
 pub mod binaries;
-pub mod chance;
 pub mod device;
 pub mod failing_sends;
 pub mod needles;
-pub mod open_relay;
 pub mod parcels;
 pub mod person;
 pub mod relay_process;
 pub mod sessions;
 pub mod sim;
 pub mod skipped;
+
+pub use zajil_bench::{chance, open_relay};

@@ -16,12 +16,13 @@ const PROTO_DEPENDENCIES: [&str; 8] =
     ["data-encoding", "hpke", "ring", "serde", "thiserror", "vodozemac", "x25519-dalek", "zeroize"];
 
 /// Our packages, each with all of ours it may depend on, directly or not.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 8] = [
     ("zajil-proto", &[]),
     ("zajil-net", &["zajil-proto"]),
     ("zajil-relay", &["zajil-net", "zajil-proto"]),
     ("zajil-client", &["zajil-net", "zajil-proto"]),
-    ("zajil-tests", &["zajil-client", "zajil-net", "zajil-proto", "zajil-relay"]),
+    ("zajil-bench", &["zajil-client", "zajil-net", "zajil-proto", "zajil-relay"]),
+    ("zajil-tests", &["zajil-bench", "zajil-client", "zajil-net", "zajil-proto", "zajil-relay"]),
     ("linkem", &["zajil-net", "zajil-proto"]),
     ("xtask", &[]),
 ];

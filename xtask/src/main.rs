@@ -1,7 +1,8 @@
-//! Every habit of Zajil's developers as a command: `cargo xtask test`, `demo`, `sim`, `kill-cycles`, `machines`.
+//! Every habit of Zajil's developers as a command: `cargo xtask test`, `demo`, `sim`, `bench`, `kill-cycles`, `machines`.
 //!
 //! This program depends on nothing that needs a C compiler's headers or cmake, because it is what installs them.
 
+mod bench;
 mod demo;
 mod kill_cycles;
 mod machines;
@@ -51,6 +52,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
         arguments: Vec<OsString>,
     },
+    /// Time what people wait for.
+    Bench {
+        /// What to time.
+        #[command(subcommand)]
+        what: Bench,
+    },
     /// Kill a relay again and again during uploads and deliveries, and count the notes that were lost.
     KillCycles {
         /// How often the relay is killed.
@@ -65,6 +72,18 @@ enum Command {
         /// Seed of the first list; drawn if it is not given.
         #[arg(long)]
         seed: Option<u64>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Notes over bad links, in virtual time; without arguments 200 of each kind, and the figures go to docs/benchmarks.
+    /// `cargo xtask bench links --help` lists its own arguments.
+    #[command(disable_help_flag = true)]
+    Links {
+        /// What the program `zajil-bench` is asked for.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<OsString>,
     },
 }
 
@@ -89,6 +108,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Test { only, list: false } => test::test(&workspace, only)?,
         Command::Demo => demo::demo(&workspace)?,
         Command::Sim { arguments } => return sim::sim(&workspace, arguments),
+        Command::Bench { what: Bench::Links { arguments } } => return bench::links(&workspace, arguments),
         Command::KillCycles { cycles } => kill_cycles::kill_cycles(&workspace, *cycles)?,
         Command::Machines { lists, seed } => machines::machines(&workspace, *lists, *seed)?,
     };

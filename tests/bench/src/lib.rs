@@ -1,0 +1,22 @@
+//! How long a note takes over a bad link: the real relay and the real engine, in virtual time, a link model between them.
+//!
+//! What is measured is what a person waits for, from asking to the answer; what the link could do at best stands in [`limit`].
+//! What virtual time does not have: the disk, the processor and the radio's own waking up.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "this package is nothing but measurement: what cannot go on shall fail loudly"
+)]
+
+pub mod chance;
+mod limit;
+pub mod open_relay;
+mod report;
+mod series;
+mod trial;
+
+pub use limit::limit;
+pub use report::{Report, markdown};
+pub use series::{Case, Summary, cases, measure};
+pub use trial::{Link, NOTE_BYTES, Outcome, PATIENCE, Trial, Way, play};

@@ -1,0 +1,71 @@
+//! `zajil-bench`: how long a note takes over bad links. Exit status 0, and 1 if a note did not come through in 300 s.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use zajil_bench::{Case, NOTE_BYTES, Report, cases, markdown, measure};
+
+/// How long a note takes over bad links: relay and engine in virtual time, beside what the link could do at best.
+#[derive(Debug, Parser)]
+#[command(name = "zajil-bench")]
+struct Arguments {
+    /// Which links, by the names of linkem's profiles; `siege-time` has its bursts in time.
+    #[arg(long, value_delimiter = ',', value_parser = known, default_value = "3g,edge,gprs,vsat,siege,siege-time,windows")]
+    links: Vec<Link>,
+    /// Transfers of each kind: 41 for a median, 200 for the slowest of twenty.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    seeds: u64,
+    /// The first seed; the others follow it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Transfers played at once.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: u16,
+    /// Print JSON in place of the table.
+    #[arg(long)]
+    json: bool,
+    /// Write `links.json` and `links.md` into this folder too.
+    #[arg(long, value_name = "FOLDER")]
+    write: Option<PathBuf>,
+}
+
+/// A link that was named, with its cases.
+#[derive(Debug, Clone)]
+struct Link([Case; 2]);
+
+fn known(name: &str) -> Result<Link, String> {
+    cases(name).map(Link).ok_or_else(|| format!("there is no link \"{name}\"; see `linkem profiles`"))
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut report = Report { note_bytes: NOTE_BYTES, first_seed: arguments.seed, lines: Vec::new() };
+    for case in arguments.links.iter().flat_map(|link| &link.0) {
+        let line = measure(case, arguments.seed, arguments.seeds, usize::from(arguments.jobs));
+        eprintln!(
+            "{} {}: median {:.2} s, worst {:.2} s (seed {})",
+            line.link, line.way, line.median, line.worst, line.worst_seed
+        );
+        report.lines.push(line);
+    }
+    match told(&arguments, &report) {
+        Ok(()) if report.lines.iter().all(|line| line.failed == 0) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("zajil-bench: what was measured could not be written: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn told(arguments: &Arguments, report: &Report) -> std::io::Result<()> {
+    let (json, table) = (format!("{}\n", serde_json::to_string_pretty(report)?), markdown(report));
+    if let Some(folder) = &arguments.write {
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(folder.join("links.json"), &json)?;
+        std::fs::write(folder.join("links.md"), &table)?;
+    }
+    std::io::stdout().write_all(if arguments.json { &json } else { &table }.as_bytes())
+}

@@ -1,0 +1,66 @@
+//! What was measured, for people and for programs.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::series::Summary;
+
+/// A whole run.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Bytes of sound in each note.
+    pub note_bytes: u64,
+    /// The first seed; the others follow it.
+    pub first_seed: u64,
+    /// A line for each link and way.
+    pub lines: Vec<Summary>,
+}
+
+/// Returns a table of a run: times as multiples of what the link needs at best, seconds where a link comes and goes.
+pub fn markdown(report: &Report) -> String {
+    let mut text = String::from(
+        "| link | way | limit, s | median | p95 | worst | first second, s | failed | bytes |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
+    );
+    for line in &report.lines {
+        let shown = |seconds: f64| {
+            if line.link == "windows" { format!("{seconds:.1} s") } else { format!("{:.2} ×", seconds / line.limit) }
+        };
+        let first = line.first_second.map_or_else(String::new, |seconds| format!("{seconds:.2}"));
+        let (median, p95, worst) = (shown(line.median), shown(line.p95), shown(line.worst));
+        let Summary { link, way, limit, failed, transfers, bytes, .. } = line;
+        // INVARIANT: writing into a string does not fail.
+        let _ = writeln!(
+            text,
+            "| {link} | {way} | {limit:.3} | {median} | {p95} | {worst} | {first} | {failed} of {transfers} | {bytes} |"
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_multiples_of_the_limit() {
+        let line = Summary {
+            link: "edge".into(),
+            way: "send",
+            transfers: 41,
+            failed: 0,
+            limit: 4.2,
+            median: 8.4,
+            p95: 10.5,
+            worst: 12.6,
+            worst_seed: 3,
+            first_second: None,
+            bytes: 38_000,
+        };
+        let report = Report { note_bytes: 30_000, first_seed: 1, lines: vec![line] };
+        assert!(
+            markdown(&report).ends_with("| edge | send | 4.200 | 2.00 × | 2.50 × | 3.00 × |  | 0 of 41 | 38000 |\n")
+        );
+    }
+}

@@ -1,0 +1,195 @@
+//! Many transfers of one kind, and what is said of them together.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+use zajil_net::LinkClass;
+use zajil_net::links::{LinkSettings, Loss, Profile, Windows};
+
+use crate::limit;
+use crate::trial::{Link, NOTE_BYTES, Outcome, Trial, Way, play};
+
+/// One kind of transfer: a line of the table.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The link's name.
+    pub name: String,
+    /// Which way.
+    pub way: Way,
+    /// What the device takes its link for.
+    pub class: LinkClass,
+    link: Link,
+    /// The whole time after which the link is as it was, where it comes and goes.
+    period: Option<Duration>,
+}
+
+/// What came of all transfers of one kind. Times in seconds, [`NOTE_BYTES`] of sound.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The link's name.
+    pub link: String,
+    /// `send` or `receive`.
+    pub way: &'static str,
+    /// How many transfers.
+    pub transfers: usize,
+    /// How many were not over within [`PATIENCE`](crate::PATIENCE).
+    pub failed: usize,
+    /// What the link needs at best.
+    pub limit: f64,
+    /// Until it was stored, or whole; the median.
+    pub median: f64,
+    /// 95 of 100 take no longer.
+    pub p95: f64,
+    /// The longest.
+    pub worst: f64,
+    /// Which seed that was.
+    pub worst_seed: u64,
+    /// Receiving: until a second of it could be played; the median.
+    pub first_second: Option<f64>,
+    /// Bytes of IP offered both ways; the median.
+    pub bytes: u64,
+}
+
+/// Returns the cases of a link by its name, `None` if there is no such link. Beside the profiles there is `siege-time`: `siege`
+/// with its bursts in time, not in packets.
+pub fn cases(name: &str) -> Option<[Case; 2]> {
+    let (mut link, mut period) = (Link::from(Profile::named(name.strip_suffix("-time").unwrap_or(name))?), None);
+    if name.ends_with("-time") {
+        if name != "siege-time" {
+            return None;
+        }
+        for way in [&mut link.up, &mut link.down] {
+            way.loss = spells();
+        }
+    }
+    if let Windows::Cycle { up, down, .. } = link.up.windows {
+        period = Some(up + down);
+    }
+    let class = match name {
+        "gprs" => LinkClass::Slowest,
+        "3g" | "lan" | "none" => LinkClass::Ordinary,
+        "vsat" => LinkClass::Satellite,
+        _ => LinkClass::Slow,
+    };
+    Some([Way::Send, Way::Receive].map(|way| Case { name: name.to_owned(), way, class, link: link.clone(), period }))
+}
+
+/// A fifth is lost, in spells of two thirds of a second: what four packets take on `siege`.
+const fn spells() -> Loss {
+    Loss::Spells {
+        good: Duration::from_millis(2_620),
+        bad: Duration::from_millis(656),
+        lost_bad_ppm: 1_000_000,
+        lost_good_ppm: 0,
+    }
+}
+
+impl Case {
+    fn trial(&self, seed: u64, number: u64, count: u64) -> Trial {
+        let mut link = self.link.clone();
+        if let Some(period) = self.period {
+            // Every phase alike.
+            let offset = period.mul_f64(precise(number) / precise(count));
+            for way in [&mut link.up, &mut link.down] {
+                shift(way, offset);
+            }
+        }
+        Trial { link, way: self.way, class: self.class, seed }
+    }
+}
+
+fn shift(way: &mut LinkSettings, by: Duration) {
+    if let Windows::Cycle { up, down, .. } = way.windows {
+        way.windows = Windows::Cycle { up, down, offset: by };
+    }
+}
+
+/// Plays `count` transfers of a case, the seeds from `first` on, in `jobs` threads.
+pub fn measure(case: &Case, first: u64, count: u64, jobs: usize) -> Summary {
+    let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let number = u64::try_from(next.fetch_add(1, Ordering::Relaxed)).expect("a number");
+                    if number >= count {
+                        return;
+                    }
+                    let outcome = play(&case.trial(first + number, number, count));
+                    outcomes.lock().expect("nobody has panicked").push((first + number, outcome));
+                }
+            });
+        }
+    });
+    sum_up(case, outcomes.into_inner().expect("nobody has panicked"))
+}
+
+fn sum_up(case: &Case, mut outcomes: Vec<(u64, Outcome)>) -> Summary {
+    let time = |outcome: &Outcome| outcome.whole.unwrap_or(crate::PATIENCE);
+    outcomes.sort_by_key(|(seed, outcome)| (time(outcome), *seed));
+    let middle = |mut list: Vec<u64>| {
+        list.sort_unstable();
+        list.get(list.len() / 2).copied()
+    };
+    let at = |part: usize| &outcomes[(outcomes.len() - 1) * part / 100];
+    let nanos = |time: Duration| u64::try_from(time.as_nanos()).expect("minutes");
+    let firsts: Vec<u64> = outcomes.iter().filter_map(|(_, outcome)| outcome.first_second.map(nanos)).collect();
+    let way = if case.way == Way::Send { &case.link.up } else { &case.link.down };
+    Summary {
+        link: case.name.clone(),
+        way: if case.way == Way::Send { "send" } else { "receive" },
+        transfers: outcomes.len(),
+        failed: outcomes.iter().filter(|(_, outcome)| outcome.whole.is_none()).count(),
+        limit: limit(way, NOTE_BYTES).as_secs_f64(),
+        median: time(&at(50).1).as_secs_f64(),
+        p95: time(&at(95).1).as_secs_f64(),
+        worst: time(&at(100).1).as_secs_f64(),
+        worst_seed: at(100).0,
+        first_second: middle(firsts).map(|nanos| Duration::from_nanos(nanos).as_secs_f64()),
+        bytes: middle(outcomes.iter().map(|(_, outcome)| outcome.bytes.0 + outcome.bytes.1).collect()).unwrap_or(0),
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn precise(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_over_a_clean_link_takes_hardly_more_than_the_link_needs() {
+        let [send, receive] = cases("lan").unwrap();
+        for case in [send, receive] {
+            let summary = measure(&case, 1, 3, 2);
+            assert_eq!((summary.transfers, summary.failed), (3, 0), "{summary:?}");
+            assert!(summary.median >= summary.limit && summary.median < 0.2, "{summary:?}");
+            assert!(summary.bytes > NOTE_BYTES && summary.bytes < 2 * NOTE_BYTES, "{summary:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_takes_the_same_time() {
+        let [send, _] = cases("siege").unwrap();
+        let times = || measure(&send, 7, 2, 1);
+        assert_eq!(format!("{:?}", times()), format!("{:?}", times()));
+    }
+
+    #[test]
+    fn no_note_fails_where_the_link_is_there_for_ten_seconds_of_every_minute() {
+        for case in cases("windows").unwrap() {
+            let summary = measure(&case, 1, 12, 2);
+            assert_eq!(summary.failed, 0, "{summary:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_nobody_knows_has_no_cases() {
+        assert!(cases("fibre").is_none() && cases("edge-time").is_none());
+    }
+}

@@ -1,0 +1,274 @@
+//! One transfer over one link.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, LocalSet};
+use tokio::time::Instant;
+use zajil_client::engine::api::{Direction, NoteMark, NoteView, Reply, Request, Voice, Wait};
+use zajil_client::engine::host::{Call, Host, Parts, create, open};
+use zajil_client::store::MemoryDisk;
+use zajil_net::links::{LinkSettings, Profile};
+use zajil_net::memory::{MemoryWorld, SimulatedClock};
+use zajil_net::{DialOptions, EndpointSecrets, LinkClass, RelayIdentity};
+use zajil_proto::keys::SigningKey;
+use zajil_proto::relay_link::RelayLink;
+use zajil_proto::time::Minute;
+use zajil_relay::relay::{Parts as RelayParts, Relay};
+use zajil_relay::store::{Engine, MemoryStore, Store, StoreLimits};
+
+use crate::chance::Chance;
+
+const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
+const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 2));
+/// 2026-11-20, 12:00 UTC.
+const START: Minute = Minute(29_920_680);
+/// How often the person looks whether it has come.
+const LOOK: Duration = Duration::from_millis(5);
+/// Bytes of sound in the note: what the figures of others are measured with.
+pub const NOTE_BYTES: u64 = 30_000;
+/// Bytes of one packet of sound: 60 ms at 8 kbit/s.
+const PACKET_BYTES: usize = 60;
+/// Bytes that came when a second of the note can be played, a head and its padding among them.
+const SECOND_BYTES: u32 = 3_000;
+/// Notes up to this long are those of the introduction.
+const SHORT_BYTES: u32 = 4_000;
+/// Who has not got it by then has failed.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Which way the parcel goes over the bad link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From the person behind the bad link to the relay.
+    Send,
+    /// From the relay to the person behind the bad link.
+    Receive,
+}
+
+/// The bad link.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Away from the device.
+    pub up: LinkSettings,
+    /// Towards it.
+    pub down: LinkSettings,
+}
+
+impl From<Profile> for Link {
+    fn from(profile: Profile) -> Self {
+        let (up, down) = profile.settings();
+        Self { up, down }
+    }
+}
+
+/// One transfer of a note, by a program that starts: it knows its relay's address and key, and has met it before.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// Over what.
+    pub link: Link,
+    /// Which way.
+    pub way: Way,
+    /// What the device takes its link for.
+    pub class: LinkClass,
+    /// Everything that chance decides.
+    pub seed: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
+    /// Until the sender knew that it is stored, or the receiver had it whole; `None` = not within [`PATIENCE`].
+    pub whole: Option<Duration>,
+    /// Receiving: until the first second could be played.
+    pub first_second: Option<Duration>,
+    /// Bytes of IP offered to the link, away from the device and towards it.
+    pub bytes: (u64, u64),
+}
+
+/// Plays one transfer in a runtime of its own.
+pub fn play(trial: &Trial) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.expect("a runtime can be made");
+    LocalSet::new().block_on(&runtime, run(trial))
+}
+
+struct World<'a> {
+    trial: &'a Trial,
+    network: MemoryWorld,
+    clock: Arc<SimulatedClock>,
+    opened: u64,
+}
+
+/// A program that runs on a device.
+struct Program {
+    calls: mpsc::Sender<Call>,
+    task: AbortHandle,
+}
+
+impl World<'_> {
+    fn start_relay(&self) -> RelayLink {
+        let mut chance = Chance::new(self.trial.seed ^ 0x0e1a);
+        let key = SigningKey::draw(&mut chance);
+        let store = MemoryStore::new(StoreLimits::default(), &mut chance).expect("an empty store can be made");
+        let settings = crate::open_relay::settings(&key, store.epoch());
+        let mut rng_seed = [0x9e; 32];
+        rng_seed[..8].copy_from_slice(&self.trial.seed.to_be_bytes());
+        let relay = Relay::start(RelayParts {
+            clock: Arc::<SimulatedClock>::clone(&self.clock),
+            network: self.network.machine(&[RELAY]),
+            store: Engine::Memory(store),
+            identity: RelayIdentity::new(&key).expect("a certificate can be made"),
+            secrets: EndpointSecrets::draw(&mut chance),
+            listen: vec![SocketAddr::from((RELAY, 443))],
+            settings,
+            rng_seed: Some(rng_seed),
+        });
+        let relay = relay.expect("the relay starts");
+        tokio::task::spawn_local(async move { relay.run(std::future::pending()).await });
+        RelayLink { key: key.public(), admission: String::new(), address: format!("{RELAY}:443") }
+    }
+
+    fn parts(&mut self, address: IpAddr, disk: &MemoryDisk) -> Parts {
+        self.opened += 1;
+        let seed = self.trial.seed ^ (self.opened << 40);
+        let mut rng_seed = [0; 32];
+        rng_seed[..8].copy_from_slice(&seed.to_be_bytes());
+        Parts {
+            clock: Arc::<SimulatedClock>::clone(&self.clock),
+            network: self.network.machine(&[address]),
+            random: Box::new(Chance::new(seed)),
+            store: Box::new(disk.open().expect("the disk can be opened")),
+            dial: DialOptions { rng_seed: Some(rng_seed), link_class: self.trial.class, ..DialOptions::default() },
+        }
+    }
+
+    fn program(&mut self, address: IpAddr, disk: &MemoryDisk) -> Program {
+        let mut host = open(self.parts(address, disk)).expect("the device can be opened");
+        let (calls, requests) = mpsc::channel(16);
+        let task = tokio::task::spawn_local(async move {
+            host.serve(requests, std::future::pending()).await.expect("the device's disk is sound");
+        });
+        Program { calls, task: task.abort_handle() }
+    }
+}
+
+impl Program {
+    async fn ask(&self, request: Request) -> Reply {
+        let (progress, _unheard) = mpsc::channel(1);
+        let (reply, answer) = oneshot::channel();
+        self.calls.send(Call { request, progress, reply }).await.expect("the program runs");
+        answer.await.expect("the program answers").expect("it can be done")
+    }
+
+    async fn note(&self, direction: Direction) -> Option<NoteView> {
+        let Reply::Notes(notes) = self.ask(Request::Inbox { all: true }).await else { panic!("a strange answer") };
+        notes.into_iter().rfind(|note| note.direction == direction && note.progress.1 > SHORT_BYTES)
+    }
+}
+
+async fn ask(host: &mut Host, request: Request) -> Reply {
+    host.execute(request, &mut |_| {}).await.expect("it can be done")
+}
+
+async fn run(trial: &Trial) -> Outcome {
+    let network = MemoryWorld::seeded(Duration::ZERO, trial.seed);
+    let mut world = World { trial, network: network.clone(), clock: Arc::new(SimulatedClock::new(START)), opened: 0 };
+    let link = world.start_relay();
+    let (near_disk, far_disk) = (MemoryDisk::new(), MemoryDisk::new());
+    let mut near = create(world.parts(NEAR, &near_disk), &link).expect("a device can be made");
+    let mut far = create(world.parts(FAR, &far_disk), &link).expect("a device can be made");
+    let voice = voice(&mut Chance::new(trial.seed));
+    meet(&mut near, &mut far, &voice).await;
+    drop((near, far));
+    let far = world.program(FAR, &far_disk);
+    if trial.way == Way::Receive {
+        far.ask(send("Near", voice.clone(), Wait::Stored)).await;
+    }
+    // What was begun has ended by now.
+    tokio::time::sleep(Duration::from_secs(150)).await;
+    network.set_access(NEAR, trial.link.up.clone(), trial.link.down.clone());
+    let near = world.program(NEAR, &near_disk);
+    let before = network.traffic(NEAR);
+    let begin = Instant::now();
+    let (whole, first_second) = match trial.way {
+        Way::Send => {
+            let sent = tokio::time::timeout(PATIENCE, near.ask(send("Far", voice.clone(), Wait::Stored))).await;
+            (sent.is_ok_and(is_stored).then(|| begin.elapsed()), None)
+        }
+        Way::Receive => receive(&near, begin).await,
+    };
+    // The goodbye counts.
+    let after = network.traffic(NEAR);
+    near.task.abort();
+    let bytes =
+        (after.up.offered.bytes - before.up.offered.bytes, after.down.offered.bytes - before.down.offered.bytes);
+    Outcome { whole, first_second, bytes }
+}
+
+fn is_stored(reply: Reply) -> bool {
+    matches!(reply, Reply::Sent(note) if note.mark >= NoteMark::AtRelay)
+}
+
+fn send(to: &str, voice: Voice, wait: Wait) -> Request {
+    let timeout_millis = u64::try_from(PATIENCE.as_millis()).expect("it is small");
+    Request::Send { to: to.into(), voice, lifetime_days: None, wait, timeout_millis }
+}
+
+async fn receive(near: &Program, begin: Instant) -> (Option<Duration>, Option<Duration>) {
+    let mut first_second = None;
+    while begin.elapsed() < PATIENCE {
+        if let Some(note) = near.note(Direction::In).await {
+            if first_second.is_none() && note.progress.0 >= SECOND_BYTES {
+                first_second = Some(begin.elapsed());
+            }
+            if note.mark >= NoteMark::Delivered {
+                return (Some(begin.elapsed()), first_second);
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    (None, first_second)
+}
+
+/// Two people pair over a good link and exchange a note each way, so that the sessions of both are handed over.
+async fn meet(near: &mut Host, far: &mut Host, voice: &Voice) {
+    let invite = Request::Invite { name: "Far".into() };
+    let Reply::Invited { link, .. } = ask(near, invite).await else { panic!("a strange answer") };
+    let accept = Request::Accept { name: "Near".into(), link, in_person: true };
+    let Reply::Accepted { return_code, .. } = ask(far, accept).await else { panic!("a strange answer") };
+    ask(near, Request::TakeReturn { name: "Far".into(), code: return_code }).await;
+    for _ in 0..3 {
+        sync(near).await;
+        sync(far).await;
+    }
+    // The first note of a session brings its keys with it; what is timed is one of the thirty others.
+    let word = |to| send(to, Voice { packets: vec![vec![0; PACKET_BYTES]; 20], ..voice.clone() }, Wait::Stored);
+    ask(near, word("Far")).await;
+    ask(far, word("Near")).await;
+    for _ in 0..3 {
+        sync(near).await;
+        sync(far).await;
+    }
+}
+
+async fn sync(host: &mut Host) {
+    ask(host, Request::Sync { timeout_millis: 20_000 }).await;
+}
+
+/// A note of [`NOTE_BYTES`] that no coder could make shorter.
+fn voice(chance: &mut Chance) -> Voice {
+    let mut packet = |_| (0..PACKET_BYTES).map(|_| chance.draw().to_be_bytes()[0]).collect();
+    let count = usize::try_from(NOTE_BYTES).expect("it is small") / PACKET_BYTES;
+    Voice {
+        codec: 4,
+        toc: 0x5c,
+        packets: (0..count).map(&mut packet).collect(),
+        duration_millis: 30_000,
+        loudness: 19,
+        waveform: [0; 24],
+        complete: true,
+    }
+}

@@ -1,0 +1,29 @@
+//! `cargo xtask bench links`: builds the program that times notes over bad links and hands it the arguments.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+use crate::parts::Stage;
+use crate::setup;
+use crate::workspace::{BENCH, Workspace};
+
+/// Where the figures of a whole run stand.
+const FIGURES: &str = "docs/benchmarks";
+
+/// Builds the program and becomes it: its exit status is ours. Without arguments it plays everything and writes the figures.
+pub(crate) fn links(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
+    setup::install_missing(workspace)?;
+    let Some(program) = Stage::new(workspace).program(BENCH)? else {
+        bail!("the bench does not build");
+    };
+    let mut command = Command::new(&program);
+    if arguments.is_empty() {
+        command.arg("--write").arg(workspace.root.join(FIGURES));
+    }
+    // This returns only if it could not be started.
+    let failed = command.args(arguments).exec();
+    Err(failed).with_context(|| format!("could not start {}", program.display()))
+}
