@@ -9,7 +9,8 @@ use core::time::Duration;
 use tokio::time::Instant;
 
 use crate::limits::{
-    ASK_AFTER_MAX, ASK_AFTER_MIN, ASK_ROUND_TRIP_PARTS, STALL_AFTER_MAX, STALL_AFTER_MIN, STALL_ROUND_TRIPS,
+    ASK_AFTER_MAX, ASK_AFTER_MIN, ASK_QUIET_PARTS, ASK_ROUND_TRIP_PARTS, KEEP_ALIVE, STALL_AFTER_MAX, STALL_AFTER_MIN,
+    STALL_ROUND_TRIPS,
 };
 
 /// What to do now.
@@ -30,13 +31,22 @@ pub(crate) struct Attention {
     heard: u64,
     heard_at: Instant,
     asked_at: Instant,
+    /// Since when nothing has come that was waited for, and nothing of ours was taken.
+    quiet_since: Instant,
+    /// When it was asked first since something was heard.
+    unanswered_since: Option<Instant>,
     gives_up: bool,
 }
 
 impl Attention {
     /// Begins to listen: `heard` datagrams have come. Who `gives_up` calls a long silence the end.
     pub(crate) const fn new(now: Instant, heard: u64, gives_up: bool) -> Self {
-        Self { heard, heard_at: now, asked_at: now, gives_up }
+        Self { heard, heard_at: now, asked_at: now, quiet_since: now, unanswered_since: None, gives_up }
+    }
+
+    /// Notes that something came that was waited for, or that something of ours was taken.
+    pub(crate) const fn moved(&mut self, now: Instant) {
+        self.quiet_since = now;
     }
 
     /// Looks what has come. `round_trip` is what the transport takes it for.
@@ -44,19 +54,27 @@ impl Attention {
         if heard != self.heard {
             self.heard = heard;
             self.heard_at = now;
+            self.unanswered_since = None;
         }
+        let often = (round_trip / ASK_ROUND_TRIP_PARTS).clamp(ASK_AFTER_MIN, ASK_AFTER_MAX);
         // A queue of our own making lengthens the round trip: who waits behind it is not gone.
         let stall = (round_trip * STALL_ROUND_TRIPS).clamp(STALL_AFTER_MIN, STALL_AFTER_MAX);
-        if self.gives_up && now.duration_since(self.heard_at) >= stall {
+        if self.gives_up && self.unanswered_since.is_some_and(|since| now.duration_since(since) + often >= stall) {
             return Verdict::Silent;
         }
-        let pause = (round_trip / ASK_ROUND_TRIP_PARTS).clamp(ASK_AFTER_MIN, ASK_AFTER_MAX);
+        // Who hears the other end, and not what it waits for, has time; so has who will not give up.
+        let pause = if self.gives_up && self.unanswered_since.is_some() {
+            often
+        } else {
+            often.max(now.duration_since(self.quiet_since) / ASK_QUIET_PARTS).min(KEEP_ALIVE)
+        };
         let next = self.heard_at.max(self.asked_at) + pause;
         if next > now {
             return Verdict::Wait(next);
         }
         self.asked_at = now;
-        Verdict::Ask(now + pause)
+        self.unanswered_since.get_or_insert(now);
+        Verdict::Ask(now + often)
     }
 }
 
@@ -91,6 +109,57 @@ mod tests {
         assert!(asked > 10, "{asked}");
         let after = now - start;
         assert!(after >= STALL_AFTER_MIN && after < STALL_AFTER_MIN + ASK_AFTER_MAX, "{after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_long_for_what_does_not_come_asks_more_and_more_seldom() {
+        for gives_up in [true, false] {
+            let start = Instant::now();
+            let (mut attention, mut now, mut heard) = (Attention::new(start, 0, gives_up), start, 0);
+            let (mut asked, mut in_first_seconds, mut longest) = (0, 0, Duration::ZERO);
+            let mut last = start;
+            while now < start + Duration::from_secs(24 * 60 * 60) {
+                match attention.look(now, heard, ROUND_TRIP) {
+                    Verdict::Wait(next) => now = next,
+                    Verdict::Ask(next) => {
+                        // A device is answered; a relay is not.
+                        heard += u64::from(gives_up);
+                        asked += 1;
+                        in_first_seconds += u32::from(now < start + Duration::from_secs(5));
+                        longest = longest.max(now - last);
+                        last = now;
+                        now = next;
+                    }
+                    Verdict::Silent => panic!("it was heard"),
+                }
+            }
+            assert!(in_first_seconds > 20, "{in_first_seconds}");
+            assert!(asked < 6_500 && longest <= KEEP_ALIVE + ASK_AFTER_MAX, "{asked} {longest:?}");
+            attention.moved(now);
+            heard += 1;
+            assert!(matches!(attention.look(now, heard, ROUND_TRIP), Verdict::Wait(at) if at <= now + ASK_AFTER_MAX));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_relay_that_falls_silent_late_is_given_up_as_soon() {
+        let start = Instant::now();
+        let mut attention = Attention::new(start, 0, true);
+        let late = start + Duration::from_secs(60 * 60);
+        let (mut now, mut asked) = (late, None);
+        assert!(matches!(attention.look(late, 1, ROUND_TRIP), Verdict::Wait(_)));
+        loop {
+            match attention.look(now, 1, ROUND_TRIP) {
+                Verdict::Wait(next) => now = next,
+                Verdict::Ask(next) => {
+                    asked.get_or_insert(now);
+                    now = next;
+                }
+                Verdict::Silent => break,
+            }
+        }
+        let silent_for = now - asked.expect("nobody is given up unasked");
+        assert!(silent_for <= STALL_AFTER_MIN && silent_for + ASK_AFTER_MAX * 2 > STALL_AFTER_MIN, "{silent_for:?}");
     }
 
     #[tokio::test(start_paused = true)]

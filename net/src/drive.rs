@@ -147,6 +147,11 @@ impl<S: Session> Driver<S> {
                 Next::Input(input) => input,
             };
             self.read_first = matches!(input, Input::Flushed { .. });
+            if let Some((attention, _)) = &mut self.attention
+                && matches!(input, Input::Flushed { .. } | Input::Received { .. })
+            {
+                attention.moved(Instant::now());
+            }
             self.feed(input);
         }
     }
