@@ -10,7 +10,7 @@ use quinn::{ConnectError, ConnectionError, Endpoint, TransportErrorCode};
 use rustls::pki_types::ServerName;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
-use zajil_proto::reached;
+use zajil_proto::{reached, sabotaged};
 
 use crate::connection::{Connection, NoExporter, OwnEnd};
 use crate::identity::{IdentityError, PinVerifier, PinnedKeys, UNCHECKED_NAME, client_config};
@@ -220,7 +220,8 @@ pub async fn dial(
         return Err(DialError::NameUnknown);
     }
     let dialler = Dialler { network, keys, options };
-    dialler.race(plan(&addresses, options.transports)).await
+    let transports = if sabotaged!(TlsNotTried) { Transports::QuicOnly } else { options.transports };
+    dialler.race(plan(&addresses, transports)).await
 }
 
 /// One way to try.

@@ -85,6 +85,10 @@ named! {
         HeadOfLineBlocks = "head-of-line-blocks",
         /// A device dials a relay that it cannot reach as often after hours as at first.
         RedialNeverSlows = "redial-never-slows",
+        /// A device says as much to look for a relay as if it was there.
+        HuntsLoudly = "hunts-loudly",
+        /// A device tries no TLS over TCP where nothing comes back over QUIC.
+        TlsNotTried = "tls-not-tried",
         /// A device gives a relay up that it could not reach a few times.
         RedialGivenUp = "redial-given-up",
         /// A device sends control frames beyond what the other end can note as missing.
@@ -172,6 +176,7 @@ impl Switch {
             // A mailbox for one reply that takes two: the second thinks that it was the first.
             Self::UsedLinkAccepted => &[6, 9],
             Self::RedialNeverSlows
+            | Self::HuntsLoudly
             | Self::WatchesOutliveSessions
             | Self::QuotaNotCounted
             | Self::LoadNotBounded
@@ -194,6 +199,7 @@ impl Switch {
             | Self::ChunkSealedAgain
             | Self::RedialGivenUp
             | Self::AnswersHeldBack
+            | Self::TlsNotTried
             | Self::HeardNotKept => &[9],
             Self::DigitsNotCompared
             | Self::QuotaReturnsAtOnce

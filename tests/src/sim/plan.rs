@@ -209,6 +209,11 @@ pub enum PersonDeed {
     },
     /// They get another kind of link: a profile's name.
     Access(String),
+    /// Their network lets UDP through, or only everything else.
+    Udp {
+        /// Whether it is let through.
+        passes: bool,
+    },
     /// Their provider forgets all its translations, or their address changes.
     Rebind,
     /// The battery is out: power is cut in the middle of whatever goes on.

@@ -194,6 +194,8 @@ pub struct PhoneLoad {
     pub sockets: usize,
     /// Connections begun so far.
     pub connections: u64,
+    /// Bytes of datagrams sent so far.
+    pub sent_bytes: u64,
     /// Bytes on its disk.
     pub disk_bytes: u64,
     /// What the program tells of itself.

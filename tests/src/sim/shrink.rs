@@ -173,6 +173,7 @@ impl Shrinker<'_> {
 enum State {
     Link(PersonId),
     Access(PersonId),
+    Udp(PersonId),
     Power(PersonId),
     Disk(PersonId),
     Clock(PersonId),
@@ -192,6 +193,7 @@ impl State {
                     Self::Link(*who)
                 }
                 PersonDeed::Access(_) => Self::Access(*who),
+                PersonDeed::Udp { .. } => Self::Udp(*who),
                 PersonDeed::PowerCut | PersonDeed::SwitchOff | PersonDeed::SwitchOn => Self::Power(*who),
                 PersonDeed::DiskBytes(_) => Self::Disk(*who),
                 PersonDeed::ClockJump(_) => Self::Clock(*who),

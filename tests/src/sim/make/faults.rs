@@ -14,6 +14,8 @@ pub(super) enum Fault {
     OneWay,
     /// Translations are forgotten.
     Rebind,
+    /// A network that carries no UDP.
+    UdpBlocked,
     /// Another kind of link.
     OtherAccess,
     /// A link as under siege.
@@ -73,6 +75,13 @@ impl Making {
             Fault::Rebind => {
                 let at = self.next_link(who, at).unwrap_or(at);
                 self.push(at + chance.below(MINUTE), who, PersonDeed::Rebind);
+            }
+            Fault::UdpBlocked => {
+                self.push(at, who, PersonDeed::Udp { passes: false });
+                // Some networks are so for good.
+                if !chance.happens(20) {
+                    self.push(end, who, PersonDeed::Udp { passes: true });
+                }
             }
             Fault::OtherAccess => {
                 let other = (*chance.weighted(self.pace.access)).into();

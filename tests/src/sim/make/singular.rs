@@ -35,6 +35,7 @@ impl Making {
             (4, Fault::Rebind),
             (2, Fault::Siege),
             (2, Fault::OtherAccess),
+            (2, Fault::UdpBlocked),
             (1, Fault::RelaySilent),
         ];
         let spells = (self.span / (4 * HOUR)).clamp(1, 200);

@@ -17,6 +17,7 @@ fn kind(deed: &Deed) -> String {
         Deed::Person(_, PersonDeed::DiskFault { fault: DiskFault::Full, .. }) => "DiskFault Full".into(),
         Deed::Person(_, PersonDeed::DiskFault { fault: DiskFault::CutBefore, .. }) => "DiskFault CutBefore".into(),
         Deed::Person(_, PersonDeed::DiskFault { fault: DiskFault::CutAfter, .. }) => "DiskFault CutAfter".into(),
+        Deed::Person(_, PersonDeed::Udp { passes }) => format!("Udp {passes}"),
         Deed::Person(_, PersonDeed::OneWay { out }) => format!("OneWay {out}"),
         Deed::Person(_, PersonDeed::Pair { in_person, .. }) => format!("Pair {in_person}"),
         Deed::Person(_, PersonDeed::SetSeen { tells, .. }) => format!("SetSeen {tells:?}"),
@@ -141,7 +142,7 @@ fn every_kind_of_deed_is_done_in_some_plan() {
         DiskFault CutBefore,DiskFault Full,Hesitate,LinkDown,LinkSilent,LinkUp,Listen,Look,OneWay false,OneWay true,\
         Pair false,Pair true,PowerCut,Rebind,Relay CopyRestored,Relay DiskBytes false,\
         Relay DiskBytes true,Relay DiskCopied,Relay DiskLost,Relay LinkSilent,Relay LinkUp,Relay PowerCut,Relay Start,Relay Stop,Relay SyncFails,Relay SyncTakes,\
-        Relay WallJump,Send,SetSeen Day,SetSeen Off,SetSeen SixHours,SwitchOff,SwitchOn,Sync,WriteWord";
+        Relay WallJump,Send,SetSeen Day,SetSeen Off,SetSeen SixHours,SwitchOff,SwitchOn,Sync,Udp false,Udp true,WriteWord";
     assert_eq!(done, all.split(',').map(String::from).collect());
 }
 

@@ -300,7 +300,7 @@ pub(super) fn load(waiting: u32) -> PhoneLoad {
         daemon: true,
         clock_off_minutes: Some(0),
     };
-    PhoneLoad { tasks: 3, sockets: 1, connections: 1, disk_bytes: 10_000, status: Some(status) }
+    PhoneLoad { tasks: 3, sockets: 1, connections: 1, sent_bytes: 1_200, disk_bytes: 10_000, status: Some(status) }
 }
 
 /// What a relay holds at rest.

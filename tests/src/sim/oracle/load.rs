@@ -28,6 +28,10 @@ const TASKS_PER_CONNECTION: usize = 2;
 const CONNECTIONS_PER_DIAL: u64 = 2;
 /// How long a phone may have been without its relay and still dial more often than rarely.
 const DARK_MILLIS: Millis = HUNT_SELDOM_FOR_MILLIS + MINUTE;
+/// Bytes of datagrams with which a phone may look for a relay once: one of 1 200.
+const HUNT_BYTES: u64 = 1_300;
+/// Bytes that a phone may say besides, where it last met its relay more than hours ago.
+const GOODBYE_BYTES: u64 = 5_000;
 /// Connections to one relay that a phone may have at once: the one it uses, one that is being tried, and those that are
 /// still closing when the next is dialled.
 const CONNECTIONS_PER_RELAY: usize = 2 + closing();
@@ -70,8 +74,8 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
         let (at, found) = match &entry.seen {
             Seen::PhoneLoad(who, load) => {
                 let mut found = phone(story, *who, load, entry.at);
-                let before = dialled.insert(*who, (entry.at, load.connections));
-                found.extend(before.and_then(|before| dials(story, *who, before, (entry.at, load.connections))));
+                let before = dialled.insert(*who, (entry.at, load));
+                found.extend(before.map_or_else(Vec::new, |before| dials(story, *who, before, (entry.at, load))));
                 if last(entry.at) {
                     let what = format!("bytes that the phone of person {who} still keeps");
                     found.extend(above(&what, load.disk_bytes, still_kept(story, *who)));
@@ -90,9 +94,9 @@ fn above(what: &str, got: u64, most: u64) -> Option<String> {
     (got > most).then(|| format!("{what}: {got}, and {most} at most"))
 }
 
-/// Connections that a phone has begun since it was looked at last: few, if it has long been without the relay.
-fn dials(story: &Story<'_>, who: PersonId, before: (Millis, u64), now: (Millis, u64)) -> Option<String> {
-    let since = before.0.checked_sub(DARK_MILLIS)?;
+/// Connections that a phone has begun since it was looked at last: few, and brief, if it has long been without the relay.
+fn dials(story: &Story<'_>, who: PersonId, before: (Millis, &PhoneLoad), now: (Millis, &PhoneLoad)) -> Vec<String> {
+    let Some(since) = before.0.checked_sub(DARK_MILLIS) else { return Vec::new() };
     // A phone that starts, and whoever asks something of a relay, lets it be dialled at once.
     let hurries = |entry: &Entry| {
         let is_hers = match &entry.seen {
@@ -107,10 +111,20 @@ fn dials(story: &Story<'_>, who: PersonId, before: (Millis, u64), now: (Millis, 
         is_hers && (since..=now.0).contains(&entry.at)
     };
     if story.reach(who).touch(since, now.0) || story.record.entries.iter().any(hurries) {
-        return None;
+        return Vec::new();
     }
     let most = CONNECTIONS_PER_DIAL * ((now.0 - before.0) / HUNT_RARELY_MILLIS + 2);
-    above(&format!("connections that the phone of person {who} has begun in the dark"), now.1 - before.1, most)
+    let begun = now.1.connections - before.1.connections;
+    let sent = now.1.sent_bytes - before.1.sent_bytes;
+    let found = [
+        above(&format!("connections that the phone of person {who} has begun in the dark"), begun, most),
+        above(
+            &format!("bytes that the phone of person {who} has sent in the dark"),
+            sent,
+            begun * HUNT_BYTES + GOODBYE_BYTES,
+        ),
+    ];
+    found.into_iter().flatten().collect()
 }
 
 fn phone(story: &Story<'_>, who: PersonId, load: &PhoneLoad, at: Millis) -> Vec<String> {
@@ -267,18 +281,20 @@ mod tests {
 
     #[test]
     fn a_phone_that_goes_on_dialling_in_the_dark_is_found() {
-        let dials = |hours: u64, connections: u64, asks_at: u64| {
+        let dials = |hours: u64, connections: u64, asks_at: u64, bytes: u64| {
             let mut tale = Tale::good();
             tale.play(asks_at * 60, Deed::Person(1, PersonDeed::Sync));
             tale.add(60, Seen::Link(1, false));
             for (hour, connections) in [(hours, 500), (hours + 1, 500 + connections)] {
-                tale.add(60 * hour, Seen::PhoneLoad(1, PhoneLoad { connections, ..load(0) }));
+                let sent_bytes = connections * bytes;
+                tale.add(60 * hour, Seen::PhoneLoad(1, PhoneLoad { connections, sent_bytes, ..load(0) }));
             }
             tale.record.ended_at = (hours + 2) * HOUR;
             tale.verdict().iter().any(|found| found.invariant == 6 && found.text.contains("begun in the dark"))
         };
-        assert!(dials(20, 125, 1) && !dials(20, 124, 1) && !dials(5, 1_200, 1));
-        assert!(!dials(20, 1_200, 15), "whoever asks wants to know now");
+        assert!(dials(20, 125, 1, 1_228) && !dials(20, 124, 1, 1_228) && !dials(5, 1_200, 1, 1_228));
+        assert!(!dials(20, 1_200, 15, 1_228), "whoever asks wants to know now");
+        assert!(dials(20, 60, 1, 2_456), "more than one datagram each time");
     }
 
     #[test]

@@ -153,6 +153,7 @@ const fn person_mark(deed: &PersonDeed) -> &'static str {
         | PersonDeed::LinkSilent
         | PersonDeed::OneWay { .. }
         | PersonDeed::Access(_)
+        | PersonDeed::Udp { .. }
         | PersonDeed::Rebind
         | PersonDeed::PowerCut
         | PersonDeed::SwitchOff
@@ -191,6 +192,8 @@ fn person_deed(deed: &PersonDeed) -> String {
         PersonDeed::OneWay { out: true } => "link carries only out".into(),
         PersonDeed::OneWay { out: false } => "link carries only in".into(),
         PersonDeed::Access(name) => format!("link is now {name}"),
+        PersonDeed::Udp { passes: false } => "network carries no UDP".into(),
+        PersonDeed::Udp { passes: true } => "network carries UDP".into(),
         PersonDeed::Rebind => "address changes".into(),
         PersonDeed::PowerCut => "POWER CUT".into(),
         PersonDeed::SwitchOff => "switches off".into(),

@@ -31,7 +31,8 @@ pub(super) async fn calm(world: &Rc<World>) {
     for phone in world.phones() {
         phone.disk.set_capacity(None);
         phone.disk.clear_fault();
-        world.set_access(phone.ip, &phone.person.access);
+        phone.access.borrow_mut().profile.clone_from(&phone.person.access);
+        world.set_access(phone);
         phone::set_link(world, phone, Link::Up);
         phone::switch_on(world, phone);
     }
@@ -161,7 +162,8 @@ async fn phone_load(world: &Rc<World>, phone: &Rc<Phone>) {
         _ => None,
     };
     let (tasks, sockets) = (world.network.tasks(phone.ip), world.network.sockets(phone.ip));
-    let connections = world.traffic(phone).connections;
-    let load = PhoneLoad { tasks, sockets, connections, disk_bytes: phone.disk.bytes(), status };
+    let traffic = world.traffic(phone);
+    let (connections, sent_bytes) = (traffic.connections, traffic.sent_bytes);
+    let load = PhoneLoad { tasks, sockets, connections, sent_bytes, disk_bytes: phone.disk.bytes(), status };
     world.see(Seen::PhoneLoad(phone.id, load));
 }

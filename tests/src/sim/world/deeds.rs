@@ -33,7 +33,14 @@ fn person(world: &Rc<World>, phone: &Rc<Phone>, deed: &PersonDeed) {
         PersonDeed::LinkDown => phone::set_link(world, phone, Link::Down),
         PersonDeed::LinkSilent => phone::set_link(world, phone, Link::Silent),
         PersonDeed::OneWay { out } => phone::set_link(world, phone, if *out { Link::OnlyOut } else { Link::OnlyIn }),
-        PersonDeed::Access(profile) => world.set_access(phone.ip, profile),
+        PersonDeed::Access(profile) => {
+            profile.clone_into(&mut phone.access.borrow_mut().profile);
+            world.set_access(phone);
+        }
+        PersonDeed::Udp { passes } => {
+            phone.access.borrow_mut().blocks_udp = !passes;
+            world.set_access(phone);
+        }
         PersonDeed::Rebind => world.network.rebind_nat(phone.ip),
         PersonDeed::PowerCut => phone::cut_power(world, phone),
         PersonDeed::SwitchOn => phone::switch_on(world, phone),

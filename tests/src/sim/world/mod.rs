@@ -15,7 +15,6 @@ mod trace;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -90,7 +89,7 @@ async fn run(plan: &Plan, options: &Options) -> (Record, Trace) {
     for phone in world.phones() {
         // A link is a machine's: before there is one, nothing could be said about it.
         drop(world.network.machine(&[phone.ip]));
-        world.set_access(phone.ip, &phone.person.access);
+        world.set_access(phone);
         phone::switch_on(&world, phone);
     }
     let hours = Rc::clone(&world);
@@ -240,13 +239,15 @@ impl World {
         self.phones.get(&id).map(Rc::clone)
     }
 
-    fn set_access(&self, ip: IpAddr, profile: &str) {
-        match LinkProfile::named(profile) {
+    fn set_access(&self, phone: &Phone) {
+        let access = phone.access.borrow();
+        match LinkProfile::named(&access.profile) {
             Some(profile) => {
-                let (up, down) = profile.settings();
-                self.network.set_access(ip, up, down);
+                let (mut up, mut down) = profile.settings();
+                (up.blocks_udp, down.blocks_udp) = (access.blocks_udp, access.blocks_udp);
+                self.network.set_access(phone.ip, up, down);
             }
-            None => self.broken(format!("there is no link {profile:?}")),
+            None => self.broken(format!("there is no link {:?}", access.profile)),
         }
     }
 

@@ -38,6 +38,7 @@ pub(super) struct Phone {
     pub(super) disk: MemoryDisk,
     pub(super) clock: Arc<SimulatedClock>,
     pub(super) link: Cell<Link>,
+    pub(super) access: RefCell<Access>,
     /// What the person saw last.
     pub(super) view: RefCell<View>,
     /// Held by whoever looks: a list that was read earlier must not be taken for a later one.
@@ -56,6 +57,14 @@ pub(super) enum Link {
     Silent,
     OnlyOut,
     OnlyIn,
+}
+
+/// By what kind of network a phone is joined to everybody else.
+pub(super) struct Access {
+    /// The profile's name.
+    pub(super) profile: String,
+    /// Whether only everything else but UDP gets through.
+    pub(super) blocks_udp: bool,
 }
 
 /// What a person knows from looking.
@@ -94,6 +103,7 @@ impl Phone {
         Self {
             id,
             ip: IpAddr::V4(Ipv4Addr::new(10, 0, 1, id.saturating_add(1))),
+            access: RefCell::new(Access { profile: person.access.clone(), blocks_udp: false }),
             person,
             disk,
             clock,
