@@ -3,6 +3,7 @@
 
 mod ages;
 mod plan;
+mod refusals;
 mod releases;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,9 +23,9 @@ use zajil_proto::wire::{Code, Welcome};
 use zajil_proto::{reached, sabotaged};
 
 pub(crate) use self::releases::Unconfirmed;
-use super::api::{Failure, NoteMark, WaitReason};
+use super::api::{Failure, NoteMark};
 use super::lived::Moment;
-use super::model::{Cargo, Incoming, KnownRelay, Outgoing, Stage};
+use super::model::{Cargo, Incoming, KnownRelay, Stage};
 use super::state::{Device, segment_key};
 use super::words::Shown;
 use crate::limits::{BODY_SEGMENTS_MAX, REGISTER_PAUSE_MILLIS, WORD_PAUSE_MILLIS};
@@ -53,6 +54,8 @@ pub(crate) struct Meeting {
     expired_at: Option<Moment>,
     /// When to offer again what was refused.
     retries: BTreeMap<ParcelId, Retry>,
+    /// Contacts for whom the relay took something that it had refused before.
+    has_room: BTreeSet<u32>,
     refusals: Vec<(ParcelId, Code)>,
     words: BTreeSet<(SlotId, u64)>,
     /// When to put again a word that was refused.
@@ -103,6 +106,7 @@ impl Meeting {
             offered: BTreeMap::new(),
             expired_at: None,
             retries: BTreeMap::new(),
+            has_room: BTreeSet::new(),
             refusals: Vec::new(),
             words: BTreeSet::new(),
             word_pauses: BTreeMap::new(),
@@ -156,8 +160,9 @@ impl Meeting {
     /// Returns whether all that was asked has been answered.
     pub(crate) fn is_idle(&self, device: &Device) -> bool {
         let due = self.epoch.is_some_and(|epoch| {
+            let asked_first = self.asked_first(device, epoch);
             device.outgoing.iter().any(|(id, outgoing)| {
-                outgoing.home.key == self.relay.key && outgoing.is_due(epoch) && !self.waits(id, outgoing)
+                outgoing.home.key == self.relay.key && outgoing.is_due(epoch) && !self.waits(id, outgoing, &asked_first)
             })
         });
         self.is_welcomed()
@@ -167,13 +172,6 @@ impl Meeting {
             && self.watched.iter().all(|mailbox| self.drained.contains(mailbox))
             && self.asked.iter().all(|slot| self.seen.contains(slot))
             && !due
-    }
-
-    /// Returns whether the relay has refused a parcel in this meeting and not taken it since. What it refused in an earlier
-    /// one it may take now.
-    fn waits(&self, id: &ParcelId, outgoing: &Outgoing) -> bool {
-        let refused = self.retries.contains_key(id) || self.refusals.iter().any(|(refused, _)| refused == id);
-        refused && outgoing.waits.is_some()
     }
 
     /// Does what one event asks for. What is to be said in answer comes with the next [`Meeting::plan`].
@@ -351,7 +349,9 @@ impl Meeting {
         outgoing.stored = Some((epoch, self.ages_since(id, outgoing, lived)));
         outgoing.perhaps = None;
         outgoing.durable = outgoing.length;
-        outgoing.waits = None;
+        if outgoing.waits.take().is_some() {
+            self.has_room.insert(outgoing.contact);
+        }
         let (cargo, key) = (outgoing.cargo.clone(), outgoing.contact);
         let mut batch = Batch::new();
         device.put_outgoing(&mut batch, id)?;
@@ -380,24 +380,6 @@ impl Meeting {
         }
         device.commit(batch)?;
         Ok(())
-    }
-
-    fn refused(&mut self, device: &mut Device, id: &ParcelId, code: Code) -> Result<(), Failure> {
-        let Some(outgoing) = device.outgoing.get_mut(id) else { return Ok(()) };
-        outgoing.waits = Some(reason(code));
-        self.refusals.push((*id, code));
-        let key = outgoing.contact;
-        let is_note = matches!(outgoing.cargo, Cargo::Note(_));
-        let mut batch = Batch::new();
-        device.put_outgoing(&mut batch, id)?;
-        if is_note && sabotaged!(RefusedMeansForgotten) {
-            device.delete_outgoing(&mut batch, id);
-        }
-        device.commit(batch)?;
-        match device.outgoing.get(id).map(|outgoing| &outgoing.cargo) {
-            Some(Cargo::Reply) => self.reply_refused(device, key, code),
-            _ => Ok(()),
-        }
     }
 
     /// The reply mailbox takes one parcel, and goes with the invitation: somebody else was first, or it is too late.
@@ -582,16 +564,5 @@ impl Device {
         }
         self.commit(batch)?;
         Ok(())
-    }
-}
-
-/// Says why a refused parcel waits.
-const fn reason(code: Code) -> WaitReason {
-    match code {
-        Code::NOT_HERE | Code::OVER => WaitReason::NotHere,
-        Code::MAILBOX_FULL => WaitReason::MailboxFull,
-        Code::RELAY_FULL => WaitReason::RelayFull,
-        Code::BUSY => WaitReason::Busy,
-        _ => WaitReason::Refused,
     }
 }

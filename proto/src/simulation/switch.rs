@@ -81,6 +81,8 @@ named! {
         EpochIgnored = "epoch-ignored",
         /// A device forgets a parcel that a relay refuses.
         RefusedMeansForgotten = "refused-means-forgotten",
+        /// A device asks a relay at each meeting about every parcel for which it had no room, and not by one of them whether it has room.
+        AllAskedAgain = "all-asked-again",
         /// A device offers nothing behind a parcel that was refused.
         HeadOfLineBlocks = "head-of-line-blocks",
         /// A device dials a relay that it cannot reach as often after hours as at first.
@@ -169,9 +171,11 @@ impl Switch {
             // Whoever looks between two receipts sees the mark go back; whoever looks later sees that it never came to *heard*.
             Self::MarksMoveBackward => &[3, 9],
             // What comes once more travels once more; the device shows it once.
-            Self::TombstoneForgotten | Self::ReleaseNotAskedAgain | Self::DownloadRestarts | Self::UploadRestarts => {
-                &[4]
-            }
+            Self::AllAskedAgain
+            | Self::TombstoneForgotten
+            | Self::ReleaseNotAskedAgain
+            | Self::DownloadRestarts
+            | Self::UploadRestarts => &[4],
             Self::HeadOfLineBlocks => &[5, 9],
             // A mailbox for one reply that takes two: the second thinks that it was the first.
             Self::UsedLinkAccepted => &[6, 9],

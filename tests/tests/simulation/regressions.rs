@@ -1,9 +1,29 @@
 //! Plans that once broke a promise, each under a name that says what was wrong. `cargo xtask sim` prints such a test to paste.
 
+use zajil_proto::simulation::Switch;
+use zajil_relay::limits::RESERVE_BYTES_MIN;
+use zajil_tests::sim::oracle::judge;
 use zajil_tests::sim::plan::{
-    Deed, Event, GivesReceipts, Habit, MINUTE, Person, PersonDeed, Plan, RelayMachine, SECOND, Side, TellsSeen,
+    Deed, Event, GivesReceipts, Habit, MINUTE, Person, PersonDeed, Plan, RelayDeed, RelayMachine, SECOND, Side,
+    TellsSeen,
 };
 use zajil_tests::sim::trial::{Checks, trial};
+use zajil_tests::sim::world::{Options, play};
+
+/// Somebody with a daemon on a fast network, and nothing special about them.
+fn somebody(side: Side) -> Person {
+    Person {
+        side,
+        habit: Habit::Daemon,
+        access: "lan".into(),
+        behind_nat: false,
+        receipts: GivesReceipts::AtOnce,
+        seen: TellsSeen::SixHours,
+        clock_off_minutes: 0,
+        drift_ppm: 0,
+        disk_bytes: None,
+    }
+}
 
 #[test]
 fn a_disk_that_is_full_while_a_link_is_answered_does_not_end_the_pairing() {
@@ -157,17 +177,7 @@ fn a_note_that_its_reader_has_had_is_not_begun_again_and_again_at_a_relay_that_l
 
 #[test]
 fn receipts_are_not_held_up_by_one_who_acknowledges_them_later() {
-    let person = |side, receipts| Person {
-        side,
-        habit: Habit::Daemon,
-        access: "lan".into(),
-        behind_nat: false,
-        receipts,
-        seen: TellsSeen::SixHours,
-        clock_off_minutes: 0,
-        drift_ppm: 0,
-        disk_bytes: None,
-    };
+    let person = |side, receipts| Person { receipts, ..somebody(side) };
     let mut plan = Plan {
         seed: 1,
         profile: "directed".into(),
@@ -322,4 +332,41 @@ fn who_gives_no_receipts_any_more_before_a_later_one_has_left_owes_it_no_more() 
     )
     .expect("this is a plan");
     assert_eq!(trial(&plan, &Checks::default()).violations, []);
+}
+
+/// What somebody sends in all who meets a relay without room 150 times while so many notes wait, and which invariants that breaks.
+fn sent_while_waiting(notes: u32, switch: Option<Switch>) -> (u64, Vec<u8>) {
+    let by = |at, deed| Event { at, deed: Deed::Person(0, deed) };
+    let mut events = vec![
+        by(SECOND, PersonDeed::Pair { with: 1, in_person: true, link_takes: 0 }),
+        // What it keeps free for old promises, and nothing for new ones.
+        Event { at: 5 * MINUTE, deed: Deed::Relay(RelayDeed::DiskBytes(Some(RESERVE_BYTES_MIN))) },
+    ];
+    events.extend((1..10).map(|nth| by(nth * 20 * SECOND, PersonDeed::Sync)));
+    events.extend((0..notes).map(|nth| {
+        let at = 6 * MINUTE + u64::from(nth) * 2 * SECOND;
+        by(at, PersonDeed::Send { to: 1, serial: nth + 1, seconds: 1, lifetime_days: None })
+    }));
+    events.extend((0..150).map(|nth| by(10 * MINUTE + nth * MINUTE, PersonDeed::Sync)));
+    let plan = Plan {
+        seed: 1,
+        profile: "directed".into(),
+        people: vec![Person { habit: Habit::Commands, ..somebody(Side::Town) }, somebody(Side::Camp)],
+        relay: RelayMachine { disk_bytes: None, sync_millis: 5 },
+        events,
+        calm_at: 180 * MINUTE,
+    };
+    let played = play(&plan, &Options { switch, ..Options::default() });
+    let violations = judge(&plan, &played.record);
+    (played.record.traffic[&0].sent_bytes, violations.iter().map(|violation| violation.invariant).collect())
+}
+
+#[test]
+fn a_relay_without_room_is_asked_by_one_note_and_not_by_all_that_wait() {
+    let (few, none) = sent_while_waiting(2, None);
+    let (many, either) = sent_while_waiting(45, None);
+    assert_eq!((none, either), (vec![], vec![]));
+    // Each of the 43 others is offered once, leaves once, and is acknowledged.
+    assert!(many < few + 43 * 12_000, "{few} {many}");
+    assert_eq!(sent_while_waiting(45, Some(Switch::AllAskedAgain)).1, [4]);
 }

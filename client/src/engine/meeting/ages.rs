@@ -33,8 +33,10 @@ impl Meeting {
         let lived = self.lived(device);
         self.unfinished.insert(id);
         let Some(outgoing) = device.outgoing.get_mut(&id) else { return Ok(()) };
-        // Taken after all: it is under way like any other.
-        outgoing.waits = None;
+        // Taken after all: it is under way like any other. To have been opened is not enough: a relay with a little room opens much.
+        if durable > outgoing.durable && outgoing.waits.take().is_some() {
+            self.has_room.insert(outgoing.contact);
+        }
         outgoing.durable = durable;
         let is_news = outgoing.stored.is_some() && outgoing.perhaps.is_none();
         outgoing.perhaps = Some(lived);

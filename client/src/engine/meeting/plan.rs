@@ -6,7 +6,6 @@ use std::sync::Arc;
 use zajil_proto::ids::{Epoch, ParcelId, ReadTag};
 use zajil_proto::keys::{Secret, SigningKey, VerifyingKey};
 use zajil_proto::limits::INVITATION_HOURS;
-use zajil_proto::outbox::Retry;
 use zajil_proto::parcel::Travel;
 use zajil_proto::sealing::MailboxOwner;
 use zajil_proto::sealing::pairing::PairingSecrets;
@@ -147,23 +146,6 @@ impl Meeting {
         }
     }
 
-    /// Lets refused parcels be offered again once their pause is over.
-    fn plan_retries(&mut self, now: Instant) {
-        for (id, code) in self.refusals.drain(..) {
-            let retry = self.retries.entry(id).or_insert_with(|| Retry::new(now));
-            *retry = retry.refused(now, code);
-        }
-        let due: Vec<ParcelId> =
-            self.retries.iter().filter(|(_, retry)| retry.is_due(now)).map(|(id, _)| *id).collect();
-        for id in due {
-            // Due again only when it is refused again.
-            if let Some(retry) = self.retries.get_mut(&id) {
-                retry.at = Instant::from_millis(u64::MAX);
-            }
-            self.offered.remove(&id);
-        }
-    }
-
     fn plan_offers(&mut self, device: &Device, epoch: Epoch, now: Instant, wall: Minute) -> Result<(), Failure> {
         let lived = if self.is_welcomed() { self.lived(device) } else { self.lived_by_own_clocks(device, wall, now) };
         let mut turns: BTreeMap<u32, u32> = BTreeMap::new();
@@ -185,8 +167,12 @@ impl Meeting {
             outgoing.map_or(0, |outgoing| u64::from(outgoing.length))
         };
         let mut bytes: u64 = self.offered.keys().map(on_offer).sum();
+        let asked_first = self.asked_first(device, epoch);
         for id in due {
             let Some(outgoing) = device.outgoing.get(&id) else { continue };
+            if asked_first.keeps_back(&id, outgoing) {
+                continue;
+            }
             if bytes >= OFFERED_BYTES_MAX {
                 break;
             }

@@ -6,6 +6,8 @@
 
 use super::people::{Couple, Window};
 use super::{Making, Profile};
+use zajil_relay::limits::RESERVE_BYTES_MIN;
+
 use crate::chance::Chance;
 use crate::sim::plan::{
     DAY, Deed, DiskFault, GivesReceipts, HOUR, Habit, MINUTE, Millis, PersonDeed, PersonId, RelayDeed, SECOND,
@@ -49,6 +51,8 @@ enum Story {
     TakenBack,
     /// Two get many notes of each other, and both listen without a link: each then has said all it may without an answer.
     BothListen,
+    /// A relay has no room for hours, and somebody with many notes meets it every two minutes.
+    NoRoom,
 }
 
 impl Making {
@@ -84,13 +88,14 @@ impl Making {
             self.tell_story(story, &mut chance);
         }
         let mut chance = self.chance.fork("a story of many notes");
-        let percent = match profile {
-            Profile::Family => 40,
-            Profile::Storm => 25,
-            Profile::Disks | Profile::Words | Profile::Hostile | Profile::Weeks | Profile::Town => 0,
+        let (percent, story) = match profile {
+            Profile::Family => (40, Story::BothListen),
+            Profile::Storm => (25, Story::BothListen),
+            Profile::Disks => (60, Story::NoRoom),
+            Profile::Words | Profile::Hostile | Profile::Weeks | Profile::Town => return,
         };
         if chance.happens(percent) {
-            self.tell_story(Story::BothListen, &mut chance);
+            self.tell_story(story, &mut chance);
         }
     }
 
@@ -103,6 +108,7 @@ impl Making {
                 Story::Copied | Story::Cut | Story::Hesitates | Story::Crowded | Story::TakenBack => 40 * MINUTE,
                 Story::Unanswered => UNANSWERED,
                 Story::Later => DARK_DAY + 3 * HOUR,
+                Story::NoRoom => 3 * HOUR,
             };
         let room = |couple: &&Couple| couple.ready() + lasts < self.span;
         let couples: Vec<Couple> = self.couples.iter().filter(room).copied().collect();
@@ -136,6 +142,7 @@ impl Making {
             Story::TakenBack => self.takes_back(one, other, begins, chance),
             Story::Crowded => self.fetches_from_a_full_disk(one, other, begins, chance),
             Story::BothListen => self.both_listen_in_the_dark(one, other, begins, chance),
+            Story::NoRoom => self.meets_a_full_relay(one, other, begins, chance),
         }
     }
 
@@ -228,6 +235,23 @@ impl Making {
             self.online(who, spoken + 10 * MINUTE, spoken + 35 * MINUTE);
             self.push(spoken + 34 * MINUTE, who, PersonDeed::Look);
         }
+    }
+
+    /// What the relay keeps free for old promises is all it has, while somebody with many notes meets it again and again.
+    fn meets_a_full_relay(&mut self, speaker: PersonId, reader: PersonId, at: Millis, chance: &mut Chance) {
+        self.people[usize::from(speaker)].habit = Habit::Commands;
+        let end = at + 3 * HOUR - 15 * MINUTE;
+        self.push(at, speaker, PersonDeed::LinkUp);
+        self.push_relay(at, RelayDeed::DiskBytes(Some(RESERVE_BYTES_MIN)));
+        for nth in 0..chance.between(MANY_NOTES.0, MANY_NOTES.1) {
+            self.send(at + MINUTE + nth * 2 * SECOND, speaker, reader, chance.between(1, 2), None);
+        }
+        let mut meets = at + 4 * MINUTE;
+        while meets < end {
+            self.push(meets, speaker, PersonDeed::Sync);
+            meets += 2 * MINUTE;
+        }
+        self.push_relay(end, RelayDeed::DiskBytes(None));
     }
 
     /// Somebody sees a word; its owner goes dark, and the relay gets a disk from before that word.
