@@ -361,7 +361,7 @@ impl Host {
             let number = self.next_link;
             self.next_link = number.saturating_add(1);
             let key = relay.key;
-            let (link, task) = Link::new(LinkTask {
+            let (mut link, task) = Link::new(LinkTask {
                 epoch: self.device.relays.get(&key).and_then(|known| known.epoch),
                 relay,
                 number,
@@ -371,6 +371,7 @@ impl Host {
                 options: self.hunts.get(&key).map_or_else(|| self.dial.clone(), |hunt| hunt.options(&self.dial)),
                 events: self.events_in.clone(),
             });
+            link.meeting.take_over(&mut self.device);
             self.links.insert(key, link);
             self.tasks.spawn(task);
         }

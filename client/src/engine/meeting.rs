@@ -250,7 +250,9 @@ impl Meeting {
         };
         let before = device.relays.get(&self.relay.key).and_then(|known| known.epoch);
         device.save_relay(self.relay.key, relay)?;
-        self.take_over(device, before.is_some_and(|before| before != welcome.epoch));
+        if before.is_some_and(|before| before != welcome.epoch) {
+            self.forget_unconfirmed();
+        }
         self.take_up(device, now)
     }
 

@@ -42,16 +42,21 @@ impl Meeting {
         }
     }
 
-    /// Takes over what earlier meetings with the home have asked for in vain. A relay that has lost its store since has none of it:
-    /// what comes from there under the same id is offered anew.
-    pub(super) fn take_over(&mut self, device: &mut Device, lost: bool) {
+    /// Takes over what earlier meetings with the home have asked for in vain. To be called before anything is planned.
+    pub(crate) fn take_over(&mut self, device: &mut Device) {
         if device.profile.home.key != self.relay.key {
             return;
         }
         let before = std::mem::take(&mut device.unconfirmed);
-        for (mailbox, id) in before.into_values().filter(|_| !lost && !sabotaged!(ReleaseNotAskedAgain)) {
+        for (mailbox, id) in before.into_values().filter(|_| !sabotaged!(ReleaseNotAskedAgain)) {
             self.release(mailbox, vec![id]);
         }
+    }
+
+    /// Forgets all that: a relay that has lost its store has none of it, and what comes from there under the same id is offered anew.
+    pub(super) fn forget_unconfirmed(&mut self) {
+        self.unconfirmed.clear();
+        self.releases.clear();
     }
 
     /// Leaves to the next meeting what was asked for in vain. To be called when this one is over.

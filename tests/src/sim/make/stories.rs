@@ -242,7 +242,7 @@ impl Making {
         self.people[usize::from(speaker)].habit = Habit::Commands;
         let end = at + 3 * HOUR - 15 * MINUTE;
         self.push(at, speaker, PersonDeed::LinkUp);
-        self.push_relay(at, RelayDeed::DiskBytes(Some(RESERVE_BYTES_MIN)));
+        self.push_relay(at, RelayDeed::DiskBytes(Some(RESERVE_BYTES_MIN + 30_000)));
         for nth in 0..chance.between(MANY_NOTES.0, MANY_NOTES.1) {
             self.send(at + MINUTE + nth * 2 * SECOND, speaker, reader, chance.between(1, 2), None);
         }
