@@ -338,7 +338,6 @@ impl Host {
     /// Forgets a link, and keeps what must outlive its meeting.
     fn end_meeting(&mut self, relay: &VerifyingKey) -> Result<(), Failure> {
         let Some(mut link) = self.links.remove(relay) else { return Ok(()) };
-        link.meeting.hand_over(&mut self.device);
         link.meeting.keep(&mut self.device)
     }
 
@@ -397,7 +396,6 @@ impl Host {
             if link.meeting.is_welcomed() {
                 self.links.insert(key, link);
             } else {
-                link.meeting.hand_over(&mut self.device);
                 let kept = link.meeting.keep(&mut self.device);
                 self.end_if_failed(kept);
             }
@@ -425,7 +423,7 @@ impl Host {
             let done = self.happened(event);
             self.end_if_failed(done);
         }
-        for link in std::mem::take(&mut self.links).into_values() {
+        for mut link in std::mem::take(&mut self.links).into_values() {
             let _ = link.meeting.keep(&mut self.device);
         }
         self.hunts.clear();

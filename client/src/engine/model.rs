@@ -46,6 +46,7 @@ records! {
     Incoming => Incoming,
     KnownSession => ReceivedSession,
     KnownRelay => Relay,
+    KeptRelease => Release,
 }
 
 /// This device.
@@ -397,4 +398,11 @@ pub(crate) fn encode_marks(marks: &[Mark]) -> Vec<u8> {
 
 fn decode_marks(bytes: &[u8]) -> Vec<Mark> {
     bytes.chunks_exact(MARK_BYTES).filter_map(|mark| Mark::decode(&mut Reader::new(mark)).ok()).collect()
+}
+
+/// A parcel that is durable here and that no relay has said it let go, by its id.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct KeptRelease {
+    /// Where it came.
+    pub(crate) mailbox: MailboxId,
 }

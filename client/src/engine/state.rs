@@ -1,6 +1,6 @@
 //! The device's state in memory, and the only way it changes: a batch that the store has made durable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{MailboxId, ParcelId};
@@ -14,7 +14,9 @@ use zajil_proto::{reached, sabotaged};
 
 use super::api::Failure;
 use super::meeting::Unconfirmed;
-use super::model::{Cargo, Contact, Incoming, KnownRelay, KnownSession, Note, Outgoing, Profile, Stage, encode_marks};
+use super::model::{
+    Cargo, Contact, Incoming, KeptRelease, KnownRelay, KnownSession, Note, Outgoing, Profile, Stage, encode_marks,
+};
 use crate::limits::OUTBOX_BYTES_MAX;
 use crate::store::{Batch, DeviceStore, Kind, Records, StoreError};
 
@@ -29,8 +31,10 @@ pub(crate) struct Device {
     pub(crate) incoming: BTreeMap<ParcelId, Incoming>,
     pub(crate) sessions: BTreeMap<(u32, u32), KnownSession>,
     pub(crate) relays: BTreeMap<VerifyingKey, KnownRelay>,
-    /// What is durable here and no relay has said that it let it go: in memory alone, and right after a failed commit too.
+    /// What is durable here and no relay has said that it let it go; right after a failed commit too.
     pub(crate) unconfirmed: Unconfirmed,
+    /// Of that, what is on the disk.
+    kept_releases: BTreeSet<ParcelId>,
 }
 
 impl std::fmt::Debug for Device {
@@ -86,6 +90,7 @@ impl Device {
             sessions: BTreeMap::new(),
             relays: BTreeMap::new(),
             unconfirmed: Unconfirmed::new(),
+            kept_releases: BTreeSet::new(),
         }
     }
 
@@ -107,6 +112,7 @@ impl Device {
         let Some(profile) = store.record::<Profile>(PROFILE_KEY)? else { return Ok(None) };
         let mut device = Self::empty(store, random, profile);
         device.read_rows()?;
+        device.take_up_releases()?;
         Ok(Some(device))
     }
 
@@ -130,6 +136,32 @@ impl Device {
         self.relays = keyed(store.records::<KnownRelay>()?, relay);
         let sessions = store.records::<KnownSession>()?.into_iter();
         self.sessions = sessions.map(|(_, known)| ((known.contact, known.number), known)).collect();
+        self.kept_releases = store.records::<KeptRelease>()?.into_iter().filter_map(|(key, _)| parcel(key)).collect();
+        Ok(())
+    }
+
+    /// Takes up what an earlier program has let go of in vain.
+    fn take_up_releases(&mut self) -> Result<(), Failure> {
+        let rows = self.store.records::<KeptRelease>()?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        // What was read is on the disk, and this says so.
+        let durable = self.commit(Batch::new())?;
+        let kept = rows.into_iter().filter_map(|(key, kept)| Some((ParcelId(key.try_into().ok()?), kept.mailbox)));
+        self.unconfirmed = kept.map(|(id, mailbox)| (id, (mailbox, durable.map(|()| id)))).collect();
+        Ok(())
+    }
+
+    /// Puts what no relay has let go of yet on the disk, with `batch`, and what one has let go of since off it.
+    pub(crate) fn put_releases(&mut self, batch: &mut Batch) -> Result<(), Failure> {
+        for (id, (mailbox, _)) in self.unconfirmed.iter().filter(|(id, _)| !self.kept_releases.contains(id)) {
+            batch.put_record(&id.0, &KeptRelease { mailbox: *mailbox })?;
+        }
+        for id in self.kept_releases.iter().filter(|id| !self.unconfirmed.contains_key(id)) {
+            batch.delete(Kind::Release, &id.0);
+        }
+        self.kept_releases = self.unconfirmed.keys().copied().collect();
         Ok(())
     }
 

@@ -46,11 +46,13 @@ pub enum Kind {
     Setting = 17,
     /// An opened recording, by the number of its note.
     Recording = 18,
+    /// A parcel that is durable here and that no relay has said it let go.
+    Release = 19,
 }
 
 impl Kind {
     /// Every kind, by rising code.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Profile,
         Self::Contact,
         Self::Session,
@@ -69,6 +71,7 @@ impl Kind {
         Self::Invitation,
         Self::Setting,
         Self::Recording,
+        Self::Release,
     ];
 
     /// The code that stands in the store, 1 to 255.
@@ -90,7 +93,7 @@ mod tests {
     #[test]
     fn codes_rise_from_one_and_none_is_used_twice() {
         let codes: Vec<u8> = Kind::ALL.iter().map(|kind| kind.code()).collect();
-        let expected: Vec<u8> = (1..=18).collect();
+        let expected: Vec<u8> = (1..=19).collect();
         assert_eq!(codes, expected);
     }
 }

@@ -81,9 +81,10 @@ impl Meeting {
     }
 
     /// Keeps what must outlive the meeting, which is over: how far the relay has what it has not stored,
-    /// and since when it may have it whole without having said so.
-    pub(crate) fn keep(&self, device: &mut Device) -> Result<(), Failure> {
+    /// since when it may have it whole without having said so, and what it has not let go of.
+    pub(crate) fn keep(&mut self, device: &mut Device) -> Result<(), Failure> {
         let mut batch = Batch::new();
+        self.keep_releases(device, &mut batch)?;
         for (id, since) in &self.offered {
             let Some(outgoing) = device.outgoing.get_mut(id) else { continue };
             let is_due = self.epoch.or(self.expected).is_none_or(|epoch| outgoing.is_due(epoch));
