@@ -1,6 +1,6 @@
 //! How long a note takes over a bad link: the real relay and the real engine, in virtual time, a link model between them.
 //!
-//! What is measured is what a person waits for, from asking to the answer; what the link could do at best stands in [`limit`].
+//! What is measured is what a person waits for, from asking to the answer; what the link could do at best stands in [`limit()`].
 //! What virtual time does not have: the disk, the processor and the radio's own waking up.
 #![allow(
     clippy::expect_used,
