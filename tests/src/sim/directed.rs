@@ -4,8 +4,8 @@
 //! that it was heard. All else is a change to it.
 
 use super::plan::{
-    AttackerDeed, Deed, DiskFault, Event, GivesReceipts, HOUR, Habit, MINUTE, Millis, Person, PersonDeed, PersonId,
-    Plan, RelayDeed, RelayMachine, SECOND, Side, TellsSeen,
+    AttackerDeed, Deed, DiskFault, Event, HOUR, Habit, MINUTE, Millis, Person, PersonDeed, PersonId, Plan, RelayDeed,
+    RelayMachine, SECOND, Side,
 };
 
 /// Who makes the link and speaks.
@@ -74,17 +74,7 @@ impl Clog {
 
 /// The story, over links of this profile, by people with this habit.
 pub fn story(access: &str, habit: Habit) -> Plan {
-    let person = |side| Person {
-        side,
-        habit,
-        access: access.to_owned(),
-        behind_nat: false,
-        receipts: GivesReceipts::AtOnce,
-        seen: TellsSeen::SixHours,
-        clock_off_minutes: 0,
-        drift_ppm: 0,
-        disk_bytes: None,
-    };
+    let person = |side| Person { habit, access: access.to_owned(), ..Person::plain(side) };
     let plan = Plan {
         seed: 1,
         profile: "directed".to_owned(),

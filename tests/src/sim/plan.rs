@@ -61,6 +61,23 @@ pub struct Person {
     pub disk_bytes: Option<u64>,
 }
 
+impl Person {
+    /// Returns somebody about whom there is nothing to say, and whose link loses nothing.
+    pub fn plain(side: Side) -> Self {
+        Self {
+            side,
+            habit: Habit::Daemon,
+            access: "lan".into(),
+            behind_nat: false,
+            receipts: GivesReceipts::AtOnce,
+            seen: TellsSeen::SixHours,
+            clock_off_minutes: 0,
+            drift_ppm: 0,
+            disk_bytes: None,
+        }
+    }
+}
+
 /// Where somebody is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Side {

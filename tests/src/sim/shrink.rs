@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::plan::{
-    AttackerDeed, DAY, Deed, Event, GivesReceipts, HOUR, Habit, MINUTE, Millis, Person, PersonDeed, PersonId, Plan,
-    RelayDeed, RelayMachine, SECOND, Side, TellsSeen,
+    AttackerDeed, DAY, Deed, Event, HOUR, MINUTE, Millis, Person, PersonDeed, PersonId, Plan, RelayDeed, RelayMachine,
+    SECOND,
 };
 
 /// Longest gaps between two events that are tried for all gaps at once.
@@ -120,12 +120,12 @@ impl Shrinker<'_> {
     /// Tries people, machines and deeds as plain as they can be.
     fn plainer(&mut self) {
         self.change(|plan| {
-            plan.people.iter_mut().for_each(|person| *person = plain_person(person.side));
+            plan.people.iter_mut().for_each(|person| *person = Person::plain(person.side));
             plan.relay = plain_relay();
         });
         self.change(|plan| plan.relay = plain_relay());
         for place in 0..self.best.people.len() {
-            self.change(|plan| plan.people[place] = plain_person(plan.people[place].side));
+            self.change(|plan| plan.people[place] = Person::plain(plan.people[place].side));
             for field in PLAIN_FIELDS {
                 self.change(|plan| field(&mut plan.people[place]));
             }
@@ -213,31 +213,16 @@ impl State {
     }
 }
 
-/// Somebody about whom there is nothing to say, and whose link loses nothing.
-fn plain_person(side: Side) -> Person {
-    Person {
-        side,
-        habit: Habit::Daemon,
-        access: "lan".into(),
-        behind_nat: false,
-        receipts: GivesReceipts::AtOnce,
-        seen: TellsSeen::SixHours,
-        clock_off_minutes: 0,
-        drift_ppm: 0,
-        disk_bytes: None,
-    }
-}
-
 /// What makes one thing about somebody plain.
 const PLAIN_FIELDS: [fn(&mut Person); 8] = [
-    |person| person.habit = plain_person(person.side).habit,
-    |person| person.access = plain_person(person.side).access,
-    |person| person.behind_nat = plain_person(person.side).behind_nat,
-    |person| person.receipts = plain_person(person.side).receipts,
-    |person| person.seen = plain_person(person.side).seen,
-    |person| person.clock_off_minutes = plain_person(person.side).clock_off_minutes,
-    |person| person.drift_ppm = plain_person(person.side).drift_ppm,
-    |person| person.disk_bytes = plain_person(person.side).disk_bytes,
+    |person| person.habit = Person::plain(person.side).habit,
+    |person| person.access = Person::plain(person.side).access,
+    |person| person.behind_nat = Person::plain(person.side).behind_nat,
+    |person| person.receipts = Person::plain(person.side).receipts,
+    |person| person.seen = Person::plain(person.side).seen,
+    |person| person.clock_off_minutes = Person::plain(person.side).clock_off_minutes,
+    |person| person.drift_ppm = Person::plain(person.side).drift_ppm,
+    |person| person.disk_bytes = Person::plain(person.side).disk_bytes,
 ];
 
 const fn plain_relay() -> RelayMachine {

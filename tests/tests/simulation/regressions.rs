@@ -5,25 +5,9 @@ use zajil_relay::limits::RESERVE_BYTES_MIN;
 use zajil_tests::sim::oracle::judge;
 use zajil_tests::sim::plan::{
     Deed, Event, GivesReceipts, Habit, MINUTE, Person, PersonDeed, Plan, RelayDeed, RelayMachine, SECOND, Side,
-    TellsSeen,
 };
 use zajil_tests::sim::trial::{Checks, trial};
 use zajil_tests::sim::world::{Options, play};
-
-/// Somebody with a daemon on a fast network, and nothing special about them.
-fn somebody(side: Side) -> Person {
-    Person {
-        side,
-        habit: Habit::Daemon,
-        access: "lan".into(),
-        behind_nat: false,
-        receipts: GivesReceipts::AtOnce,
-        seen: TellsSeen::SixHours,
-        clock_off_minutes: 0,
-        drift_ppm: 0,
-        disk_bytes: None,
-    }
-}
 
 #[test]
 fn a_disk_that_is_full_while_a_link_is_answered_does_not_end_the_pairing() {
@@ -177,7 +161,7 @@ fn a_note_that_its_reader_has_had_is_not_begun_again_and_again_at_a_relay_that_l
 
 #[test]
 fn receipts_are_not_held_up_by_one_who_acknowledges_them_later() {
-    let person = |side, receipts| Person { receipts, ..somebody(side) };
+    let person = |side, receipts| Person { receipts, ..Person::plain(side) };
     let mut plan = Plan {
         seed: 1,
         profile: "directed".into(),
@@ -351,7 +335,7 @@ fn sent_while_waiting(notes: u32, switch: Option<Switch>) -> (u64, Vec<u8>) {
     let plan = Plan {
         seed: 1,
         profile: "directed".into(),
-        people: vec![Person { habit: Habit::Commands, ..somebody(Side::Town) }, somebody(Side::Camp)],
+        people: vec![Person { habit: Habit::Commands, ..Person::plain(Side::Town) }, Person::plain(Side::Camp)],
         relay: RelayMachine { disk_bytes: None, sync_millis: 5 },
         events,
         calm_at: 180 * MINUTE,

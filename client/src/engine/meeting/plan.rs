@@ -157,6 +157,9 @@ impl Meeting {
             .filter(|(id, _)| !self.offered.contains_key(*id))
             .map(|(id, _)| *id)
             .collect();
+        if due.is_empty() {
+            return Ok(());
+        }
         if due.len() > 1 && sabotaged!(OrderByChance) {
             let chance = std::hash::RandomState::new();
             due.sort_by_key(|id| std::hash::BuildHasher::hash_one(&chance, id));

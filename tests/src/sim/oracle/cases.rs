@@ -9,10 +9,7 @@ use zajil_client::engine::api::{
 use zajil_proto::time::Minute;
 
 use super::{Violation, judge};
-use crate::sim::plan::{
-    Deed, Event, GivesReceipts, Habit, MINUTE, Millis, Person, PersonDeed, PersonId, Plan, RelayMachine, Side,
-    TellsSeen,
-};
+use crate::sim::plan::{Deed, Event, MINUTE, Millis, Person, PersonDeed, PersonId, Plan, RelayMachine, Side};
 use crate::sim::record::{Answer, Entry, Heard, PhoneLoad, Record, RelayLoad, Seen, Shown, Taken, Traffic};
 
 /// Minutes since 1970 when these worlds begin: the start of a day.
@@ -191,17 +188,7 @@ impl Tale {
 
 /// A person like many.
 pub(super) fn person() -> Person {
-    Person {
-        side: Side::Town,
-        habit: Habit::Daemon,
-        access: "edge".into(),
-        behind_nat: false,
-        receipts: GivesReceipts::AtOnce,
-        seen: TellsSeen::SixHours,
-        clock_off_minutes: 0,
-        drift_ppm: 0,
-        disk_bytes: None,
-    }
+    Person { access: "edge".into(), ..Person::plain(Side::Town) }
 }
 
 /// A contact as a list shows it.

@@ -46,7 +46,7 @@ fn exactly_the_two_events_that_a_failure_needs_are_left() {
     assert!(note(&small.events[0]) && word(&small.events[1]));
     assert!(small.cast().len() <= 3, "person 1, person 2, and whom the note is for");
     assert_eq!(small.people.len(), big.people.len(), "places keep their meaning");
-    assert!(small.people.iter().all(|person| *person == plain_person(person.side)));
+    assert!(small.people.iter().all(|person| *person == Person::plain(person.side)));
     assert!(small.calm_at <= SECOND, "{} ms", small.calm_at);
     assert!(matches!(small.events[0].deed, Deed::Person(1, PersonDeed::Send { seconds: 1, lifetime_days: None, .. })));
     assert!(tries < 400, "{tries} tries of {} events", big.events.len());
@@ -111,7 +111,7 @@ fn settings_times_and_lengths_that_a_failure_needs_stay() {
     let (small, _) = shrunk(&big, fails);
     assert_eq!(small.events.len(), 2);
     assert!((8 * DAY..16 * DAY + HOUR).contains(&small.calm_at), "{} h", small.calm_at / HOUR);
-    let expected = Person { access: "gprs".into(), ..plain_person(small.people[3].side) };
+    let expected = Person { access: "gprs".into(), ..Person::plain(small.people[3].side) };
     assert_eq!(small.people[3], expected);
     assert!(matches!(small.events[1].deed, Deed::Person(_, PersonDeed::Send { seconds: 3..6, .. })), "{small:?}");
 }
