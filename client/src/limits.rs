@@ -163,6 +163,11 @@ pub const SESSIONS_PER_CONTACT_MAX: usize = 256;
 pub const RELEASES_KEPT_MAX: usize = 2_048;
 /// Relays met at once. Each costs 30 kB and a socket.
 pub const LINKS_MAX: usize = 32;
+/// Relays of which this program remembers how to meet them sooner. About 5 kB each.
+pub const RELAYS_REMEMBERED_MAX: usize = LINKS_MAX;
+/// How long a relay's ticket is shown, hours: an hour less than it counts, for it is older than it seems here by the time of its way, and
+/// one that is not known costs a connection.
+pub const TICKET_SHOWN_HOURS_MAX: u64 = 23;
 /// Commands waiting for one link's session. What is beyond waits in the engine.
 pub const LINK_COMMANDS_QUEUED_MAX: usize = 64;
 /// Events of one session waiting for its link's task.

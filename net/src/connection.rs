@@ -8,6 +8,7 @@ use tokio_rustls::TlsStream;
 use zajil_proto::wire::Code;
 use zeroize::Zeroizing;
 
+use crate::handshake::Handshake;
 use crate::limits::TLS_BUFFER_BYTES;
 use crate::seams::{ByteStream, Network};
 
@@ -30,13 +31,16 @@ pub(crate) enum Side {
     Relay,
 }
 
-/// An encrypted connection between a device and a relay whose key is the pinned one. Its handshake is over.
+/// An encrypted connection between a device and a relay whose key is the pinned one. Its handshake is over, unless it is an
+/// [early](Self::is_early) one.
 ///
 /// Give it to [`drive`](crate::drive()) with a session machine. Dropped, it is closed without a word.
 pub struct Connection {
     pub(crate) link: Link,
     pub(crate) side: Side,
-    exporter: Zeroizing<[u8; 32]>,
+    exporter: Option<Zeroizing<[u8; 32]>>,
+    /// What is left of the handshake.
+    pub(crate) handshake: Option<Handshake>,
     /// A place among the listener's connections, given back when this is dropped.
     pub(crate) place: Option<OwnedSemaphorePermit>,
 }
@@ -46,11 +50,20 @@ pub(crate) enum Link {
         connection: quinn::Connection,
         /// A device's own end.
         own: Option<OwnEnd>,
+        /// The first stream of the peer, where it was waited for.
+        begun: Option<Begun>,
     },
     Tls(Box<TlsStream<Box<dyn ByteStream>>>),
 }
 
+/// A stream that the peer opened before anybody listened.
+pub(crate) enum Begun {
+    Control(quinn::SendStream, quinn::RecvStream),
+    Transfer(quinn::RecvStream),
+}
+
 /// What a device holds of its QUIC connection.
+#[derive(Clone)]
 pub(crate) struct OwnEnd {
     /// Lives as long as its one connection.
     pub(crate) endpoint: quinn::Endpoint,
@@ -69,15 +82,22 @@ impl Connection {
         own: Option<OwnEnd>,
         place: Option<OwnedSemaphorePermit>,
     ) -> Result<Self, NoExporter> {
-        let mut exporter = Zeroizing::new([0; 32]);
-        let exported = connection.export_keying_material(exporter.as_mut_slice(), EXPORTER_LABEL, &[]);
-        exported.map_err(|_| NoExporter)?;
-        Ok(Self {
-            side: if own.is_some() { Side::Device } else { Side::Relay },
-            link: Link::Quic { connection, own },
-            exporter,
-            place,
-        })
+        let exporter = Some(exporter_of(&connection)?);
+        let side = if own.is_some() { Side::Device } else { Side::Relay };
+        Ok(Self { side, link: Link::Quic { connection, own, begun: None }, exporter, handshake: None, place })
+    }
+
+    /// One whose handshake is not over.
+    pub(crate) fn early(
+        connection: quinn::Connection,
+        own: Option<OwnEnd>,
+        begun: Option<Begun>,
+        handshake: Handshake,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        let side = if own.is_some() { Side::Device } else { Side::Relay };
+        let link = Link::Quic { connection, own, begun };
+        Self { side, link, exporter: None, handshake: Some(handshake), place }
     }
 
     pub(crate) fn tls(
@@ -97,13 +117,20 @@ impl Connection {
                 (Side::Relay, connection.export_keying_material(room, EXPORTER_LABEL, Some(&[])))
             }
         };
-        let exporter = Zeroizing::new(exported.map_err(|_| NoExporter)?);
-        Ok(Self { link: Link::Tls(Box::new(stream)), side, exporter, place })
+        let exporter = Some(Zeroizing::new(exported.map_err(|_| NoExporter)?));
+        Ok(Self { link: Link::Tls(Box::new(stream)), side, exporter, handshake: None, place })
     }
 
-    /// Returns the TLS exporter (P8.2): the same at both ends, and of this connection alone. Keep it out of logs.
-    pub fn exporter(&self) -> &[u8; 32] {
-        &self.exporter
+    /// Returns the TLS exporter (P8.2): the same at both ends, and of this connection alone. Keep it out of logs. `None` for an
+    /// [early](Self::is_early) connection: the machine hears of it as [`Input::Confirmed`](zajil_proto::session::Input::Confirmed).
+    pub fn exporter(&self) -> Option<&[u8; 32]> {
+        self.exporter.as_deref()
+    }
+
+    /// Returns whether a session may begin though the handshake is not over: what is said then may be refused, and what is heard
+    /// may have been sent again by somebody else.
+    pub const fn is_early(&self) -> bool {
+        self.handshake.is_some()
     }
 
     /// Returns what carries it.
@@ -148,6 +175,14 @@ impl fmt::Debug for ConnectionMover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ConnectionMover(..)")
     }
+}
+
+/// Returns the TLS exporter of a connection whose handshake is over.
+pub(crate) fn exporter_of(connection: &quinn::Connection) -> Result<Zeroizing<[u8; 32]>, NoExporter> {
+    let mut exporter = Zeroizing::new([0; 32]);
+    let exported = connection.export_keying_material(exporter.as_mut_slice(), EXPORTER_LABEL, &[]);
+    exported.map_err(|_| NoExporter)?;
+    Ok(exporter)
 }
 
 /// Returns a code as QUIC carries it.

@@ -13,9 +13,11 @@ use tokio_rustls::TlsConnector;
 use zajil_proto::{reached, sabotaged};
 
 use crate::connection::{Connection, NoExporter, OwnEnd};
+use crate::handshake;
 use crate::identity::{IdentityError, PinVerifier, PinnedKeys, UNCHECKED_NAME, client_config};
 use crate::limits::{ADDRESS_STAGGER, HANDSHAKE_SILENCE, HANDSHAKE_TIMEOUT, TCP_HEAD_START, UNHEARD_RTT};
-use crate::meter::Metered;
+use crate::meter::{Meter, Metered};
+use crate::remembered::{RelayMemory, unremembered};
 use crate::seams::{Network, Pending};
 use crate::system::unspecified;
 use crate::transport::{self, LinkClass};
@@ -53,6 +55,8 @@ pub struct DialOptions {
     pub pace: Pace,
     /// What is believed of the link.
     pub link_class: LinkClass,
+    /// What is remembered of the relay, of one whose keys are those that are dialled; else nothing is made of it.
+    pub memory: Option<Arc<RelayMemory>>,
     /// Seed of quinn's own chance, for the simulated world; `None` draws from the system.
     pub rng_seed: Option<[u8; 32]>,
 }
@@ -64,6 +68,7 @@ impl Default for DialOptions {
             transports: Transports::default(),
             pace: Pace::default(),
             link_class: LinkClass::default(),
+            memory: None,
             rng_seed: None,
         }
     }
@@ -83,7 +88,7 @@ pub enum Fault {
 }
 
 /// Why there is no connection. Texts name no address: the caller knows it, and a log must not.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum DialError {
     /// The address is not `host:port`.
     #[error("the relay's address is not host:port")]
@@ -211,6 +216,43 @@ pub async fn dial(
     keys: PinnedKeys,
     options: &DialOptions,
 ) -> Result<Connection, DialError> {
+    dial_joined(network, address, keys, options, TCP_HEAD_START).await
+}
+
+/// Begins to speak with the relay at `address` at once, where this device has met it and remembers how: `None` if it does not.
+///
+/// The connection is [early](Connection::is_early), and nobody knows whether the relay is there. If it is not heard,
+/// [`drive`](crate::drive()) dials it as [`dial`] does, TLS over TCP at once, and goes on there. Must be called within a tokio
+/// runtime.
+pub async fn dial_early(
+    network: &Arc<dyn Network>,
+    address: &str,
+    keys: PinnedKeys,
+    options: &DialOptions,
+) -> Option<Connection> {
+    let memory = options.memory.as_ref().filter(|memory| memory.is_of(&keys))?;
+    if options.pace != Pace::Eager || options.transports == Transports::TlsOnly {
+        return None;
+    }
+    let remote = memory.early_at()?;
+    if !network.look_up(address).await.ok()?.contains(&remote) {
+        return None;
+    }
+    let again: Pending<'static, _> = {
+        let (network, address, options) = (Arc::clone(network), address.to_owned(), options.clone());
+        let head_start = TCP_HEAD_START.saturating_sub(HANDSHAKE_SILENCE);
+        Box::pin(async move { dial_joined(&*network, &address, keys, &options, head_start).await })
+    };
+    Dialler { network: &**network, keys, options }.early(remote, again).ok().flatten()
+}
+
+async fn dial_joined(
+    network: &dyn Network,
+    address: &str,
+    keys: PinnedKeys,
+    options: &DialOptions,
+    tcp_head_start: Duration,
+) -> Result<Connection, DialError> {
     let addresses = match network.look_up(address).await {
         Ok(addresses) => addresses,
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(DialError::BadAddress),
@@ -221,7 +263,7 @@ pub async fn dial(
     }
     let dialler = Dialler { network, keys, options };
     let transports = if sabotaged!(TlsNotTried) { Transports::QuicOnly } else { options.transports };
-    dialler.race(plan(&addresses, transports)).await
+    dialler.race(plan(&addresses, transports, tcp_head_start)).await
 }
 
 /// One way to try.
@@ -232,7 +274,7 @@ enum Attempt {
 }
 
 /// Returns what to try, each with its start after the first, in that order.
-fn plan(addresses: &[SocketAddr], transports: Transports) -> VecDeque<(Duration, Attempt)> {
+fn plan(addresses: &[SocketAddr], transports: Transports, tcp_head_start: Duration) -> VecDeque<(Duration, Attempt)> {
     let staggered = |head_start: Duration, attempt: fn(SocketAddr) -> Attempt| {
         let starts = (0..).map(move |nth| head_start + ADDRESS_STAGGER * nth);
         starts.zip(addresses.iter().copied().map(attempt))
@@ -241,7 +283,7 @@ fn plan(addresses: &[SocketAddr], transports: Transports) -> VecDeque<(Duration,
         Transports::QuicOnly => staggered(Duration::ZERO, Attempt::Quic).collect(),
         Transports::TlsOnly => staggered(Duration::ZERO, Attempt::Tls).collect(),
         Transports::Race => {
-            let tls = staggered(TCP_HEAD_START, Attempt::Tls);
+            let tls = staggered(tcp_head_start, Attempt::Tls);
             staggered(Duration::ZERO, Attempt::Quic).chain(tls).collect()
         }
     }
@@ -282,7 +324,8 @@ impl Dialler<'_> {
     }
 
     async fn attempt(&self, attempt: Attempt) -> Result<Connection, DialError> {
-        let verifier = PinVerifier::new(self.keys);
+        let verifier = self.memory().map_or_else(|| PinVerifier::new(self.keys), RelayMemory::verifier);
+        let wrong_keys = verifier.wrong_keys_seen();
         let tried = timeout(self.options.handshake_timeout, async {
             match attempt {
                 Attempt::Quic(remote) => self.quic(remote, Arc::clone(&verifier)).await,
@@ -296,7 +339,7 @@ impl Dialler<'_> {
                 }
                 Ok(connection)
             }
-            _ if verifier.wrong_key_seen() => {
+            _ if verifier.wrong_keys_seen() > wrong_keys => {
                 reached!(WrongKeyShown);
                 Err(DialError::WrongKey)
             }
@@ -316,18 +359,24 @@ impl Dialler<'_> {
             Pace::Eager => self.options.link_class.initial_rtt(),
             Pace::OneDatagram => UNHEARD_RTT,
         };
-        let config = transport::device(self.options.link_class, initial_rtt, client_config(verifier)?)?;
+        let (tls, tokens) = match self.memory() {
+            Some(memory) => memory.quic(self.options.pace),
+            None => (client_config(verifier)?, unremembered()),
+        };
+        let config = transport::device(self.options.link_class, initial_rtt, tls, tokens)?;
         loop {
-            let (socket, meter) = Metered::new(self.network.bind_udp(unspecified(remote))?);
-            let endpoint_config = transport::device_endpoint(self.options.rng_seed);
-            let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, None, socket, self.network.runtime())?;
-            let mut connecting = endpoint.connect_with(config.clone(), remote, UNCHECKED_NAME)?;
+            let (endpoint, mut connecting, meter) = self.begin(remote, config.clone())?;
             let mut heard = 0;
             // QUIC repeats itself at growing distances; a first packet anew is as good as a repeated one, and comes sooner.
             loop {
                 match timeout(HANDSHAKE_SILENCE, &mut connecting).await {
                     Ok(connection) => {
-                        return Ok(Connection::quic(connection?, Some(OwnEnd { endpoint, window_bytes }), None)?);
+                        let own = Some(OwnEnd { endpoint, window_bytes });
+                        let connection = Connection::quic(connection?, own, None)?;
+                        if let Some(memory) = self.memory() {
+                            memory.met(remote);
+                        }
+                        return Ok(connection);
                     }
                     Err(_) if meter.heard() > heard => heard = meter.heard(),
                     Err(_) => break,
@@ -340,14 +389,54 @@ impl Dialler<'_> {
         }
     }
 
+    /// Begins to speak with a relay that was met before; `again` is for when it is not heard. `None` if no session can be taken up.
+    fn early(
+        &self,
+        remote: SocketAddr,
+        again: Pending<'static, Result<Connection, DialError>>,
+    ) -> Result<Option<Connection>, DialError> {
+        let Some(memory) = self.memory() else { return Ok(None) };
+        self.network.route(remote)?;
+        let (mut tls, tokens) = memory.quic(Pace::Eager);
+        tls.enable_early_data = true;
+        let class = self.options.link_class;
+        let config = transport::device(class, class.initial_rtt(), tls, tokens)?;
+        let (endpoint, connecting, meter) = self.begin(remote, config)?;
+        let Ok((connection, accepted)) = connecting.into_0rtt() else {
+            meter.mute();
+            return Ok(None);
+        };
+        let handshake = handshake::of_device(connection.clone(), accepted, meter, again);
+        let own = OwnEnd { endpoint, window_bytes: class.window_bytes() };
+        Ok(Some(Connection::early(connection, Some(own), None, handshake, None)))
+    }
+
+    /// Opens a socket and says the first packet.
+    fn begin(&self, remote: SocketAddr, config: quinn::ClientConfig) -> Result<Begun, DialError> {
+        let (socket, meter) = Metered::new(self.network.bind_udp(unspecified(remote))?);
+        let endpoint_config = transport::device_endpoint(self.options.rng_seed);
+        let endpoint = Endpoint::new_with_abstract_socket(endpoint_config, None, socket, self.network.runtime())?;
+        let connecting = endpoint.connect_with(config, remote, UNCHECKED_NAME)?;
+        Ok((endpoint, connecting, meter))
+    }
+
     async fn tls(&self, remote: SocketAddr, verifier: Arc<PinVerifier>) -> Result<Connection, DialError> {
         let stream = self.network.connect(remote).await?;
-        let connector = TlsConnector::from(Arc::new(client_config(verifier)?));
+        let config = self.memory().map_or_else(|| client_config(verifier), |memory| Ok(memory.tcp()))?;
+        let connector = TlsConnector::from(Arc::new(config));
         // INVARIANT: the name is a constant of ours that a test connects with.
         let name = ServerName::try_from(UNCHECKED_NAME).map_err(|_| DialError::BadAddress)?;
         Ok(Connection::tls(connector.connect(name, stream).await?.into(), None)?)
     }
+
+    /// Returns what is remembered of the relay that is dialled.
+    fn memory(&self) -> Option<&RelayMemory> {
+        self.options.memory.as_deref().filter(|memory| memory.is_of(&self.keys))
+    }
 }
+
+/// A handshake that has begun.
+type Begun = (Endpoint, quinn::Connecting, Arc<Meter>);
 
 /// Waits for the first of several to end and takes it out.
 async fn first_done<T>(running: &mut Vec<Pending<'_, T>>) -> T {
@@ -380,14 +469,14 @@ mod tests {
             at(3_000, Attempt::Tls(a)),
             at(3_250, Attempt::Tls(b)),
         ];
-        assert_eq!(plan(&[a, b], Transports::Race), planned);
+        assert_eq!(plan(&[a, b], Transports::Race, TCP_HEAD_START), planned);
     }
 
     #[test]
     fn one_transport_alone_starts_at_once() {
         let a = "1.1.1.1:443".parse().unwrap();
-        assert_eq!(plan(&[a], Transports::TlsOnly), [at(0, Attempt::Tls(a))]);
-        assert_eq!(plan(&[a], Transports::QuicOnly), [at(0, Attempt::Quic(a))]);
+        assert_eq!(plan(&[a], Transports::TlsOnly, TCP_HEAD_START), [at(0, Attempt::Tls(a))]);
+        assert_eq!(plan(&[a], Transports::QuicOnly, TCP_HEAD_START), [at(0, Attempt::Quic(a))]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -10,12 +10,14 @@ use zajil_proto::wire::Code;
 
 use crate::attention::{Attention, Verdict};
 use crate::connection::{Connection, Side};
+use crate::dial::DialError;
+use crate::handshake::{Handshake, Over};
 use crate::lanes::{Gone, Lanes, Loss, Step};
 use crate::limits::{CLOSE_TIMEOUT, EVENTS_WAITING_MAX, TRANSMIT_QUEUE_BYTES_MAX};
 use crate::seams::Clock;
 
 /// How a session's transport ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum DriveEnd {
     /// This end closed it: the machine with its code, or, with [`Code::OK`], because the program has gone.
     Closed(Code),
@@ -23,6 +25,8 @@ pub enum DriveEnd {
     PeerClosed(Option<Code>),
     /// Nobody closed it.
     Lost(Loss),
+    /// What was begun [early](Connection::is_early) was not answered, and no other connection could be made.
+    Unmet(DialError),
 }
 
 /// Carries a session machine over a connection until either ends.
@@ -43,6 +47,10 @@ pub enum DriveEnd {
 ///   waits for another to end, with all its bytes.
 /// - [`Session::wake_at`] must lie ahead again after [`Input::Wake`].
 ///
+/// An [early](Connection::is_early) connection takes what the machine says at once, and tells it later what became of that
+/// ([`Input::Confirmed`], [`Input::Refused`]). If nobody is heard, the relay is dialled from the beginning, which is
+/// [`Input::Refused`] too. Nobody is asked for a sign of life before.
+///
 /// When `commands` is closed, or nobody takes `events` any more, what is queued is sent and the connection closed with
 /// [`Code::OK`]. At the end, however it came, the machine gets [`Input::Disconnected`] once and its last events are
 /// delivered before this returns; the program must go on taking them. While the machine [lingers](Session::lingers), so
@@ -56,9 +64,10 @@ pub async fn drive<S: Session>(
     events: mpsc::Sender<S::Event>,
     clock: Arc<dyn Clock>,
 ) -> DriveEnd {
-    let Connection { link, side, place, .. } = connection;
+    let Connection { link, side, place, handshake, .. } = connection;
     let mut driver = Driver {
         session,
+        handshake,
         clock,
         commands,
         events,
@@ -67,6 +76,7 @@ pub async fn drive<S: Session>(
         commands_closed: false,
         read_first: false,
         gives_up: side == Side::Device,
+        is_cut: false,
         attention: None,
     };
     let mut lanes = Lanes::new(link);
@@ -84,6 +94,8 @@ pub async fn drive<S: Session>(
 
 struct Driver<S: Session> {
     session: S,
+    /// Until it is over.
+    handshake: Option<Handshake>,
     clock: Arc<dyn Clock>,
     commands: mpsc::Receiver<S::Command>,
     events: mpsc::Sender<S::Event>,
@@ -97,6 +109,8 @@ struct Driver<S: Session> {
     read_first: bool,
     /// Whether a long silence ends it.
     gives_up: bool,
+    /// Whether an early connection is gone, and another one awaited.
+    is_cut: bool,
     /// While something is awaited, and when to look again.
     attention: Option<(Attention, Instant)>,
 }
@@ -109,7 +123,7 @@ impl<S: Session> Driver<S> {
                 return self.finish(lanes, code).await;
             }
             let has_room = lanes.queued() < TRANSMIT_QUEUE_BYTES_MAX;
-            let listens = self.waiting.is_empty();
+            let listens = self.waiting.is_empty() && !self.is_cut;
             let may_command = has_room && self.waiting.len() < EVENTS_WAITING_MAX;
             let wake_at = self.session.wake_at();
             let asleep = wake_at.map(|at| at.since(self.clock.now())).unwrap_or_default();
@@ -117,7 +131,7 @@ impl<S: Session> Driver<S> {
             let look_at = self.attend(lanes);
             let next = tokio::select! {
                 biased;
-                permit = self.events.reserve(), if !listens => match (permit, self.waiting.pop_front()) {
+                permit = self.events.reserve(), if !self.waiting.is_empty() => match (permit, self.waiting.pop_front()) {
                     (Ok(permit), Some(event)) => {
                         permit.send(event);
                         Next::Told
@@ -125,6 +139,7 @@ impl<S: Session> Driver<S> {
                     _ => Next::ProgramGone,
                 },
                 () = sleep(asleep), if wake_at.is_some() => Next::Input(Input::Wake),
+                over = handshake_over(&mut self.handshake), if self.handshake.is_some() => Next::Over(over),
                 () = sleep_until(look_at.unwrap_or_else(Instant::now)), if look_at.is_some() => Next::Look,
                 command = self.commands.recv(), if may_command => match command {
                     Some(command) => Next::Input(Input::Command(command)),
@@ -138,7 +153,16 @@ impl<S: Session> Driver<S> {
                     Some(end) => return end,
                     None => continue,
                 },
+                Next::Over(over) => match self.handshake_over(lanes, over) {
+                    Ok(input) => input,
+                    Err(end) => return end,
+                },
                 Next::ProgramGone => return self.finish(lanes, Code::OK).await,
+                // An early connection that is gone was not made: its handshake says what comes of that.
+                Next::Step(Step::Gone(_)) if self.dials_again() => {
+                    self.is_cut = true;
+                    continue;
+                }
                 Next::Step(Step::Gone(Gone::Closed(code))) => return DriveEnd::PeerClosed(code),
                 Next::Step(Step::Gone(Gone::Lost(loss))) => return DriveEnd::Lost(loss),
                 Next::Step(Step::Flushed(bytes)) => Input::Flushed { bytes },
@@ -158,7 +182,7 @@ impl<S: Session> Driver<S> {
 
     /// Begins to listen for the peer when something is awaited, and stops when nothing is. Returns when to look again.
     fn attend(&mut self, lanes: &Lanes) -> Option<Instant> {
-        if !self.session.awaits() && !lanes.is_unsettled() {
+        if self.handshake.is_some() || (!self.session.awaits() && !lanes.is_unsettled()) {
             self.attention = None;
             return None;
         }
@@ -183,6 +207,31 @@ impl<S: Session> Driver<S> {
             Verdict::Silent => return Some(DriveEnd::Lost(Loss::Silence)),
         }
         None
+    }
+
+    /// Returns whether a connection that is gone is made anew.
+    const fn dials_again(&self) -> bool {
+        self.handshake.is_some() && self.gives_up
+    }
+
+    /// Takes what became of the handshake.
+    fn handshake_over(&mut self, lanes: &mut Lanes, over: Over) -> Result<Input<S::Command>, DriveEnd> {
+        self.handshake = None;
+        self.is_cut = false;
+        match over {
+            Over::Confirmed(exporter) => Ok(Input::Confirmed { exporter: *exporter }),
+            Over::Refused(exporter) => {
+                *lanes = lanes.anew().ok_or(DriveEnd::Lost(Loss::Broken))?;
+                Ok(Input::Refused { exporter: *exporter })
+            }
+            Over::Anew(connection) => {
+                let exporter = connection.exporter().copied().ok_or(DriveEnd::Lost(Loss::Broken))?;
+                *lanes = Lanes::new(connection.link);
+                Ok(Input::Refused { exporter })
+            }
+            Over::Unmet(error) => Err(DriveEnd::Unmet(error)),
+            Over::Unfinished => Err(DriveEnd::Lost(Loss::Silence)),
+        }
     }
 
     fn feed(&mut self, input: Input<S::Command>) {
@@ -251,7 +300,7 @@ impl<S: Session> Driver<S> {
             match next {
                 Next::Input(command) => input = Some(command),
                 Next::ProgramGone => self.commands_closed = true,
-                Next::Told | Next::Step(_) | Next::Look => {}
+                Next::Told | Next::Step(_) | Next::Look | Next::Over(_) => {}
             }
         }
     }
@@ -267,8 +316,18 @@ enum Next<C> {
     Input(Input<C>),
     /// The transport moved.
     Step(Step),
+    /// The handshake is over.
+    Over(Over),
     /// It is time to look whether the peer is heard.
     Look,
+}
+
+/// Waits for the end of the handshake.
+async fn handshake_over(handshake: &mut Option<Handshake>) -> Over {
+    match handshake {
+        Some(handshake) => handshake.await,
+        None => pending().await,
+    }
 }
 
 /// One step of the transport, in or out.

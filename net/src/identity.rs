@@ -3,7 +3,7 @@
 
 use core::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use core::time::Duration;
 
@@ -12,12 +12,14 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use rustls::server::{NoServerSessionStorage, ParsedCertificate};
+use rustls::server::{ParsedCertificate, StoresServerSessions};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
 use zajil_proto::keys::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
+
+use crate::limits::SESSIONS_GIVEN;
 
 /// What every QUIC server of the web says: nothing on the wire names us (P8.1).
 const ALPN: &[u8] = b"h3";
@@ -30,7 +32,7 @@ const PRIVATE_KEY_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 /// A relay's certificate or TLS set-up could not be made. It cannot happen with the libraries this was tested with.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum IdentityError {
     /// The certificate could not be written.
     #[error("the relay's certificate could not be made")]
@@ -40,7 +42,13 @@ pub enum IdentityError {
     Tls(#[from] rustls::Error),
     /// The provider of primitives lacks what QUIC needs for its first packets.
     #[error("TLS lacks the cipher suite that QUIC begins with")]
-    Suite(#[from] quinn::crypto::rustls::NoInitialCipherSuite),
+    Suite,
+}
+
+impl From<quinn::crypto::rustls::NoInitialCipherSuite> for IdentityError {
+    fn from(_: quinn::crypto::rustls::NoInitialCipherSuite) -> Self {
+        Self::Suite
+    }
 }
 
 /// A relay's key with its certificate, ready to be shown. Does not print.
@@ -73,16 +81,22 @@ impl RelayIdentity {
         self.certified.cert.first().map_or(&[], |certificate| certificate.as_ref())
     }
 
-    /// Returns what a listener shows: TLS 1.3 only, no tickets and no sessions kept (they would be a log of
-    /// connections).
-    pub(crate) fn server_config(&self) -> Result<ServerConfig, IdentityError> {
+    /// Returns what a listener shows: TLS 1.3 only. Sessions are kept in memory, each good for one connection, because only those
+    /// may bring early data that nobody can send again; `early` data is taken over QUIC.
+    pub(crate) fn server_config(
+        &self,
+        sessions: Arc<dyn StoresServerSessions>,
+        early: bool,
+    ) -> Result<ServerConfig, IdentityError> {
         let mut config = ServerConfig::builder_with_details(provider(), Arc::new(NoDates))
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::clone(&self.certified))));
         config.alpn_protocols = vec![ALPN.to_vec()];
-        config.send_tls13_tickets = 0;
-        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = SESSIONS_GIVEN;
+        config.session_storage = sessions;
+        // QUIC bounds early data by its own windows, and rustls takes no other number there.
+        config.max_early_data_size = if early { u32::MAX } else { 0 };
         Ok(config)
     }
 }
@@ -129,17 +143,17 @@ impl From<VerifyingKey> for PinnedKeys {
 pub(crate) struct PinVerifier {
     keys: PinnedKeys,
     provider: Arc<CryptoProvider>,
-    wrong_key_seen: AtomicBool,
+    wrong_keys_seen: AtomicU64,
 }
 
 impl PinVerifier {
     pub(crate) fn new(keys: PinnedKeys) -> Arc<Self> {
-        Arc::new(Self { keys, provider: provider(), wrong_key_seen: AtomicBool::new(false) })
+        Arc::new(Self { keys, provider: provider(), wrong_keys_seen: AtomicU64::new(0) })
     }
 
-    /// Returns whether somebody answered who holds another key.
-    pub(crate) fn wrong_key_seen(&self) -> bool {
-        self.wrong_key_seen.load(Ordering::Acquire)
+    /// Returns how often somebody answered who holds another key.
+    pub(crate) fn wrong_keys_seen(&self) -> u64 {
+        self.wrong_keys_seen.load(Ordering::Acquire)
     }
 }
 
@@ -157,7 +171,7 @@ impl ServerCertVerifier for PinVerifier {
         if intermediates.is_empty() && key.is_some_and(|key| self.keys.contains(&key)) {
             return Ok(ServerCertVerified::assertion());
         }
-        self.wrong_key_seen.store(true, Ordering::Release);
+        self.wrong_keys_seen.fetch_add(1, Ordering::AcqRel);
         Err(CertificateError::ApplicationVerificationFailure.into())
     }
 
@@ -184,7 +198,7 @@ impl ServerCertVerifier for PinVerifier {
     }
 }
 
-/// Returns what a device dials with: TLS 1.3 only, no SNI, no session kept.
+/// Returns what a device dials with: TLS 1.3 only, no SNI, no session kept (see `remembered`).
 pub(crate) fn client_config(verifier: Arc<PinVerifier>) -> Result<ClientConfig, IdentityError> {
     let mut config = ClientConfig::builder_with_details(provider(), Arc::new(NoDates))
         .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -300,9 +314,9 @@ mod tests {
         let verifier = PinVerifier::new(PinnedKeys::with_next(current.public(), next.public()));
         assert!(verify(&verifier, &current.certified.cert).is_ok());
         assert!(verify(&verifier, &next.certified.cert).is_ok());
-        assert!(!verifier.wrong_key_seen());
+        assert_eq!(verifier.wrong_keys_seen(), 0);
         assert!(verify(&verifier, &other.certified.cert).is_err());
-        assert!(verifier.wrong_key_seen());
+        assert_eq!(verifier.wrong_keys_seen(), 1);
     }
 
     #[test]

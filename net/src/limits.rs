@@ -19,6 +19,30 @@ pub const TCP_HEAD_START: Duration = Duration::from_secs(3);
 /// Between two addresses of one relay over the same transport (RFC 8305 §5 recommends 250 ms).
 pub const ADDRESS_STAGGER: Duration = Duration::from_millis(250);
 
+/// How long a TLS session may be taken up: what RFC 8446 §4.6.1 and rustls give a day is not kept longer, since its keys open
+/// whatever early data is recorded on the way.
+pub const SESSION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// TLS sessions that a relay gives with each connection: one for the next, and one for a dial that finds nobody and is begun anew. Each
+/// takes about 110 B on the way.
+pub const SESSIONS_GIVEN: usize = 2;
+/// TLS sessions a relay keeps: two for each of 32 thousand telephones, more than one relay has places for. About 400 B each, 26 MB.
+pub const SESSIONS_KEPT_MAX: usize = 65_536;
+/// TLS sessions a device keeps of one relay: those of the last two connections. About 1 kB each.
+pub const SESSIONS_PER_RELAY_MAX: usize = 4;
+/// Address tokens that a relay gives with each connection, likewise. Each takes about 70 B on the way.
+pub const TOKENS_GIVEN: u32 = 2;
+/// Address tokens a device keeps of one relay.
+pub const TOKENS_PER_RELAY_MAX: usize = 4;
+/// How long an address token is good. Telephones change their address more often than that.
+pub const TOKEN_LIFETIME: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// Bytes in which a relay notes the tokens it was shown, so that none counts twice.
+pub const TOKEN_LOG_BYTES: usize = 1 << 20;
+/// Tokens that are shown in one lifetime, as far as that was reckoned with.
+pub const TOKENS_SHOWN: u64 = 500_000;
+/// Of what may be under way at first, the part that may leave before the handshake is over. More, and the handshake's own last packet
+/// waits behind it: up to minutes on a link that loses a fifth.
+pub const EARLY_WINDOW_PARTS: usize = 2;
+
 /// Silence after which a connection is gone. With 30 s, up to a quarter of uploads on lossy 2G died of it.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often a device makes its relay answer while nothing is awaited, so that address translators remember it: they forget UDP

@@ -3,7 +3,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use quinn::{Endpoint, Incoming};
+use quinn::{Endpoint, Incoming, ZeroRttAccepted};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -11,13 +11,15 @@ use tokio_rustls::TlsAcceptor;
 use zajil_proto::reached;
 use zajil_proto::wire::Code;
 
-use crate::connection::{Connection, quic_code};
+use crate::connection::{Begun, Connection, quic_code};
+use crate::handshake;
 use crate::identity::{IdentityError, RelayIdentity};
 use crate::limits::{
     ACCEPT_PAUSE, CLOSE_LINGER, CONNECTIONS_FREE_UNPROVEN_PARTS, CONNECTIONS_MAX, CONNECTIONS_READY_MAX,
     HANDSHAKE_TIMEOUT, PORT_TRIES_MAX,
 };
 use crate::seams::{ByteListener, ByteStream, Clock, Network};
+use crate::sessions::KeptSessions;
 use crate::stop::{Stop, Stopping, stop_signal};
 use crate::transport::{self, EndpointSecrets, OwnIds};
 
@@ -103,8 +105,10 @@ impl Listener {
             finished,
             stopping,
         };
-        let tls = TlsAcceptor::from(Arc::new(identity.server_config()?));
-        let quic = transport::relay(identity.server_config()?, secrets, clock)?;
+        // A session of one transport means nothing on the other.
+        let sessions = || KeptSessions::new(Arc::clone(clock));
+        let tls = TlsAcceptor::from(Arc::new(identity.server_config(sessions(), false)?));
+        let quic = transport::relay(identity.server_config(sessions(), true)?, secrets, clock)?;
         let mut listener = Self {
             ready,
             acceptors: JoinSet::new(),
@@ -228,8 +232,9 @@ impl Door {
         }
         let door = self.clone();
         handshakes.spawn(async move {
-            if let Ok(Ok(connection)) = timeout(door.handshake_timeout, incoming).await {
-                door.hand_over(Connection::quic(connection, None, Some(place)).ok()).await;
+            let longest = door.handshake_timeout;
+            if let Ok(Some(begun)) = timeout(longest, begin(incoming)).await {
+                door.hand_over(begun.connection(longest, place)).await;
             }
         });
     }
@@ -268,6 +273,42 @@ impl Door {
         if let Some(connection) = connection {
             // An error: the listener is gone, and the connection with it.
             let _ = self.finished.send(connection).await;
+        }
+    }
+}
+
+/// A connection that is worth a place.
+struct Beginning {
+    connection: quinn::Connection,
+    /// What was said before the handshake was over.
+    early: Option<(Begun, ZeroRttAccepted)>,
+}
+
+/// Waits until a handshake is over, or something is said before that: who has only begun one gets no session.
+async fn begin(incoming: Incoming) -> Option<Beginning> {
+    let (connection, mut accepted) = incoming.accept().ok()?.into_0rtt().ok()?;
+    let begun = tokio::select! {
+        biased;
+        _ = &mut accepted => None,
+        Ok((send, receive)) = connection.accept_bi() => Some(Begun::Control(send, receive)),
+        Ok(receive) = connection.accept_uni() => Some(Begun::Transfer(receive)),
+    };
+    match begun {
+        Some(begun) => Some(Beginning { connection, early: Some((begun, accepted)) }),
+        None if connection.close_reason().is_none() => Some(Beginning { connection, early: None }),
+        None => None,
+    }
+}
+
+impl Beginning {
+    fn connection(self, longest: Duration, place: OwnedSemaphorePermit) -> Option<Connection> {
+        let Self { connection, early } = self;
+        match early {
+            Some((begun, accepted)) => {
+                let handshake = handshake::of_relay(connection.clone(), accepted, longest);
+                Some(Connection::early(connection, None, Some(begun), handshake, Some(place)))
+            }
+            None => Connection::quic(connection, None, Some(place)).ok(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
-    ConnectionId, EndpointConfig, IdleTimeout, NoneTokenLog, NoneTokenStore, TransportConfig, ValidationTokenConfig,
+    BloomTokenLog, ConnectionId, EndpointConfig, IdleTimeout, TokenStore, TransportConfig, ValidationTokenConfig,
     VarInt,
 };
 use quinn_proto::{ConnectionIdGenerator, HashedConnectionIdGenerator, RandomConnectionIdGenerator};
@@ -20,10 +20,11 @@ use crate::congestion::LossTolerantFactory;
 use crate::identity::IdentityError;
 use crate::limits::{
     CRYPTO_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, DEVICE_SEND_WINDOW_BYTES, DEVICE_STREAM_WINDOW_BYTES,
-    DEVICE_WINDOW_BYTES, DEVICE_WINDOW_BYTES_SLOWEST, IDLE_TIMEOUT, INCOMING_BUFFER_BYTES, INCOMING_BUFFER_BYTES_TOTAL,
-    INCOMING_MAX, INITIAL_RTT, INITIAL_RTT_SLOWEST, KEEP_ALIVE, PACKET_BYTES, PERSISTENT_CONGESTION_PROBES,
-    RELAY_INITIAL_PACKETS, RELAY_SEND_WINDOW_BYTES, RELAY_STREAM_WINDOW_BYTES, RELAY_WINDOW_BYTES, RESET_INTERVAL_MIN,
-    TIME_THRESHOLD, TRANSFER_STREAMS_MAX,
+    DEVICE_WINDOW_BYTES, DEVICE_WINDOW_BYTES_SLOWEST, EARLY_WINDOW_PARTS, IDLE_TIMEOUT, INCOMING_BUFFER_BYTES,
+    INCOMING_BUFFER_BYTES_TOTAL, INCOMING_MAX, INITIAL_RTT, INITIAL_RTT_SLOWEST, KEEP_ALIVE, PACKET_BYTES,
+    PERSISTENT_CONGESTION_PROBES, RELAY_INITIAL_PACKETS, RELAY_SEND_WINDOW_BYTES, RELAY_STREAM_WINDOW_BYTES,
+    RELAY_WINDOW_BYTES, RESET_INTERVAL_MIN, TIME_THRESHOLD, TOKEN_LIFETIME, TOKEN_LOG_BYTES, TOKENS_GIVEN,
+    TOKENS_SHOWN, TRANSFER_STREAMS_MAX,
 };
 use crate::seams::Clock;
 
@@ -72,6 +73,13 @@ impl LinkClass {
         }
     }
 
+    /// Returns how many bytes may leave before the handshake is over: half of what may be under way at first.
+    pub fn early_bytes_max(self) -> usize {
+        let (up, _) = self.packets();
+        let under_way = up.saturating_mul(u64::from(PACKET_BYTES));
+        usize::try_from(under_way).unwrap_or(usize::MAX) / EARLY_WINDOW_PARTS
+    }
+
     /// Returns how many bytes the relay may send ahead once it has learned what the link carries.
     pub(crate) const fn window_bytes(self) -> u32 {
         match self {
@@ -108,6 +116,7 @@ pub(crate) fn device(
     class: LinkClass,
     initial_rtt: Duration,
     tls: rustls::ClientConfig,
+    tokens: Arc<dyn TokenStore>,
 ) -> Result<quinn::ClientConfig, IdentityError> {
     let (up, down) = class.packets();
     let mut transport = both_ends(initial_rtt, up);
@@ -120,7 +129,7 @@ pub(crate) fn device(
         // Offload fails on Android and on some network cards, and saves a slow link nothing.
         .enable_segmentation_offload(false);
     let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
-    config.transport_config(Arc::new(transport)).token_store(Arc::new(NoneTokenStore));
+    config.transport_config(Arc::new(transport)).token_store(tokens);
     Ok(config)
 }
 
@@ -140,9 +149,11 @@ pub(crate) fn relay(
         .enable_segmentation_offload(true);
     let token_key = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(&secrets.token_key.0);
     let mut config = quinn::ServerConfig::new(Arc::new(QuicServerConfig::try_from(tls)?), Arc::new(token_key));
-    // A token from one connection shown at the next would join the two; without early data it saves nothing.
+    // Without a token no more than three times what has come may be said before the handshake is over: early data would be read and
+    // not answered. One on the way can tell from it as little as from the TLS session beside it: both are good once.
     let mut validation = ValidationTokenConfig::default();
-    validation.sent(0).log(Arc::new(NoneTokenLog));
+    let log = BloomTokenLog::new_expected_items(TOKEN_LOG_BYTES, TOKENS_SHOWN);
+    validation.lifetime(TOKEN_LIFETIME).sent(TOKENS_GIVEN).log(Arc::new(log));
     config
         .transport_config(Arc::new(transport))
         .validation_token_config(validation)

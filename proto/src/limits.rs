@@ -90,6 +90,14 @@ pub const UNACKNOWLEDGED_BYTES_MAX: usize = 32 * 1024;
 /// six notes, a telephone on 20 kbit/s that met its relay for twenty seconds at a time sent the same beginnings
 /// whenever it did (simulated storm 7).
 pub const UNANSWERED_BYTES_MAX: u32 = 4 * 1024;
+/// Bytes that a device says before the handshake is over, where nobody knows the link: half of what may be under way before
+/// anything was measured, so that the last packet of the handshake itself finds room.
+pub const EARLY_BYTES_MAX: usize = 4 * 1024;
+/// Bytes left of that below which no parcel is begun or gone on with: a header, a mark and a chunk's beginning.
+pub const EARLY_ROOM_BYTES_MIN: usize = 640;
+/// Bytes on the control lane that a relay keeps while they wait for the end of the handshake, or for what a ticket stands for:
+/// the proofs of a device with the most mailboxes and slots, and as many requests.
+pub const HALTED_BYTES_MAX: usize = 256 * 1024;
 /// The same for a parcel that was under way before or that the relay refused when it was last offered: one chunk, to
 /// learn how far it is, or whether it is taken now. Of one that was refused no more leaves until some of it is durable: a
 /// relay with a little room opened them all and refused their bytes, 94 KB every eight minutes (simulated disks 247).

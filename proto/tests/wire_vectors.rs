@@ -106,7 +106,7 @@ fn session_frames() -> Vec<(&'static str, Frame)> {
         ("answer", Frame::Answer { request: 63, code: Code::NOT_ADMITTED }),
         ("answer_with_a_code_of_a_later_version", Frame::Answer { request: 64, code: Code(9_999) }),
         ("close", Frame::Close { code: Code::DRAINING, text: "the relay stops; come again soon".into() }),
-        ("ticket", Frame::Ticket([0x11; 32])),
+        ("ticket", Frame::Ticket { ticket: [0x11; 32], proofs: 3 }),
         ("redeem", Frame::Redeem([0x11; 32])),
         ("link_report", Frame::LinkReport(links())),
         ("padding", Frame::Padding(5)),

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::sync::{Notify, mpsc};
-use zajil_net::{Clock, Connection, Stopping};
+use zajil_net::{Clock, Connection, Stopping, SystemRandom};
 use zajil_proto::ids::MailboxId;
+use zajil_proto::keys::Secret;
 use zajil_proto::session::custody::{StoreReply, StoreRequest};
 use zajil_proto::session::relay::{RelayCommand, RelayEvent, RelaySession, RelaySettings};
 use zajil_proto::{reached, sabotaged};
@@ -16,6 +17,7 @@ use zajil_proto::{reached, sabotaged};
 use crate::limits::{SESSION_COMMANDS_QUEUED_MAX, SESSION_EVENTS_QUEUED_MAX};
 use crate::metrics::{ASKED_MOST, Metrics};
 use crate::store::{self, Engine};
+use crate::tickets::{Given, Tickets};
 use crate::watchers::{Bell, Watchers};
 
 /// What all sessions of a relay share.
@@ -27,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) store_failed: Notify,
     /// Live watches.
     pub(crate) watchers: Watchers,
+    /// What devices need not prove again.
+    pub(crate) tickets: Tickets,
     /// Counters.
     pub(crate) metrics: Metrics,
     /// What each session's machine is made with.
@@ -40,7 +44,11 @@ pub(crate) struct Shared {
 /// What arrived before a connection broke still goes into the store: the machine lingers until the store has answered.
 pub(crate) async fn serve(shared: &Shared, connection: Connection, number: u64, draining: Stopping) {
     let _open = shared.metrics.session();
-    let session = RelaySession::new(shared.settings.clone(), shared.clock.wall(), *connection.exporter());
+    let (settings, wall) = (shared.settings.clone(), shared.clock.wall());
+    let session = match connection.exporter() {
+        Some(exporter) => RelaySession::new(settings, wall, *exporter),
+        None => RelaySession::early(settings, wall),
+    };
     let (commands, commands_in) = mpsc::channel(SESSION_COMMANDS_QUEUED_MAX);
     let (events_out, events) = mpsc::channel(SESSION_EVENTS_QUEUED_MAX);
     let driving = zajil_net::drive(connection, session, commands_in, events_out, Arc::clone(&shared.clock));
@@ -49,6 +57,7 @@ pub(crate) async fn serve(shared: &Shared, connection: Connection, number: u64, 
         number,
         bell: Arc::default(),
         watching: BTreeSet::new(),
+        given: Given::default(),
         asked: Vec::new(),
         asked_most: 0,
         told: VecDeque::new(),
@@ -71,6 +80,8 @@ struct Gateway<'a> {
     number: u64,
     bell: Arc<Bell>,
     watching: BTreeSet<MailboxId>,
+    /// The ticket of this session.
+    given: Given,
     /// In the order in which the machine asked. At most `STORE_REQUESTS_MAX` and a few: the machine ends a session that asks faster
     /// than the store answers.
     asked: Vec<Asked<'a>>,
@@ -107,8 +118,9 @@ impl Gateway<'_> {
                     _ => listens = false,
                 },
                 // The bell remembers while the machine has not heard of earlier arrivals.
-                mailboxes = self.bell.rung(), if self.told.is_empty() => {
-                    self.told.extend(mailboxes.into_iter().map(|mailbox| RelayCommand::Arrived { mailbox }));
+                news = self.bell.rung(), if self.told.is_empty() => {
+                    self.told.extend(news.is_replaced.then_some(RelayCommand::Replaced));
+                    self.told.extend(news.mailboxes.into_iter().map(|mailbox| RelayCommand::Arrived { mailbox }));
                 }
             }
         }
@@ -148,6 +160,16 @@ impl Gateway<'_> {
             RelayEvent::WatchEnded { mailbox } => {
                 self.watching.remove(&mailbox);
                 self.shared.watchers.end(&mailbox, self.number);
+            }
+            RelayEvent::Redeem { ticket } => {
+                let (now, by) = (self.shared.clock.now(), (self.number, &self.bell));
+                let keys = self.shared.tickets.redeem(now, &mut self.given, &ticket, by);
+                self.told.push_back(RelayCommand::Redeemed { known: keys.map(|keys| (ticket, keys)) });
+            }
+            RelayEvent::TicketWanted { keys, proofs } => {
+                let ticket = Secret::draw(&mut SystemRandom::new());
+                self.shared.tickets.give(self.shared.clock.now(), &mut self.given, &ticket, keys);
+                self.told.push_back(RelayCommand::Ticket { ticket, proofs });
             }
             RelayEvent::Metric(counter) => self.shared.metrics.count(counter.name()),
         }

@@ -64,6 +64,13 @@ pub const READ_BYTES_MAX: u32 = 64 * 1024;
 /// Connections one relay serves at once, handshakes among them: what the transport's own bound allows. Whoever comes then is
 /// refused at once and can try its next home.
 pub const SESSIONS_MAX: u32 = zajil_net::limits::CONNECTIONS_MAX;
+/// How long a ticket stands for the keys that were proven, hours. As long as the TLS session beside which it is shown.
+pub const TICKET_HOURS: u64 = 24;
+/// Tickets at one relay: one for each of 32 thousand devices, about 150 bytes of memory each beside their keys.
+pub const TICKETS_MAX: usize = 32_768;
+/// Mailboxes and slots of all tickets together, 17 bytes each. A device has five to two hundred.
+pub const TICKET_KEYS_MAX: usize = 1_000_000;
+
 /// Commands that wait for one session's machine. Answers of the store wait in the gateway, which the machine bounds.
 pub const SESSION_COMMANDS_QUEUED_MAX: usize = 16;
 /// Events of one session that wait to be carried out. The gateway takes them at once; more would only cost memory.

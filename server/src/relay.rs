@@ -19,6 +19,7 @@ use crate::gateway::{self, Shared};
 use crate::limits::{DRAIN_SECONDS_MAX, SESSIONS_MAX, SWEEP_SECONDS, SWEEPS_PER_COUNT};
 use crate::metrics::Metrics;
 use crate::store::{Engine, Store, StoreError, Usage};
+use crate::tickets::Tickets;
 use crate::watchers::Watchers;
 
 /// Everything a relay is made of.
@@ -80,6 +81,7 @@ impl Relay {
             store,
             store_failed: Notify::new(),
             watchers: Watchers::default(),
+            tickets: Tickets::default(),
             metrics: Metrics::default(),
             settings,
             clock,

@@ -20,8 +20,17 @@ type Watching = (u64, Arc<Bell>);
 /// session may watch.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
-    mailboxes: Mutex<BTreeSet<MailboxId>>,
+    news: Mutex<News>,
     rung: Notify,
+}
+
+/// What a bell rang for.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// Something came into these.
+    pub(crate) mailboxes: BTreeSet<MailboxId>,
+    /// Another session of the same device has taken over.
+    pub(crate) is_replaced: bool,
 }
 
 impl Watchers {
@@ -64,15 +73,22 @@ impl Watchers {
 }
 
 impl Bell {
-    fn ring(&self, mailbox: MailboxId) {
-        self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner).insert(mailbox);
+    /// Says that something came into a mailbox.
+    pub(crate) fn ring(&self, mailbox: MailboxId) {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner).mailboxes.insert(mailbox);
         self.rung.notify_one();
     }
 
-    /// Waits until it rings and returns for which mailboxes. Dropping the answer before it comes loses nothing.
-    pub(crate) async fn rung(&self) -> BTreeSet<MailboxId> {
+    /// Says that another session has taken over.
+    pub(crate) fn replace(&self) {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner).is_replaced = true;
+        self.rung.notify_one();
+    }
+
+    /// Waits until it rings and returns for what. Dropping the answer before it comes loses nothing.
+    pub(crate) async fn rung(&self) -> News {
         self.rung.notified().await;
-        std::mem::take(&mut *self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -92,7 +108,7 @@ mod tests {
         for name in [1, 2, 1, 3, 1] {
             watchers.arrived(mailbox(name));
         }
-        assert_eq!(bell.rung().await, BTreeSet::from([mailbox(1), mailbox(2)]));
+        assert_eq!(bell.rung().await.mailboxes, BTreeSet::from([mailbox(1), mailbox(2)]));
     }
 
     #[tokio::test]
@@ -105,8 +121,8 @@ mod tests {
         watchers.end(&mailbox(1), 1);
         assert_eq!(watchers.sessions(), 1);
         watchers.arrived(mailbox(1));
-        assert_eq!(second.rung().await.len(), 1);
-        assert!(first.mailboxes.lock().unwrap().is_empty());
+        assert_eq!(second.rung().await.mailboxes.len(), 1);
+        assert!(first.news.lock().unwrap().mailboxes.is_empty());
         watchers.end(&mailbox(1), 2);
         assert!(watchers.sessions.lock().unwrap().is_empty());
     }

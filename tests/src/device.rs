@@ -53,7 +53,7 @@ impl<C: Send + 'static, E: Send + 'static> Device<C, E> {
     ) -> Result<Self, DialError> {
         let options = DialOptions { transports, ..DialOptions::default() };
         let connection = zajil_net::dial(network, address, PinnedKeys::one(key), &options).await?;
-        let session = make(*connection.exporter());
+        let session = make(*connection.exporter().expect("the handshake is over"));
         Ok(Self::over(connection, session, Arc::new(SystemClock::new())))
     }
 

@@ -11,6 +11,7 @@ use zajil_proto::keys::VerifyingKey;
 use zajil_proto::random::Random;
 use zajil_proto::relay_link::RelayLink;
 use zajil_proto::sealing::{Address, HomeRelay};
+use zajil_proto::session::client::ClientEvent;
 use zajil_proto::{reached, sabotaged};
 
 use super::api::{Failure, Progress, Reply, Request, Trouble};
@@ -18,6 +19,7 @@ use super::goals::{Goal, Waiting};
 use super::hunting::Hunt;
 use super::links::{Happened, Link, LinkEvent, LinkTask};
 use super::model::Profile;
+use super::remembered::Remembered;
 use super::state::Device;
 use crate::limits::{
     FINISH_MILLIS_MAX, HOST_EVENTS_QUEUED_MAX, HUNT_SELDOM_MILLIS, LINKS_MAX, PROGRESS_QUEUED_MAX, REQUESTS_WAITING_MAX,
@@ -63,6 +65,8 @@ pub struct Host {
     dial: DialOptions,
     pub(crate) links: BTreeMap<VerifyingKey, Link>,
     pub(crate) troubles: BTreeMap<VerifyingKey, Trouble>,
+    /// How relays are met sooner than for the first time.
+    remembered: Remembered,
     /// Relays that are not met.
     hunts: BTreeMap<VerifyingKey, Hunt>,
     pub(crate) ask_seen: BTreeSet<u32>,
@@ -120,6 +124,7 @@ impl Host {
             dial,
             links: BTreeMap::new(),
             troubles: BTreeMap::new(),
+            remembered: Remembered::default(),
             hunts: BTreeMap::new(),
             ask_seen: BTreeSet::new(),
             waiting: Vec::new(),
@@ -301,6 +306,14 @@ impl Host {
         let LinkEvent { relay, number, what } = event;
         let Some(link) = self.links.get_mut(&relay).filter(|link| link.number == number) else { return Ok(()) };
         match what {
+            Happened::Session(ClientEvent::Ticket(ticket)) => {
+                self.remembered.keep(&relay, Some(*ticket), self.clock.now());
+            }
+            Happened::Session(ClientEvent::TicketUnknown) => {
+                self.remembered.keep(&relay, None, self.clock.now());
+                // Dialled again at the next turn: what was asked by the ticket was not answered.
+                self.end_meeting(&relay)?;
+            }
             Happened::Session(event) => {
                 let wall = self.clock.wall();
                 link.meeting.take(&mut self.device, event, wall, self.clock.now())?;
@@ -360,6 +373,8 @@ impl Host {
             let number = self.next_link;
             self.next_link = number.saturating_add(1);
             let key = relay.key;
+            let options = self.hunts.get(&key).map_or_else(|| self.dial.clone(), |hunt| hunt.options(&self.dial));
+            let (memory, ticket) = self.remembered.of(key, now);
             let (mut link, task) = Link::new(LinkTask {
                 epoch: self.device.relays.get(&key).and_then(|known| known.epoch),
                 relay,
@@ -367,7 +382,8 @@ impl Host {
                 network: Arc::clone(&self.network),
                 clock: Arc::clone(&self.clock),
                 began: now,
-                options: self.hunts.get(&key).map_or_else(|| self.dial.clone(), |hunt| hunt.options(&self.dial)),
+                options: DialOptions { memory, ..options },
+                ticket,
                 events: self.events_in.clone(),
             });
             link.meeting.take_over(&mut self.device);

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use zajil_net::{Clock, DialError, DialOptions, DriveEnd, Network, PinnedKeys, dial, drive};
+use zajil_net::{Clock, DialError, DialOptions, DriveEnd, Network, PinnedKeys, dial, dial_early, drive};
 use zajil_proto::ids::Epoch;
 use zajil_proto::keys::VerifyingKey;
 use zajil_proto::sealing::HomeRelay;
-use zajil_proto::session::client::{ClientCommand, ClientEvent, ClientSession, ClientSettings};
+use zajil_proto::session::client::{ClientCommand, ClientEvent, ClientSession, ClientSettings, Ticket};
 use zajil_proto::time::Instant;
 use zajil_proto::wire::Code;
 
@@ -57,6 +57,8 @@ pub(crate) struct LinkTask {
     pub(crate) network: Arc<dyn Network>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: DialOptions,
+    /// What this relay gave last.
+    pub(crate) ticket: Option<Ticket>,
     pub(crate) events: mpsc::Sender<LinkEvent>,
 }
 
@@ -108,15 +110,23 @@ impl LinkTask {
 
     async fn carry(&self, commands: mpsc::Receiver<ClientCommand>) -> Option<Trouble> {
         let keys = PinnedKeys::one(self.relay.key);
-        let connection = match dial(&*self.network, self.relay.address.as_str(), keys, &self.options).await {
-            Ok(connection) => connection,
-            Err(error) => return Some(trouble(&error)),
+        let address = self.relay.address.as_str();
+        let connection = match dial_early(&self.network, address, keys, &self.options).await {
+            Some(connection) => connection,
+            None => match dial(&*self.network, address, keys, &self.options).await {
+                Ok(connection) => connection,
+                Err(error) => return Some(trouble(&error)),
+            },
         };
         let settings = ClientSettings {
             unanswered_bytes_max: self.options.link_class.unanswered_bytes_max(),
+            early_bytes_max: self.options.link_class.early_bytes_max(),
             ..ClientSettings::default()
         };
-        let session = ClientSession::new(settings, *connection.exporter());
+        let session = match connection.exporter() {
+            Some(exporter) => ClientSession::new(settings, *exporter),
+            None => ClientSession::early(settings, self.ticket.clone()),
+        };
         let (events, mut received) = mpsc::channel(LINK_EVENTS_QUEUED_MAX);
         let driving = drive(connection, session, commands, events, Arc::clone(&self.clock));
         let telling = async {
@@ -129,6 +139,7 @@ impl LinkTask {
             DriveEnd::Closed(Code::OK) | DriveEnd::PeerClosed(Some(Code::OK | Code::DRAINING) | None) => None,
             DriveEnd::Closed(_) | DriveEnd::PeerClosed(Some(_)) => Some(Trouble::Refused),
             DriveEnd::Lost(_) => Some(Trouble::NoAnswer),
+            DriveEnd::Unmet(error) => Some(trouble(&error)),
         }
     }
 

@@ -218,7 +218,10 @@ impl Meeting {
                 self.released(&ids);
                 Ok(())
             }
-            ClientEvent::Links(_) | ClientEvent::Closed { .. } => Ok(()),
+            ClientEvent::Links(_)
+            | ClientEvent::Ticket(_)
+            | ClientEvent::TicketUnknown
+            | ClientEvent::Closed { .. } => Ok(()),
         }
     }
 

@@ -83,8 +83,16 @@ pub(crate) enum Lanes {
 impl Lanes {
     pub(crate) fn new(link: Link) -> Self {
         match link {
-            Link::Quic { connection, own } => Self::Quic(Box::new(QuicLanes::new(connection, own))),
+            Link::Quic { connection, own, begun } => Self::Quic(Box::new(QuicLanes::new(connection, own, begun))),
             Link::Tls(stream) => Self::Tls(TlsLanes::new(stream)),
+        }
+    }
+
+    /// Begins anew on the same connection, which took nothing of what was written; `None` where that cannot be.
+    pub(crate) fn anew(&self) -> Option<Self> {
+        match self {
+            Self::Quic(lanes) => Some(Self::Quic(Box::new(lanes.anew()))),
+            Self::Tls(_) => None,
         }
     }
 

@@ -1,16 +1,17 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::ops::Bound;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use quinn::{Connection, ConnectionError, Endpoint, ReadError, RecvStream, SendStream, VarInt, WriteError};
+use quinn::{Connection, ConnectionError, ReadError, RecvStream, SendStream, VarInt, WriteError};
 use tokio::time::timeout;
 use zajil_proto::session::{Lane, Rank};
 use zajil_proto::wire::Code;
 
-use crate::connection::{OwnEnd, quic_code};
+use crate::connection::{Begun, OwnEnd, quic_code};
 use crate::lanes::{Queue, Step};
 use crate::limits::{CLOSE_LINGER, READ_BYTES_MAX};
 use crate::seams::Pending;
@@ -18,7 +19,7 @@ use crate::seams::Pending;
 /// Lanes as streams: the control lane is the device's first bidirectional one, each transfer a unidirectional one.
 pub(crate) struct QuicLanes {
     connection: Connection,
-    endpoint: Option<Endpoint>,
+    own: Option<OwnEnd>,
     /// The control lane's stream until it is there.
     control: Option<Pending<'static, Result<(SendStream, RecvStream), ConnectionError>>>,
     /// The next transfer of the peer; `None` once the connection has ended.
@@ -61,21 +62,28 @@ enum Stream {
 }
 
 impl QuicLanes {
-    pub(crate) fn new(connection: Connection, own: Option<OwnEnd>) -> Self {
+    pub(crate) fn new(connection: Connection, own: Option<OwnEnd>, begun: Option<Begun>) -> Self {
         let (opener, acceptor, listener) = (connection.clone(), connection.clone(), connection.clone());
+        let (begun, first) = match begun {
+            Some(Begun::Control(send, receive)) => (Some((send, receive)), None),
+            Some(Begun::Transfer(receive)) => (None, Some(receive)),
+            None => (None, None),
+        };
         let control: Pending<'static, _> = match &own {
+            _ if let Some(begun) = begun => Box::pin(ready(Ok(begun))),
             Some(_) => Box::pin(async move { opener.open_bi().await }),
             None => Box::pin(async move { opener.accept_bi().await }),
         };
         // A device asks, a relay answers.
         let asked = own.is_none().then(|| next_datagram(listener));
-        let (endpoint, widens_to) = own.map(|own| (own.endpoint, own.window_bytes)).unzip();
+        let widens_to = own.as_ref().map(|own| own.window_bytes);
+        let arriving = first.map(|stream| (Lane::Transfer(stream.id().index()), stream)).into_iter().collect();
         Self {
             connection,
-            endpoint,
+            own,
             control: Some(control),
             next_arrival: Some(Box::pin(async move { acceptor.accept_uni().await })),
-            arriving: BTreeMap::new(),
+            arriving,
             read_last: Lane::Control,
             leaving: BTreeMap::new(),
             settling: Vec::new(),
@@ -84,6 +92,11 @@ impl QuicLanes {
             widens_to,
             lost: None,
         }
+    }
+
+    /// Begins anew on the same connection.
+    pub(crate) fn anew(&self) -> Self {
+        Self::new(self.connection.clone(), self.own.clone(), None)
     }
 
     /// Returns whether something that was written may not have arrived.
@@ -204,6 +217,8 @@ impl QuicLanes {
                     let bytes = Vec::from(chunk);
                     return Poll::Ready(Step::Received { lane, bytes });
                 }
+                // The driver hears of it, and begins anew.
+                Poll::Ready(Err(ReadError::ZeroRttRejected)) => {}
                 Poll::Ready(Err(ReadError::ConnectionLost(error))) => {
                     self.lost.get_or_insert(error);
                 }
@@ -234,9 +249,9 @@ impl QuicLanes {
 
     pub(crate) async fn close(self, code: Code) {
         self.connection.close(quic_code(code), &[]);
-        if let Some(endpoint) = self.endpoint {
+        if let Some(own) = self.own {
             // Only so that the last packet leaves; whoever misses it notices by itself.
-            let _ = timeout(CLOSE_LINGER, endpoint.wait_idle()).await;
+            let _ = timeout(CLOSE_LINGER, own.endpoint.wait_idle()).await;
         }
     }
 
@@ -340,6 +355,8 @@ impl Leaving {
                         Poll::Ready(Ok(count))
                     }
                     Poll::Ready(Err(WriteError::ConnectionLost(error))) => Poll::Ready(Err(error)),
+                    // The driver hears of it, and begins anew.
+                    Poll::Ready(Err(WriteError::ZeroRttRejected)) => Poll::Pending,
                     Poll::Ready(Err(_)) => {
                         self.stream = Stream::Stopped;
                         Poll::Ready(Ok(self.drop_queue()))

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use zajil_net::memory::{MemoryNetwork, MemoryWorld};
 use zajil_net::{
     Clock, Connection, DialError, DialOptions, DriveEnd, EndpointSecrets, ListenOptions, Listener, Network, PinnedKeys,
-    RelayIdentity, SystemClock, Transports, dial, drive,
+    RelayIdentity, RelayMemory, SystemClock, Transports, dial, drive,
 };
 use zajil_proto::keys::{Secret, SigningKey};
 
@@ -59,6 +59,16 @@ pub(crate) fn loopback() -> SocketAddr {
 
 pub(crate) fn over(transports: Transports) -> DialOptions {
     DialOptions { transports, ..DialOptions::default() }
+}
+
+/// The same, remembering relay number 1 in `memory`.
+pub(crate) fn remembering(memory: &Arc<RelayMemory>, transports: Transports) -> DialOptions {
+    DialOptions { memory: Some(Arc::clone(memory)), ..over(transports) }
+}
+
+/// Remembers nothing of relay number 1 yet.
+pub(crate) fn memory() -> Arc<RelayMemory> {
+    Arc::new(RelayMemory::new(PinnedKeys::one(identity(1).public())).unwrap())
 }
 
 /// Dials relay number 1.

@@ -37,6 +37,10 @@ pub(crate) enum ToyEvent {
     Late,
     /// The peer ended its control lane.
     ControlEnded,
+    /// The handshake is over, and what was said before counts.
+    Confirmed,
+    /// The handshake is over, and what was said before does not count.
+    Refused,
     /// The transport is gone. So many bytes were never taken by it.
     Disconnected { unflushed: usize },
 }
@@ -51,6 +55,8 @@ pub(crate) struct Toy {
     arrived: BTreeMap<u8, usize>,
     /// Transfers being sent: bytes sent, of how many.
     sending: BTreeMap<u8, (usize, usize)>,
+    /// All it was asked to send.
+    asked: BTreeMap<u8, usize>,
     in_flight: usize,
     /// All that the transport has taken.
     flushed: Arc<AtomicUsize>,
@@ -196,6 +202,14 @@ impl Session for Toy {
                 self.flushed.fetch_add(bytes, Ordering::Relaxed);
                 self.in_flight = self.in_flight.checked_sub(bytes).expect("no more is flushed than was transmitted");
             }
+            Input::Confirmed { .. } => self.outputs.push_back(Output::Event(ToyEvent::Confirmed)),
+            Input::Refused { .. } => {
+                self.outputs.retain(|output| matches!(output, Output::Event(_)));
+                self.outputs.push_back(Output::Event(ToyEvent::Refused));
+                self.in_flight = 0;
+                self.sending = self.asked.iter().map(|(transfer, bytes)| (*transfer, (0, *bytes))).collect();
+                self.transmit(Lane::Control, vec![0, 0, 0, 0], false);
+            }
             Input::Wake => {
                 let asked = self.wake_at.take().expect("it asked to be woken");
                 assert!(now >= asked, "woken too early");
@@ -203,6 +217,7 @@ impl Session for Toy {
             }
             Input::Command(ToyCommand::Send { transfer, bytes }) => {
                 self.sending.insert(transfer, (0, bytes));
+                self.asked.insert(transfer, bytes);
             }
             Input::Command(ToyCommand::Begin { transfer }) => {
                 self.transmit(Lane::Transfer(transfer.into()), vec![transfer, 0, 0, 1, pattern(transfer, 0)], false);

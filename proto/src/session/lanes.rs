@@ -80,12 +80,13 @@ impl Lanes {
 pub(super) struct Port<E> {
     queue: VecDeque<Output<E>>,
     unflushed: usize,
+    transmitted: usize,
     silent: bool,
 }
 
 impl<E> Default for Port<E> {
     fn default() -> Self {
-        Self { queue: VecDeque::new(), unflushed: 0, silent: false }
+        Self { queue: VecDeque::new(), unflushed: 0, transmitted: 0, silent: false }
     }
 }
 
@@ -99,6 +100,7 @@ impl<E> Port<E> {
     pub(super) fn transmit(&mut self, lane: Lane, rank: Rank, bytes: Vec<u8>, end: bool) {
         if !self.silent {
             self.unflushed = self.unflushed.saturating_add(bytes.len());
+            self.transmitted = self.transmitted.saturating_add(bytes.len());
             self.queue.push_back(Output::Transmit { lane, rank, bytes, end });
         }
     }
@@ -136,6 +138,33 @@ impl<E> Port<E> {
     /// The transport took bytes.
     pub(super) const fn flushed(&mut self, bytes: usize) {
         self.unflushed = self.unflushed.saturating_sub(bytes);
+    }
+
+    /// Nothing of what was transmitted has come anywhere: forgets it.
+    pub(super) fn begin_again(&mut self) {
+        self.queue.retain(|output| matches!(output, Output::Event(_)));
+        self.unflushed = 0;
+    }
+
+    /// Returns how many bytes were transmitted, those that were forgotten among them.
+    pub(super) const fn transmitted(&self) -> usize {
+        self.transmitted
+    }
+
+    /// Returns a place in the queue, for [`Port::control_since`].
+    pub(super) fn place(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Returns what was sent on the control lane since `place`, which must not have been polled.
+    pub(super) fn control_since(&self, place: usize) -> Vec<u8> {
+        let mut said = Vec::new();
+        for output in self.queue.iter().skip(place) {
+            if let Output::Transmit { lane: Lane::Control, bytes, .. } = output {
+                said.extend_from_slice(bytes);
+            }
+        }
+        said
     }
 
     /// Returns bytes the transport has not taken yet.

@@ -62,6 +62,17 @@ pub enum Input<C> {
     Wake,
     /// The program wants something.
     Command(C),
+    /// The handshake is over, and what was said before it has been taken. Comes once, to a machine that began early.
+    Confirmed {
+        /// The TLS exporter of this connection (P8.2).
+        exporter: [u8; 32],
+    },
+    /// The handshake is over, and of what was said before it nothing has been taken: all lanes begin anew. Comes once, to a
+    /// device's machine that began early, in the place of [`Input::Confirmed`].
+    Refused {
+        /// The TLS exporter of this connection (P8.2).
+        exporter: [u8; 32],
+    },
     /// The transport is gone. The machine says what remains to be said in events; it transmits nothing more.
     Disconnected,
 }
@@ -98,6 +109,8 @@ impl<C: fmt::Debug> fmt::Debug for Input<C> {
             Self::Flushed { bytes } => write!(f, "Flushed({bytes})"),
             Self::Wake => f.write_str("Wake"),
             Self::Command(command) => f.debug_tuple("Command").field(command).finish(),
+            Self::Confirmed { .. } => f.write_str("Confirmed"),
+            Self::Refused { .. } => f.write_str("Refused"),
             Self::Disconnected => f.write_str("Disconnected"),
         }
     }

@@ -137,6 +137,20 @@ named! {
         ListenerFull = "listener-full",
         /// A relay that is crowded asks a device to show that its address is its own.
         AddressAskedToRetry = "address-asked-to-retry",
+        /// A relay takes what a device said before their handshake was over.
+        EarlyDataAccepted = "early-data-accepted",
+        /// A relay takes nothing of what a device said before their handshake was over, and all of it is said again.
+        EarlyDataRefused = "early-data-refused",
+        /// Nobody answers what a device said at once, and the relay is dialled from the beginning.
+        EarlyDataUnanswered = "early-data-unanswered",
+        /// Something that may not be done twice waits at a relay for the end of the handshake.
+        WaitedForHandshake = "waited-for-handshake",
+        /// A relay gives a device what a ticket stands for.
+        TicketRedeemed = "ticket-redeemed",
+        /// A device shows a ticket that its relay does not know.
+        TicketUnknown = "ticket-unknown",
+        /// A device shows a ticket while an earlier connection that showed it is still open.
+        TicketShownTwice = "ticket-shown-twice",
         /// A relay refuses to take a device in.
         NotAdmitted = "device-not-admitted",
         /// A device hangs up before all links have ended in order.

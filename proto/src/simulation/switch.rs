@@ -135,6 +135,10 @@ named! {
         OlderRelayNotTold = "older-relay-not-told",
         /// A device calls a last-seen answer fresh that no relay has given now.
         FreshnessLies = "freshness-lies",
+        /// The relay lets two sessions at once read by one ticket.
+        TicketServesTwice = "ticket-serves-twice",
+        /// A device does not offer again what it offered before a handshake in which nothing of that was taken.
+        RefusedNotSaidAgain = "refused-not-said-again",
         /// A device offers its parcels in an order drawn from outside the seed.
         OrderByChance = "order-by-chance",
     }
@@ -148,6 +152,7 @@ impl Switch {
             // A relay that forgets what grows is brought all of it once more.
             Self::GrowthNotRenewed => &[1, 4],
             Self::ReleasedByAnybody => &[0, 1],
+            Self::TicketServesTwice => &[0],
             Self::UnansweredForgotten => &[1, 9],
             // What was called released before it was, comes once more.
             Self::StoredBeforeSync => &[1, 4],
@@ -199,7 +204,8 @@ impl Switch {
             | Self::WordToShutOut
             | Self::RevocationIgnored
             | Self::FreshnessLies => &[8],
-            Self::ReleaseToldToWriter
+            Self::RefusedNotSaidAgain
+            | Self::ReleaseToldToWriter
             | Self::ChunkSealedAgain
             | Self::RedialGivenUp
             | Self::AnswersHeldBack

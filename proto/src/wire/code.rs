@@ -93,6 +93,8 @@ codes! {
     INTERNAL = 266, "the relay cannot go on; nothing acknowledged is lost";
     /// Nothing was said for too long.
     IDLE = 267, "nothing was said for too long";
+    /// A later connection of the same device has taken over.
+    REPLACED = 268, "a later connection has taken over";
 }
 
 impl Code {

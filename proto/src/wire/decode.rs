@@ -117,7 +117,7 @@ impl Frame {
             0x24 => Self::SeenAnswer(seen_answer(r)?),
             0x26 => Self::Drop { request: r.varint()?, scope: scope(r)?, id: r.array()? },
             0x28 => Self::Close { code: Code(r.u16()?), text: r.text8("close text", CLOSE_TEXT_BYTES_MAX)?.into() },
-            0x01 => Self::Ticket(r.array()?),
+            0x01 => Self::Ticket { ticket: r.array()?, proofs: r.u16()? },
             0x03 => Self::Redeem(r.array()?),
             0x05 => Self::LinkReport(LinkReport::decode(r)?),
             0x07 => Self::Padding(body.len()),

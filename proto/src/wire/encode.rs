@@ -62,7 +62,7 @@ impl Frame {
             Self::SeenAnswer(answer) => (answer.write(w), 0x24).1,
             Self::Drop { request, scope, id } => (w.varint(*request).u8(scope.code()).bytes(id), 0x26).1,
             Self::Close { code, text } => (w.u16(code.0).text8(text), 0x28).1,
-            Self::Ticket(ticket) => (w.bytes(ticket), 0x01).1,
+            Self::Ticket { ticket, proofs } => (w.bytes(ticket).u16(*proofs), 0x01).1,
             Self::Redeem(ticket) => (w.bytes(ticket), 0x03).1,
             Self::LinkReport(report) => (report.encode(w), 0x05).1,
             Self::Padding(length) => (w.bytes(&vec![0; *length]), 0x07).1,

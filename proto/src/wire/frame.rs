@@ -132,8 +132,13 @@ pub enum Frame {
         /// The same in English, for whoever debugs; nothing about people.
         text: String,
     },
-    /// A ticket for the keys proven in this session.
-    Ticket([u8; 32]),
+    /// A ticket for keys proven in this session; zeros answer a `Redeem` of one that nobody knows.
+    Ticket {
+        /// The ticket.
+        ticket: [u8; 32],
+        /// It stands for the keys of this many `Prove` frames, the first of this session.
+        proofs: u16,
+    },
     /// Shows a ticket.
     Redeem([u8; 32]),
     /// What the relay knows of links.
@@ -166,7 +171,7 @@ impl Frame {
             Self::SeenAnswer(_) => "SeenAnswer",
             Self::Drop { .. } => "Drop",
             Self::Close { .. } => "Close",
-            Self::Ticket(_) => "Ticket",
+            Self::Ticket { .. } => "Ticket",
             Self::Redeem(_) => "Redeem",
             Self::LinkReport(_) => "LinkReport",
             Self::Padding(_) => "Padding",

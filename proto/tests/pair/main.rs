@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod by_hand;
+mod early;
 mod every_frame;
 mod link;
 mod mistakes_of_devices;

@@ -59,9 +59,9 @@ fn a_relay_ends_a_session_over_bytes_that_are_no_frames() {
         relay.assert_ended(code, why);
     }
     let mut relay = Relay::greeted(&owner);
-    relay.bytes(vec![0x2b, 3, 1, 2, 3, 0x01, 32]);
-    relay.bytes(vec![0; 32]);
-    assert_eq!(relay.closed, None, "unknown odd types and those of later use are skipped");
+    relay.bytes(vec![0x2b, 3, 1, 2, 3, 0x01, 34]);
+    relay.bytes(vec![0; 34]);
+    assert_eq!(relay.closed, None, "unknown odd types and those of the other side are skipped");
 }
 
 #[test]

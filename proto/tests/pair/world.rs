@@ -573,6 +573,7 @@ impl World {
                 }
                 Output::Event(RelayEvent::WatchStarted { mailbox }) => link.watched.push(mailbox),
                 Output::Event(RelayEvent::WatchEnded { mailbox }) => link.watched.retain(|other| *other != mailbox),
+                Output::Event(RelayEvent::Redeem { .. } | RelayEvent::TicketWanted { .. }) => {}
                 Output::Event(RelayEvent::Metric(counter)) => link.counters.push(counter),
                 Output::Close { code } => link.relay_closed = Some(code),
             }

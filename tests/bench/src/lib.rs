@@ -19,4 +19,4 @@ mod trial;
 pub use limit::limit;
 pub use report::{Report, markdown};
 pub use series::{Case, Summary, cases, measure};
-pub use trial::{Link, NOTE_BYTES, Outcome, PATIENCE, Trial, Way, play};
+pub use trial::{Link, NOTE_BYTES, Outcome, PATIENCE, Start, Trial, Way, play};

@@ -33,7 +33,7 @@ struct Arguments {
 
 /// A link that was named, with its cases.
 #[derive(Debug, Clone)]
-struct Link([Case; 2]);
+struct Link([Case; 4]);
 
 fn known(name: &str) -> Result<Link, String> {
     cases(name).map(Link).ok_or_else(|| format!("there is no link \"{name}\"; see `linkem profiles`"))
@@ -45,8 +45,8 @@ fn main() -> ExitCode {
     for case in arguments.links.iter().flat_map(|link| &link.0) {
         let line = measure(case, arguments.seed, arguments.seeds, usize::from(arguments.jobs));
         eprintln!(
-            "{} {}: median {:.2} s, worst {:.2} s (seed {})",
-            line.link, line.way, line.median, line.worst, line.worst_seed
+            "{} {} {}: median {:.2} s, worst {:.2} s (seed {})",
+            line.link, line.way, line.start, line.median, line.worst, line.worst_seed
         );
         report.lines.push(line);
     }

@@ -20,8 +20,8 @@ pub struct Report {
 /// Returns a table of a run: times as multiples of what the link needs at best, seconds where a link comes and goes.
 pub fn markdown(report: &Report) -> String {
     let mut text = String::from(
-        "| link | way | limit, s | median | p95 | worst | first second, s | failed | bytes |\n\
-         |---|---|---|---|---|---|---|---|---|\n",
+        "| link | way | start | limit, s | median | p95 | worst | first second, s | failed | bytes |\n\
+         |---|---|---|---|---|---|---|---|---|---|\n",
     );
     for line in &report.lines {
         let shown = |seconds: f64| {
@@ -29,11 +29,11 @@ pub fn markdown(report: &Report) -> String {
         };
         let first = line.first_second.map_or_else(String::new, |seconds| format!("{seconds:.2}"));
         let (median, p95, worst) = (shown(line.median), shown(line.p95), shown(line.worst));
-        let Summary { link, way, limit, failed, transfers, bytes, .. } = line;
+        let Summary { link, way, start, limit, failed, transfers, bytes, .. } = line;
         // INVARIANT: writing into a string does not fail.
         let _ = writeln!(
             text,
-            "| {link} | {way} | {limit:.3} | {median} | {p95} | {worst} | {first} | {failed} of {transfers} | {bytes} |"
+            "| {link} | {way} | {start} | {limit:.3} | {median} | {p95} | {worst} | {first} | {failed} of {transfers} | {bytes} |"
         );
     }
     text
@@ -48,6 +48,7 @@ mod tests {
         let line = Summary {
             link: "edge".into(),
             way: "send",
+            start: "warm",
             transfers: 41,
             failed: 0,
             limit: 4.2,
@@ -60,7 +61,8 @@ mod tests {
         };
         let report = Report { note_bytes: 30_000, first_seed: 1, lines: vec![line] };
         assert!(
-            markdown(&report).ends_with("| edge | send | 4.200 | 2.00 × | 2.50 × | 3.00 × |  | 0 of 41 | 38000 |\n")
+            markdown(&report)
+                .ends_with("| edge | send | warm | 4.200 | 2.00 × | 2.50 × | 3.00 × |  | 0 of 41 | 38000 |\n")
         );
     }
 }

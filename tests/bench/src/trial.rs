@@ -64,13 +64,24 @@ impl From<Profile> for Link {
     }
 }
 
-/// One transfer of a note, by a program that starts: it knows its relay's address and key, and has met it before.
+/// What the program remembers of its relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// It starts: it knows its relay's address and key, and what an earlier program met.
+    Cold,
+    /// It has met its relay over this link, and hung up some minutes ago.
+    Warm,
+}
+
+/// One transfer of a note.
 #[derive(Debug, Clone)]
 pub struct Trial {
     /// Over what.
     pub link: Link,
     /// Which way.
     pub way: Way,
+    /// What the program remembers.
+    pub start: Start,
     /// What the device takes its link for.
     pub class: LinkClass,
     /// Everything that chance decides.
@@ -145,17 +156,20 @@ impl World<'_> {
         }
     }
 
-    fn program(&mut self, address: IpAddr, disk: &MemoryDisk) -> Program {
-        let mut host = open(self.parts(address, disk)).expect("the device can be opened");
-        let (calls, requests) = mpsc::channel(16);
-        let task = tokio::task::spawn_local(async move {
-            host.serve(requests, std::future::pending()).await.expect("the device's disk is sound");
-        });
-        Program { calls, task: task.abort_handle() }
+    fn open(&mut self, address: IpAddr, disk: &MemoryDisk) -> Host {
+        open(self.parts(address, disk)).expect("the device can be opened")
     }
 }
 
 impl Program {
+    fn new(mut host: Host) -> Self {
+        let (calls, requests) = mpsc::channel(16);
+        let task = tokio::task::spawn_local(async move {
+            host.serve(requests, std::future::pending()).await.expect("the device's disk is sound");
+        });
+        Self { calls, task: task.abort_handle() }
+    }
+
     async fn ask(&self, request: Request) -> Reply {
         let (progress, _unheard) = mpsc::channel(1);
         let (reply, answer) = oneshot::channel();
@@ -183,14 +197,19 @@ async fn run(trial: &Trial) -> Outcome {
     let voice = voice(&mut Chance::new(trial.seed));
     meet(&mut near, &mut far, &voice).await;
     drop((near, far));
-    let far = world.program(FAR, &far_disk);
+    let far = Program::new(world.open(FAR, &far_disk));
+    let mut near = world.open(NEAR, &near_disk);
+    if trial.start == Start::Warm {
+        network.set_access(NEAR, trial.link.up.clone(), trial.link.down.clone());
+        ask(&mut near, Request::Sync { timeout_millis: millis(PATIENCE) }).await;
+    }
     if trial.way == Way::Receive {
         far.ask(send("Near", voice.clone(), Wait::Stored)).await;
     }
     // What was begun has ended by now.
     tokio::time::sleep(Duration::from_secs(150)).await;
     network.set_access(NEAR, trial.link.up.clone(), trial.link.down.clone());
-    let near = world.program(NEAR, &near_disk);
+    let near = Program::new(near);
     let before = network.traffic(NEAR);
     let begin = Instant::now();
     let (whole, first_second) = match trial.way {
@@ -213,8 +232,11 @@ fn is_stored(reply: Reply) -> bool {
 }
 
 fn send(to: &str, voice: Voice, wait: Wait) -> Request {
-    let timeout_millis = u64::try_from(PATIENCE.as_millis()).expect("it is small");
-    Request::Send { to: to.into(), voice, lifetime_days: None, wait, timeout_millis }
+    Request::Send { to: to.into(), voice, lifetime_days: None, wait, timeout_millis: millis(PATIENCE) }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).expect("it is small")
 }
 
 async fn receive(near: &Program, begin: Instant) -> (Option<Duration>, Option<Duration>) {

@@ -1,9 +1,11 @@
 //! What a device's program says to a session, and what it hears from one.
 
+use std::collections::BTreeSet;
+
 use crate::durable::Durable;
 use crate::ids::{MailboxId, ParcelId, ReadTag, RelayHash, SlotId};
 use crate::keys::{SigningKey, VerifyingKey};
-use crate::limits::{UNANSWERED_BYTES_MAX, UNFLUSHED_BYTES_MAX};
+use crate::limits::{EARLY_BYTES_MAX, UNANSWERED_BYTES_MAX, UNFLUSHED_BYTES_MAX};
 use crate::parcel::{Header, Mark, Resumed, SealedParcel, Travel};
 use crate::wire::{Code, LinkReport, Observation, Precision, Scope, Welcome, Word};
 
@@ -16,11 +18,33 @@ pub struct ClientSettings {
     /// Bytes of notes, together, that leave before the relay has said how much of them it has. What the link carries on a way
     /// there and back: with less it stands still, with more a note that the relay has leaves again.
     pub unanswered_bytes_max: u32,
+    /// Bytes, together, that leave before the handshake is over. More than half of what may be under way at first would keep the
+    /// handshake's own last packet back.
+    pub early_bytes_max: usize,
 }
 
 impl Default for ClientSettings {
     fn default() -> Self {
-        Self { unflushed_bytes_max: UNFLUSHED_BYTES_MAX, unanswered_bytes_max: UNANSWERED_BYTES_MAX }
+        Self {
+            unflushed_bytes_max: UNFLUSHED_BYTES_MAX,
+            unanswered_bytes_max: UNANSWERED_BYTES_MAX,
+            early_bytes_max: EARLY_BYTES_MAX,
+        }
+    }
+}
+
+/// What a relay gave a device for keys that it had proven: shown in a later session, it stands for those proofs until that is
+/// confirmed (P8.21). Keep it in memory only. Does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ticket {
+    pub(super) secret: [u8; 32],
+    pub(super) keys: BTreeSet<(Scope, [u8; 16])>,
+}
+
+impl Ticket {
+    /// Returns whether it stands for this mailbox or slot.
+    pub(super) fn covers(&self, scope: Scope, id: [u8; 16]) -> bool {
+        self.keys.contains(&(scope, id))
     }
 }
 
@@ -291,6 +315,11 @@ pub enum ClientEvent {
     },
     /// What the relay knows of links.
     Links(LinkReport),
+    /// Keep this for the next session with this relay, in the place of any other.
+    Ticket(Box<Ticket>),
+    /// The ticket that was shown stands for nothing any more: forget it. What was asked by it was not answered, and the session
+    /// closes; a new one without a ticket asks again.
+    TicketUnknown,
     /// The session is over. `OK`: finished as asked, or the transport is gone. What is not answered was not done, or
     /// may have been.
     Closed {
@@ -320,4 +349,4 @@ pub struct Arrived {
     pub closed: bool,
 }
 
-redacted!(ClientCommand, Registering, Offer, HeldState, Asked, Arrived);
+redacted!(ClientCommand, Ticket, Registering, Offer, HeldState, Asked, Arrived);

@@ -6,15 +6,19 @@
 
 mod api;
 mod arrivals;
+mod early;
 mod order;
 mod requests;
 mod uploads;
 
 use core::fmt;
 
-pub use api::{Arrived, Asked, ClientCommand, ClientEvent, ClientSettings, HeldState, Offer, Registering, Room};
+pub use api::{
+    Arrived, Asked, ClientCommand, ClientEvent, ClientSettings, HeldState, Offer, Registering, Room, Ticket,
+};
 
 use arrivals::Arrivals;
+use early::{Early, Proofs, say_hello};
 use requests::Requests;
 use uploads::Uploads;
 
@@ -32,7 +36,11 @@ const VERSION: u8 = 1;
 /// The device's machine of one session.
 pub struct ClientSession {
     settings: ClientSettings,
+    /// Until the handshake is over.
+    early: Option<Early>,
+    /// Nothing that needs it is done before the handshake is over.
     exporter: [u8; 32],
+    proofs: Proofs,
     is_open: bool,
     finishing: bool,
     lanes: Lanes,
@@ -47,10 +55,12 @@ impl ClientSession {
     /// at once.
     pub fn new(settings: ClientSettings, exporter: [u8; 32]) -> Self {
         let mut port = Port::default();
-        port.control(&Frame::Hello { lowest: VERSION, highest: VERSION, features: 0 });
+        say_hello(&mut port);
         Self {
             settings,
+            early: None,
             exporter,
+            proofs: Proofs::default(),
             is_open: true,
             finishing: false,
             lanes: Lanes::new(EARLY_DOWNLOAD_BYTES_MAX),
@@ -59,6 +69,18 @@ impl ClientSession {
             uploads: Uploads::new(settings.unanswered_bytes_max),
             arrivals: Arrivals::default(),
         }
+    }
+
+    /// Starts a session whose handshake is not over: what may be said twice leaves at once, the rest waits for
+    /// [`Input::Confirmed`] or [`Input::Refused`]. `ticket` is the newest that this relay gave.
+    pub fn early(settings: ClientSettings, ticket: Option<Ticket>) -> Self {
+        let mut session = Self::new(settings, [0; 32]);
+        session.early = Some(Early::default());
+        if let Some(ticket) = &ticket {
+            session.port.control(&Frame::Redeem(ticket.secret));
+        }
+        session.proofs.ticket = ticket;
+        session
     }
 
     fn received(&mut self, lane: Lane, bytes: &[u8]) {
@@ -122,9 +144,10 @@ impl ClientSession {
             }
             Frame::LinkReport(report) => self.port.event(ClientEvent::Links(report)),
             Frame::Close { code, .. } => self.close(code, true),
-            // Odd types may be ignored (P1.3); tickets come later.
-            Frame::Ticket(_) | Frame::Redeem(_) | Frame::Padding(_) => {}
-            Frame::Hello { .. }
+            Frame::Ticket { ticket, proofs } => self.ticket(ticket, proofs)?,
+            Frame::Padding(_) => {}
+            Frame::Redeem(_)
+            | Frame::Hello { .. }
             | Frame::Prove(_)
             | Frame::Register(_)
             | Frame::Put(_)
@@ -167,11 +190,12 @@ impl ClientSession {
         Ok(())
     }
 
-    fn command(&mut self, command: ClientCommand) {
+    fn carry_out(&mut self, command: ClientCommand) {
         let port = &mut self.port;
         match command {
             ClientCommand::Prove { scope, write_key, read_key } => {
-                self.requests.prove(port, &self.exporter, (scope, write_key), &read_key);
+                let id = self.requests.prove(port, &self.exporter, (scope, write_key), &read_key);
+                self.proofs.prove(scope, id);
             }
             ClientCommand::Register(registering) => self.requests.register(port, *registering),
             ClientCommand::Offer(offer) => self.uploads.offer(port, *offer),
@@ -217,7 +241,8 @@ impl ClientSession {
             return;
         }
         let unflushed_bytes_max = self.settings.unflushed_bytes_max.clamp(1, UNFLUSHED_BYTES_MAX);
-        self.uploads.pump(&mut self.port, unflushed_bytes_max);
+        let in_all = if self.early.is_some() { self.settings.early_bytes_max } else { usize::MAX };
+        self.uploads.pump(&mut self.port, unflushed_bytes_max, in_all);
         if self.finishing && !self.awaits() {
             self.port.say_close(Code::OK);
             self.close(Code::OK, false);
@@ -257,6 +282,8 @@ impl Session for ClientSession {
             Input::Flushed { bytes } => self.port.flushed(bytes),
             Input::Wake => {}
             Input::Command(command) => self.command(command),
+            Input::Confirmed { exporter } => self.confirmed(exporter),
+            Input::Refused { exporter } => self.refused(exporter),
             Input::Disconnected => {
                 self.port.silence();
                 self.close(Code::OK, false);

@@ -15,24 +15,29 @@ pub(super) struct Requests {
     waiting: BTreeMap<u64, Asked>,
     releases: VecDeque<(MailboxId, Vec<ParcelId>)>,
     next: u64,
-    /// Keys of the slots proven in this session, to check words with.
+    /// Keys of the slots that this session asks about, to check words with.
     slots: BTreeMap<SlotId, (VerifyingKey, ReadTag)>,
 }
 
 impl Requests {
+    /// Proves a key; returns the mailbox or slot.
     pub(super) fn prove(
         &mut self,
         port: &mut Port<ClientEvent>,
         exporter: &[u8; 32],
         (scope, write_key): (Scope, VerifyingKey),
         read_key: &SigningKey,
-    ) {
+    ) -> [u8; 16] {
         let prove = Prove::sign(scope, write_key, read_key, exporter);
-        if scope == Scope::Slot {
-            let read_tag = ReadTag::of(&read_key.public());
-            self.slots.insert(SlotId(prove.id()), (write_key, read_tag));
-        }
+        let id = prove.id();
         port.control(&Frame::Prove(prove));
+        id
+    }
+
+    /// Learns the keys with which the words of a slot are checked.
+    pub(super) fn know_slot(&mut self, write_key: VerifyingKey, read_key: &SigningKey) {
+        let read_tag = ReadTag::of(&read_key.public());
+        self.slots.insert(SlotId::of(&write_key, &read_tag), (write_key, read_tag));
     }
 
     pub(super) fn register(&mut self, port: &mut Port<ClientEvent>, registering: Registering) {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::ids::ParcelId;
 use crate::limits::{
-    ASKING_BYTES_MAX, BODY_SENT_BYTES_MAX, MARK_DISTANCE_BYTES_MAX, REQUESTS_WAITING_MAX, TRANSFERS_OPEN_MAX,
-    TRANSFERS_REMEMBERED_MAX, UNACKNOWLEDGED_BYTES_MAX,
+    ASKING_BYTES_MAX, BODY_SENT_BYTES_MAX, EARLY_ROOM_BYTES_MIN, MARK_DISTANCE_BYTES_MAX, REQUESTS_WAITING_MAX,
+    TRANSFERS_OPEN_MAX, TRANSFERS_REMEMBERED_MAX, UNACKNOWLEDGED_BYTES_MAX,
 };
 use crate::outbox::{Candidate, Share};
 use crate::parcel::{Class, Mark, SealedParcel, Travel};
@@ -183,12 +183,32 @@ impl Uploads {
         })
     }
 
-    /// Sends portions by rank, as long as `unflushed_bytes_max` and what the relay has not called durable allow.
-    pub(super) fn pump(&mut self, port: &mut Port<ClientEvent>, unflushed_bytes_max: usize) {
+    /// Nothing of what was sent has come anywhere, and nothing was answered: all of it leaves again.
+    pub(super) fn begin_again(&mut self) {
+        self.transfers = 0;
+        for upload in self.offers.values_mut() {
+            upload.transfer = None;
+            upload.begun = false;
+            upload.is_answered = false;
+            upload.durable = upload.from;
+            upload.start_at(upload.from);
+        }
+    }
+
+    /// Sends portions by rank, as long as `unflushed_bytes_max`, what may be transmitted in all, and what the relay has not called
+    /// durable allow.
+    pub(super) fn pump(&mut self, port: &mut Port<ClientEvent>, unflushed_bytes_max: usize, in_all: usize) {
         while port.unflushed() < unflushed_bytes_max && self.unacknowledged() < UNACKNOWLEDGED_BYTES_MAX {
-            let Some(portion) = self.share.pick(self.candidates()) else {
+            let room = in_all.saturating_sub(port.transmitted());
+            if room < EARLY_ROOM_BYTES_MIN {
+                return;
+            }
+            let Some(mut portion) = self.share.pick(self.candidates()) else {
                 return;
             };
+            // A header and a mark go with it.
+            let room = u32::try_from(room - EARLY_ROOM_BYTES_MIN / 2).unwrap_or(u32::MAX);
+            portion.bytes = portion.bytes.min(room);
             self.share.spend(&portion);
             let (_, id) = portion.key;
             let Some(upload) = self.offers.get_mut(&id) else {

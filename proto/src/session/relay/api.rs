@@ -3,10 +3,10 @@
 use core::fmt;
 
 use crate::ids::{Epoch, MailboxId};
-use crate::keys::SigningKey;
+use crate::keys::{Secret, SigningKey};
 use crate::session::custody::{StoreReply, StoreRequest};
 use crate::time::Minute;
-use crate::wire::{Code, LinkStatus};
+use crate::wire::{Code, LinkStatus, Scope};
 
 /// What a relay's session needs to know of its relay.
 #[derive(Debug, Clone)]
@@ -70,6 +70,20 @@ pub enum RelayCommand {
         /// Which mailbox.
         mailbox: MailboxId,
     },
+    /// What a ticket stands for ([`RelayEvent::Redeem`]).
+    Redeemed {
+        /// The ticket, and the keys; `None` if nobody knows it.
+        known: Option<(Secret, Keys)>,
+    },
+    /// A ticket ([`RelayEvent::TicketWanted`]).
+    Ticket {
+        /// Thirty-two random bytes.
+        ticket: Secret,
+        /// As it was wanted.
+        proofs: u16,
+    },
+    /// Another connection has shown the ticket of this one: the session closes.
+    Replaced,
     /// The relay stops: what was received is made durable and answered, then the session closes with `DRAINING`.
     Drain,
 }
@@ -103,9 +117,28 @@ pub enum RelayEvent {
         /// Which mailbox.
         mailbox: MailboxId,
     },
+    /// A device shows a ticket. Nothing that follows it on the control lane is read before [`RelayCommand::Redeemed`].
+    Redeem {
+        /// What it shows.
+        ticket: Secret,
+    },
+    /// A device has proven keys: draw a ticket that stands for these for a day, in the place of an earlier one of this session, and
+    /// feed it back as [`RelayCommand::Ticket`].
+    TicketWanted {
+        /// For which keys.
+        keys: Keys,
+        /// To be fed back with it.
+        proofs: u16,
+    },
     /// Something to count.
     Metric(Counter),
 }
+
+/// Mailboxes and slots whose keys a device has proven, or of which a ticket says so. Does not print.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Keys(pub Vec<(Scope, [u8; 16])>);
+
+redacted!(Keys);
 
 /// What is counted about sessions: nothing in it tells one person from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

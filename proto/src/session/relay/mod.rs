@@ -7,20 +7,22 @@
 mod api;
 mod desk;
 mod downloads;
+mod early;
 mod requests;
 mod uploads;
 
 use core::fmt;
 use core::time::Duration;
-use std::collections::BTreeSet;
 
-pub use api::{Admission, Counter, RelayCommand, RelayEvent, RelaySettings};
+pub use api::{Admission, Counter, Keys, RelayCommand, RelayEvent, RelaySettings};
 
 use desk::{Desk, Pending};
 use downloads::Downloads;
+use early::{Authority, Halt, waits};
 use uploads::Uploads;
 
 use crate::ids::{MailboxId, RelayHash};
+use crate::keys::Secret;
 use crate::limits::{EARLY_UPLOAD_BYTES_MAX, IDLE_MILLIS, PARCEL_BYTES_MAX};
 use crate::parcel::{Header, HeaderError, Home};
 use crate::session::custody::{StoreReply, StoreRequest};
@@ -35,13 +37,16 @@ const VERSION: u8 = 1;
 /// The relay's machine of one session.
 pub struct RelaySession {
     settings: RelaySettings,
-    exporter: [u8; 32],
+    /// Known once the handshake is over.
+    exporter: Option<[u8; 32]>,
     /// The wall clock at the start.
     wall: Minute,
     state: State,
     lanes: Lanes,
     desk: Desk,
-    proven: BTreeSet<(Scope, [u8; 16])>,
+    authority: Authority,
+    /// Why the control lane is not read on.
+    halt: Option<Halt>,
     uploads: Uploads,
     downloads: Downloads,
     /// When the device last said something or took something; unknown before the first input.
@@ -62,14 +67,21 @@ impl RelaySession {
     /// Starts a session whose transport is up. `wall` is the wall clock now; `exporter` the TLS exporter of this
     /// connection (P8.2). The first `wake_at` lies in the past: the machine asks for the time.
     pub fn new(settings: RelaySettings, wall: Minute, exporter: [u8; 32]) -> Self {
+        Self { exporter: Some(exporter), ..Self::early(settings, wall) }
+    }
+
+    /// Starts a session whose handshake is not over. What comes before [`Input::Confirmed`] may have been sent again by somebody
+    /// else: only what may be done twice is done.
+    pub fn early(settings: RelaySettings, wall: Minute) -> Self {
         Self {
             settings,
-            exporter,
+            exporter: None,
             wall,
             state: State::Open,
             lanes: Lanes::new(EARLY_UPLOAD_BYTES_MAX),
             desk: Desk::default(),
-            proven: BTreeSet::new(),
+            authority: Authority::default(),
+            halt: None,
             uploads: Uploads::default(),
             downloads: Downloads::default(),
             active: None,
@@ -90,28 +102,34 @@ impl RelaySession {
             return;
         }
         self.active = Some(now);
-        if let Err(code) = self.lanes.push(lane, bytes) {
+        let bounded = if lane == Lane::Control { self.halted(bytes.len()) } else { Ok(()) };
+        if let Err(code) = bounded.and_then(|()| self.lanes.push(lane, bytes)) {
             self.fail(code);
         }
         self.read(now, lane);
     }
 
     fn read(&mut self, now: Instant, lane: Lane) {
-        while self.state == State::Open {
+        while self.state == State::Open && !(lane == Lane::Control && self.halt.is_some()) {
             let result = match self.lanes.next(lane) {
                 Ok(Some(frame)) => self.frame(now, lane, frame).and_then(|()| self.desk.check_load()),
-                Ok(None) => return,
+                Ok(None) => break,
                 Err(code) => Err(code),
             };
             if let Err(code) = result {
                 self.fail(code);
             }
         }
+        self.want_ticket();
     }
 
     fn frame(&mut self, now: Instant, lane: Lane, frame: Frame) -> Result<(), Code> {
         if !self.lanes.is_greeted() && !matches!(frame, Frame::Hello { .. } | Frame::Padding(_) | Frame::Close { .. }) {
             return Err(Code::UNEXPECTED);
+        }
+        if self.exporter.is_none() && waits(&frame) {
+            self.halt = Some(Halt::Handshake(Box::new(frame)));
+            return Ok(());
         }
         match frame {
             Frame::Hello { lowest, highest, .. } => self.hello(now, lowest, highest)?,
@@ -123,7 +141,7 @@ impl RelaySession {
                 self.uploads.body(&mut self.desk, now, transfer, offset, bytes, longest)?;
             }
             Frame::Mark { transfer, mark } => self.uploads.mark(&mut self.desk, now, transfer, mark)?,
-            Frame::Watch { mailbox, live, more, held } if self.proven.contains(&(Scope::Mailbox, mailbox.0)) => {
+            Frame::Watch { mailbox, live, more, held } if self.authority.may_read(Scope::Mailbox, mailbox.0) => {
                 self.downloads.watch(&mut self.desk, mailbox, (live, more), &held)?;
             }
             Frame::Watch { mailbox, more, .. } => {
@@ -141,8 +159,9 @@ impl RelaySession {
             Frame::SeenGet { request, slot } => self.seen_get(request, slot),
             Frame::Drop { request, scope, id } => self.drop_request(request, scope, id),
             Frame::Close { code, .. } => self.close(code, false),
-            // Odd types may be ignored (P1.3); tickets come later.
-            Frame::Ticket(_) | Frame::Redeem(_) | Frame::LinkReport(_) | Frame::Padding(_) => {}
+            Frame::Redeem(ticket) => self.redeem(Secret(ticket)),
+            // Odd types may be ignored (P1.3).
+            Frame::Ticket { .. } | Frame::LinkReport(_) | Frame::Padding(_) => {}
             Frame::Welcome(_)
             | Frame::Answer { .. }
             | Frame::PutAnswer { .. }
@@ -229,6 +248,9 @@ impl RelaySession {
                     self.downloads.arrived(&mut self.desk, mailbox);
                 }
             }
+            RelayCommand::Redeemed { known } => self.redeemed(now, known),
+            RelayCommand::Ticket { ticket, proofs } => self.give_ticket(&ticket, proofs),
+            RelayCommand::Replaced => self.fail(Code::REPLACED),
             RelayCommand::Drain => {
                 if self.state == State::Open {
                     reached!(RelayDrained);
@@ -359,6 +381,8 @@ impl Session for RelaySession {
                 }
             }
             Input::Wake => self.wake(now),
+            // A relay is never told that nothing was taken: it would have taken it.
+            Input::Confirmed { exporter } | Input::Refused { exporter } => self.confirmed(now, exporter),
             Input::Command(command) => self.command(now, command),
             Input::Disconnected => {
                 self.desk.port.silence();

@@ -16,17 +16,15 @@ use crate::wire::{
 
 impl RelaySession {
     pub(super) fn prove(&mut self, prove: &Prove) -> Result<(), Code> {
-        if !prove.holds(&self.exporter) {
+        if !self.exporter.is_some_and(|exporter| prove.holds(&exporter)) {
             return Err(Code::BAD_SIGNATURE);
         }
-        let is_first = self.proven.is_empty();
-        self.proven.insert((prove.scope, prove.id()));
-        if self.proven.len() > PROOFS_PER_SESSION_MAX {
+        let is_first = self.authority.prove((prove.scope, prove.id()));
+        if self.authority.proven.len() > PROOFS_PER_SESSION_MAX {
             return Err(Code::TOO_MANY);
         }
-        if is_first && !self.settings.links.is_empty() {
-            let links = self.settings.links.clone();
-            self.desk.port.control(&Frame::LinkReport(LinkReport { links }));
+        if is_first {
+            self.tell_links();
         }
         Ok(())
     }
@@ -34,9 +32,9 @@ impl RelaySession {
     pub(super) fn register(&mut self, register: Register) {
         let id = register.scope.id(&register.write_key, &register.read_tag);
         let request = register.request;
-        let code = if !self.proven.contains(&(register.scope, id)) {
+        let code = if !self.authority.proven.contains(&(register.scope, id)) {
             Code::NOT_HERE
-        } else if !self.settings.admission.admits(&register.admission, &self.exporter) {
+        } else if !self.settings.admission.admits(&register.admission, &self.exporter.unwrap_or_default()) {
             Code::NOT_ADMITTED
         } else {
             let audience = register.bytes_max == u32::MAX;
@@ -61,7 +59,7 @@ impl RelaySession {
     }
 
     pub(super) fn release(&mut self, mailbox: MailboxId, ids: Vec<ParcelId>) {
-        let is_proven = self.proven.contains(&(Scope::Mailbox, mailbox.0)) || sabotaged!(ReleasedByAnybody);
+        let is_proven = self.authority.may_read(Scope::Mailbox, mailbox.0) || sabotaged!(ReleasedByAnybody);
         if is_proven {
             self.downloads.released(mailbox, &ids);
         }
@@ -93,7 +91,7 @@ impl RelaySession {
         let is_passed_on = put.live_proof == Signature::NONE;
         if is_passed_on && !sabotaged!(SeenMovesWithoutOwner) {
             self.keep_word(put, None);
-        } else if is_passed_on || put.is_live(&self.exporter) {
+        } else if is_passed_on || self.exporter.is_some_and(|exporter| put.is_live(&exporter)) {
             let slot = put.word.slot();
             let pending = Pending::WordLookup { put: Box::new(put) };
             self.desk.store(StoreRequest::Seen { slot }, pending);
@@ -125,7 +123,7 @@ impl RelaySession {
     }
 
     pub(super) fn seen_get(&mut self, request: u64, slot: SlotId) {
-        let proven = self.proven.contains(&(Scope::Slot, slot.0));
+        let proven = self.authority.may_read(Scope::Slot, slot.0);
         self.desk.metric(Counter::SeenAsked);
         let pending = Pending::Seen { request, proven };
         self.desk.store(StoreRequest::Seen { slot }, pending);
@@ -162,7 +160,7 @@ impl RelaySession {
     }
 
     pub(super) fn drop_request(&mut self, request: u64, scope: Scope, id: [u8; 16]) {
-        if self.proven.contains(&(scope, id)) {
+        if self.authority.proven.contains(&(scope, id)) {
             if scope == Scope::Mailbox {
                 self.downloads.dropped(&mut self.desk, MailboxId(id));
             }

@@ -30,14 +30,15 @@ impl AttackScene {
     /// Opens a session over `network`, as a device has it. `None`: the relay cannot be reached.
     pub(super) async fn device_on(&mut self, network: &Arc<dyn Network>) -> Option<Device> {
         let connection = self.dialling_on(network).await?;
-        let session = ClientSession::new(ClientSettings::default(), *connection.exporter());
+        let session =
+            ClientSession::new(ClientSettings::default(), *connection.exporter().expect("the handshake is over"));
         Some(Device::over(connection, session, Arc::clone(&self.clock)))
     }
 
     /// Opens a session that is spoken by hand, greetings exchanged.
     pub(super) async fn peer(&mut self) -> Option<Peer> {
         let connection = self.dialling().await?;
-        let exporter = *connection.exporter();
+        let exporter = *connection.exporter().expect("the handshake is over");
         let mut device = Device::over(connection, Raw::default(), Arc::clone(&self.clock));
         device.say(Frame::Hello { lowest: 1, highest: 1, features: 0 }.encode()).await;
         match timeout(PATIENCE, device.next()).await {

@@ -61,7 +61,8 @@ impl Talk {
         let options = DialOptions { rng_seed: Some(random::bytes(&mut scene.chance)), ..DialOptions::default() };
         let pinned = PinnedKeys::one(scene.relay.key);
         let connection = zajil_net::dial(&*scene.network, &scene.relay.address, pinned, &options).await.ok()?;
-        let session = ClientSession::new(ClientSettings::default(), *connection.exporter());
+        let session =
+            ClientSession::new(ClientSettings::default(), *connection.exporter().expect("the handshake is over"));
         let device = Device::over(connection, session, Arc::clone(&scene.clock));
         let mut talk = Self { device, epoch: Epoch([0; 16]), found: BTreeMap::new(), drained: BTreeMap::new() };
         loop {

@@ -1,0 +1,79 @@
+//! A handshake that goes on while a session has begun already.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use quinn::ZeroRttAccepted;
+use tokio::time::timeout;
+use zajil_proto::reached;
+use zeroize::Zeroizing;
+
+use crate::connection::{Connection, exporter_of};
+use crate::dial::DialError;
+use crate::limits::HANDSHAKE_SILENCE;
+use crate::meter::Meter;
+use crate::seams::Pending;
+
+/// How a handshake ended.
+pub(crate) enum Over {
+    /// What was said before has been taken.
+    Confirmed(Zeroizing<[u8; 32]>),
+    /// The connection stands, and nothing that was said before it was taken.
+    Refused(Zeroizing<[u8; 32]>),
+    /// Nobody answered; here is another connection, on which nothing was said.
+    Anew(Box<Connection>),
+    /// Nobody could be reached.
+    Unmet(DialError),
+    /// The peer did not end it in time.
+    Unfinished,
+}
+
+/// A handshake under way.
+pub(crate) type Handshake = Pending<'static, Over>;
+
+/// That of a device. `met` is told of the relay's answer; `again` dials from the beginning where there is none.
+pub(crate) fn of_device(
+    connection: quinn::Connection,
+    mut accepted: ZeroRttAccepted,
+    meter: Arc<Meter>,
+    again: Pending<'static, Result<Connection, DialError>>,
+) -> Handshake {
+    Box::pin(async move {
+        let mut heard = 0;
+        let answer = loop {
+            match timeout(HANDSHAKE_SILENCE, &mut accepted).await {
+                Ok(accepted) => break connection.close_reason().is_none().then_some(accepted),
+                Err(_) if meter.heard() > heard => heard = meter.heard(),
+                Err(_) => break None,
+            }
+        };
+        if let Some(accepted) = answer
+            && let Ok(exporter) = exporter_of(&connection)
+        {
+            return if accepted {
+                reached!(EarlyDataAccepted);
+                Over::Confirmed(exporter)
+            } else {
+                reached!(EarlyDataRefused);
+                Over::Refused(exporter)
+            };
+        }
+        reached!(EarlyDataUnanswered);
+        meter.mute();
+        drop(connection);
+        match again.await {
+            Ok(connection) => Over::Anew(Box::new(connection)),
+            Err(error) => Over::Unmet(error),
+        }
+    })
+}
+
+/// That of a relay, which may take so long.
+pub(crate) fn of_relay(connection: quinn::Connection, accepted: ZeroRttAccepted, longest: Duration) -> Handshake {
+    Box::pin(async move {
+        match timeout(longest, accepted).await {
+            Ok(_) => exporter_of(&connection).map_or(Over::Unfinished, Over::Confirmed),
+            Err(_) => Over::Unfinished,
+        }
+    })
+}

@@ -1,0 +1,227 @@
+//! What a device keeps of a relay that it has met, so that it meets it sooner the next time. In memory only: on disk it would be a log
+//! of connections.
+
+use core::fmt;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use quinn::{NoneTokenStore, TokenStore};
+use rustls::client::{ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, NamedGroup};
+use tokio::time::Instant;
+
+use crate::dial::Pace;
+use crate::identity::{IdentityError, PinVerifier, PinnedKeys, client_config};
+use crate::limits::{SESSION_LIFETIME, SESSIONS_PER_RELAY_MAX, TOKENS_PER_RELAY_MAX};
+
+/// What is remembered of one relay: TLS sessions and address tokens, each good for one connection, and where it was met.
+///
+/// Hand the same one to every dial of the same relay ([`DialOptions::memory`](crate::DialOptions)). Does not print.
+pub struct RelayMemory {
+    keys: PinnedKeys,
+    verifier: Arc<PinVerifier>,
+    // rustls takes a session up only with the very same verifier, and the very same lack of a client certificate, as it was made
+    // with: every configuration is a copy of one of these.
+    quic: ClientConfig,
+    tcp: ClientConfig,
+    sessions: Arc<Sessions>,
+    tokens: Arc<Tokens>,
+    /// Where it was met over QUIC.
+    met_at: Mutex<Option<SocketAddr>>,
+}
+
+impl RelayMemory {
+    /// Remembers nothing yet of the relay that holds one of `keys`.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; not seen.
+    pub fn new(keys: PinnedKeys) -> Result<Self, IdentityError> {
+        let verifier = PinVerifier::new(keys);
+        let (sessions, by_tcp) = (Arc::<Sessions>::default(), Arc::<Sessions>::default());
+        let mut quic = client_config(Arc::clone(&verifier))?;
+        quic.resumption = Resumption::store(Arc::<Sessions>::clone(&sessions));
+        let mut tcp = client_config(Arc::clone(&verifier))?;
+        tcp.resumption = Resumption::store(by_tcp);
+        Ok(Self { keys, verifier, quic, tcp, sessions, tokens: Arc::default(), met_at: Mutex::default() })
+    }
+
+    /// Returns whether it is that of the relay that holds one of `keys`.
+    pub(crate) fn is_of(&self, keys: &PinnedKeys) -> bool {
+        self.keys == *keys
+    }
+
+    pub(crate) fn verifier(&self) -> Arc<PinVerifier> {
+        Arc::clone(&self.verifier)
+    }
+
+    /// Returns what to dial with over QUIC. Who only asks whether somebody is there takes nothing out of it, and puts back what it is
+    /// given.
+    pub(crate) fn quic(&self, pace: Pace) -> (ClientConfig, Arc<dyn TokenStore>) {
+        let mut config = self.quic.clone();
+        match pace {
+            Pace::Eager => (config, Arc::<Tokens>::clone(&self.tokens)),
+            Pace::OneDatagram => {
+                config.resumption = Resumption::store(Arc::new(Kept(Arc::clone(&self.sessions))));
+                (config, Arc::new(Kept(Arc::clone(&self.tokens))))
+            }
+        }
+    }
+
+    /// Returns what to dial with over TLS on TCP.
+    pub(crate) fn tcp(&self) -> ClientConfig {
+        self.tcp.clone()
+    }
+
+    /// Returns where to say something at once: where it was met last, if there is a session to take up.
+    pub(crate) fn early_at(&self) -> Option<SocketAddr> {
+        self.sessions.newest_is_good().then(|| *lock(&self.met_at)).flatten()
+    }
+
+    /// Notes where it was met over QUIC.
+    pub(crate) fn met(&self, at: SocketAddr) {
+        *lock(&self.met_at) = Some(at);
+    }
+
+    /// Returns how many connections may begin with a TLS session that was kept.
+    pub fn sessions(&self) -> usize {
+        lock(&self.sessions.tickets).len()
+    }
+}
+
+impl fmt::Debug for RelayMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RelayMemory(..)")
+    }
+}
+
+/// Returns what is behind a lock; nobody panics while holding one.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// TLS sessions of one relay, the newest last, with the time at which each was given.
+#[derive(Default)]
+struct Sessions {
+    tickets: Mutex<VecDeque<(Instant, Tls13ClientSessionValue)>>,
+    group: Mutex<Option<NamedGroup>>,
+}
+
+impl Sessions {
+    fn insert(&self, value: Tls13ClientSessionValue) {
+        let mut tickets = lock(&self.tickets);
+        if tickets.len() >= SESSIONS_PER_RELAY_MAX {
+            tickets.pop_front();
+        }
+        tickets.push_back((Instant::now(), value));
+    }
+
+    fn take(&self) -> Option<Tls13ClientSessionValue> {
+        let (given, value) = lock(&self.tickets).pop_back()?;
+        is_good(given).then_some(value)
+    }
+
+    fn newest_is_good(&self) -> bool {
+        lock(&self.tickets).back().is_some_and(|(given, _)| is_good(*given))
+    }
+}
+
+fn is_good(given: Instant) -> bool {
+    given.elapsed() < SESSION_LIFETIME
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sessions(..)")
+    }
+}
+
+// One relay to a store: the name, which is the same for all relays, tells nothing. TLS 1.2 is never spoken.
+impl ClientSessionStore for Sessions {
+    fn set_kx_hint(&self, _: ServerName<'static>, group: NamedGroup) {
+        *lock(&self.group) = Some(group);
+    }
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        *lock(&self.group)
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, _: Tls12ClientSessionValue) {}
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        None
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, value: Tls13ClientSessionValue) {
+        self.insert(value);
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.take()
+    }
+}
+
+/// Address tokens of one relay, the newest last.
+#[derive(Default)]
+struct Tokens(Mutex<VecDeque<Bytes>>);
+
+impl TokenStore for Tokens {
+    fn insert(&self, _: &str, token: Bytes) {
+        let mut tokens = lock(&self.0);
+        if tokens.len() >= TOKENS_PER_RELAY_MAX {
+            tokens.pop_front();
+        }
+        tokens.push_back(token);
+    }
+
+    fn take(&self, _: &str) -> Option<Bytes> {
+        lock(&self.0).pop_back()
+    }
+}
+
+/// Takes what it is given, and gives nothing.
+#[derive(Debug)]
+struct Kept<T>(Arc<T>);
+
+impl ClientSessionStore for Kept<Sessions> {
+    fn set_kx_hint(&self, _: ServerName<'static>, _: NamedGroup) {}
+
+    fn kx_hint(&self, name: &ServerName<'_>) -> Option<NamedGroup> {
+        self.0.kx_hint(name)
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, _: Tls12ClientSessionValue) {}
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        None
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, value: Tls13ClientSessionValue) {
+        self.0.insert(value);
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        None
+    }
+}
+
+impl TokenStore for Kept<Tokens> {
+    fn insert(&self, name: &str, token: Bytes) {
+        self.0.insert(name, token);
+    }
+
+    fn take(&self, _: &str) -> Option<Bytes> {
+        None
+    }
+}
+
+/// Returns what to dial a relay with over QUIC of which nothing is remembered.
+pub(crate) fn unremembered() -> Arc<dyn TokenStore> {
+    Arc::new(NoneTokenStore)
+}

@@ -1,0 +1,101 @@
+//! TLS sessions that a relay keeps, each good for one connection. In memory only: on disk they would be a log of connections.
+
+use core::fmt;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::server::StoresServerSessions;
+use zajil_proto::time::Instant;
+
+use crate::limits::{SESSION_LIFETIME, SESSIONS_KEPT_MAX};
+use crate::seams::Clock;
+
+/// See the module. Does not print.
+pub(crate) struct KeptSessions {
+    clock: Arc<dyn Clock>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    sessions: BTreeMap<Vec<u8>, (Instant, Vec<u8>)>,
+    /// As they were made, those that were taken among them.
+    order: VecDeque<Vec<u8>>,
+}
+
+impl KeptSessions {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { clock, kept: Mutex::default() })
+    }
+}
+
+impl Kept {
+    fn put(&mut self, now: Instant, id: Vec<u8>, session: Vec<u8>) {
+        if self.order.len() >= 2 * SESSIONS_KEPT_MAX {
+            let sessions = &self.sessions;
+            self.order.retain(|id| sessions.contains_key(id));
+        }
+        while self.sessions.len() >= SESSIONS_KEPT_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.sessions.remove(&oldest);
+        }
+        self.order.push_back(id.clone());
+        self.sessions.insert(id, (now, session));
+    }
+}
+
+impl StoresServerSessions for KeptSessions {
+    fn put(&self, id: Vec<u8>, session: Vec<u8>) -> bool {
+        let now = self.clock.now();
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).put(now, id, session);
+        true
+    }
+
+    /// A session that is not taken could be shown twice.
+    fn get(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn take(&self, id: &[u8]) -> Option<Vec<u8>> {
+        let (since, session) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).sessions.remove(id)?;
+        (self.clock.now().since(since) < SESSION_LIFETIME).then_some(session)
+    }
+
+    fn can_cache(&self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for KeptSessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeptSessions(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_taken_once_and_the_oldest_go_when_there_are_too_many() {
+        let mut kept = Kept::default();
+        for number in 0..SESSIONS_KEPT_MAX + 5 {
+            kept.put(Instant::default(), number.to_be_bytes().to_vec(), vec![1]);
+        }
+        assert_eq!(kept.sessions.len(), SESSIONS_KEPT_MAX);
+        assert!(!kept.sessions.contains_key(&4_usize.to_be_bytes()[..]));
+        assert!(kept.sessions.contains_key(&5_usize.to_be_bytes()[..]));
+    }
+
+    #[test]
+    fn what_was_taken_does_not_pile_up() {
+        let mut kept = Kept::default();
+        for number in 0..3 * SESSIONS_KEPT_MAX {
+            let id = number.to_be_bytes().to_vec();
+            kept.put(Instant::default(), id.clone(), vec![1]);
+            kept.sessions.remove(&id);
+        }
+        assert!(kept.order.len() <= 2 * SESSIONS_KEPT_MAX);
+    }
+}
