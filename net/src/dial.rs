@@ -360,7 +360,7 @@ impl Dialler<'_> {
             Pace::OneDatagram => UNHEARD_RTT,
         };
         let (tls, tokens) = match self.memory() {
-            Some(memory) => memory.quic(self.options.pace),
+            Some(memory) => memory.quic(),
             None => (client_config(verifier)?, unremembered()),
         };
         let config = transport::device(self.options.link_class, initial_rtt, tls, tokens)?;
@@ -397,8 +397,7 @@ impl Dialler<'_> {
     ) -> Result<Option<Connection>, DialError> {
         let Some(memory) = self.memory() else { return Ok(None) };
         self.network.route(remote)?;
-        let (mut tls, tokens) = memory.quic(Pace::Eager);
-        tls.enable_early_data = true;
+        let (tls, tokens) = memory.early();
         let class = self.options.link_class;
         let config = transport::device(class, class.initial_rtt(), tls, tokens)?;
         let (endpoint, connecting, meter) = self.begin(remote, config)?;

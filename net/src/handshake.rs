@@ -1,6 +1,7 @@
 //! A handshake that goes on while a session has begun already.
 
 use core::time::Duration;
+use std::future::pending;
 use std::sync::Arc;
 
 use quinn::ZeroRttAccepted;
@@ -72,7 +73,11 @@ pub(crate) fn of_device(
 pub(crate) fn of_relay(connection: quinn::Connection, accepted: ZeroRttAccepted, longest: Duration) -> Handshake {
     Box::pin(async move {
         match timeout(longest, accepted).await {
-            Ok(_) => exporter_of(&connection).map_or(Over::Unfinished, Over::Confirmed),
+            Ok(_) => match exporter_of(&connection) {
+                Ok(exporter) => Over::Confirmed(exporter),
+                // It has ended: reading says so, after what had come.
+                Err(_) => pending().await,
+            },
             Err(_) => Over::Unfinished,
         }
     })

@@ -22,15 +22,16 @@ pub const ADDRESS_STAGGER: Duration = Duration::from_millis(250);
 /// How long a TLS session may be taken up: what RFC 8446 §4.6.1 and rustls give a day is not kept longer, since its keys open
 /// whatever early data is recorded on the way.
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-/// TLS sessions that a relay gives with each connection: one for the next, and one for a dial that finds nobody and is begun anew. Each
+/// TLS sessions that a relay gives with each connection: one for the next, and one for what is said at once while the link is gone. Each
 /// takes about 110 B on the way.
 pub const SESSIONS_GIVEN: usize = 2;
 /// TLS sessions a relay keeps: two for each of 32 thousand telephones, more than one relay has places for. About 400 B each, 26 MB.
 pub const SESSIONS_KEPT_MAX: usize = 65_536;
 /// TLS sessions a device keeps of one relay: those of the last two connections. About 1 kB each.
 pub const SESSIONS_PER_RELAY_MAX: usize = 4;
-/// Address tokens that a relay gives with each connection, likewise. Each takes about 70 B on the way.
-pub const TOKENS_GIVEN: u32 = 2;
+/// Address tokens that a relay gives with each connection. Each takes about 70 B on the way; without one the handshake is as long as ever,
+/// and only what comes with it has to wait.
+pub const TOKENS_GIVEN: u32 = 1;
 /// Address tokens a device keeps of one relay.
 pub const TOKENS_PER_RELAY_MAX: usize = 4;
 /// How long an address token is good. Telephones change their address more often than that.
@@ -39,9 +40,16 @@ pub const TOKEN_LIFETIME: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 pub const TOKEN_LOG_BYTES: usize = 1 << 20;
 /// Tokens that are shown in one lifetime, as far as that was reckoned with.
 pub const TOKENS_SHOWN: u64 = 500_000;
-/// Of what may be under way at first, the part that may leave before the handshake is over. More, and the handshake's own last packet
-/// waits behind it: up to minutes on a link that loses a fifth.
-pub const EARLY_WINDOW_PARTS: usize = 2;
+/// Bytes that a device on the slowest links says before the handshake is over: what 20 kbit/s carry until the relay has
+/// answered, a second and a quarter. With 4 200 B, half of what may be under way at first, the handshake's own last packet stood two seconds in the queue, and
+/// where it was lost nobody noticed for seven (gprs, seed 10: 34 s in place of 18).
+pub const EARLY_BYTES_SLOWEST: usize = 3_200;
+/// The same at 60 kbit/s: half of what may be under way at first. With 3 600 B a note took 1.29 times the limit, with this 1.27.
+pub const EARLY_BYTES_SLOW: usize = 4_800;
+/// The same on ordinary links: half of what may be under way at first.
+pub const EARLY_BYTES_ORDINARY: usize = 6_000;
+/// The same over a satellite: 128 kbit/s and three quarters of a second.
+pub const EARLY_BYTES_SATELLITE: usize = 12_000;
 
 /// Silence after which a connection is gone. With 30 s, up to a quarter of uploads on lossy 2G died of it.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);

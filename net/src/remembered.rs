@@ -13,7 +13,6 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, NamedGroup};
 use tokio::time::Instant;
 
-use crate::dial::Pace;
 use crate::identity::{IdentityError, PinVerifier, PinnedKeys, client_config};
 use crate::limits::{SESSION_LIFETIME, SESSIONS_PER_RELAY_MAX, TOKENS_PER_RELAY_MAX};
 
@@ -57,17 +56,18 @@ impl RelayMemory {
         Arc::clone(&self.verifier)
     }
 
-    /// Returns what to dial with over QUIC. Who only asks whether somebody is there takes nothing out of it, and puts back what it is
-    /// given.
-    pub(crate) fn quic(&self, pace: Pace) -> (ClientConfig, Arc<dyn TokenStore>) {
+    /// Returns what to say something at once with, over QUIC: takes out of it what is good once.
+    pub(crate) fn early(&self) -> (ClientConfig, Arc<dyn TokenStore>) {
         let mut config = self.quic.clone();
-        match pace {
-            Pace::Eager => (config, Arc::<Tokens>::clone(&self.tokens)),
-            Pace::OneDatagram => {
-                config.resumption = Resumption::store(Arc::new(Kept(Arc::clone(&self.sessions))));
-                (config, Arc::new(Kept(Arc::clone(&self.tokens))))
-            }
-        }
+        config.enable_early_data = true;
+        (config, Arc::<Tokens>::clone(&self.tokens))
+    }
+
+    /// Returns what to dial with over QUIC, to see whether somebody is there: takes nothing out of it, and keeps what is given.
+    pub(crate) fn quic(&self) -> (ClientConfig, Arc<dyn TokenStore>) {
+        let mut config = self.quic.clone();
+        config.resumption = Resumption::store(Arc::new(Kept(Arc::clone(&self.sessions))));
+        (config, Arc::new(Kept(Arc::clone(&self.tokens))))
     }
 
     /// Returns what to dial with over TLS on TCP.

@@ -20,11 +20,11 @@ use crate::congestion::LossTolerantFactory;
 use crate::identity::IdentityError;
 use crate::limits::{
     CRYPTO_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, DEVICE_SEND_WINDOW_BYTES, DEVICE_STREAM_WINDOW_BYTES,
-    DEVICE_WINDOW_BYTES, DEVICE_WINDOW_BYTES_SLOWEST, EARLY_WINDOW_PARTS, IDLE_TIMEOUT, INCOMING_BUFFER_BYTES,
-    INCOMING_BUFFER_BYTES_TOTAL, INCOMING_MAX, INITIAL_RTT, INITIAL_RTT_SLOWEST, KEEP_ALIVE, PACKET_BYTES,
-    PERSISTENT_CONGESTION_PROBES, RELAY_INITIAL_PACKETS, RELAY_SEND_WINDOW_BYTES, RELAY_STREAM_WINDOW_BYTES,
-    RELAY_WINDOW_BYTES, RESET_INTERVAL_MIN, TIME_THRESHOLD, TOKEN_LIFETIME, TOKEN_LOG_BYTES, TOKENS_GIVEN,
-    TOKENS_SHOWN, TRANSFER_STREAMS_MAX,
+    DEVICE_WINDOW_BYTES, DEVICE_WINDOW_BYTES_SLOWEST, EARLY_BYTES_ORDINARY, EARLY_BYTES_SATELLITE, EARLY_BYTES_SLOW,
+    EARLY_BYTES_SLOWEST, IDLE_TIMEOUT, INCOMING_BUFFER_BYTES, INCOMING_BUFFER_BYTES_TOTAL, INCOMING_MAX, INITIAL_RTT,
+    INITIAL_RTT_SLOWEST, KEEP_ALIVE, PACKET_BYTES, PERSISTENT_CONGESTION_PROBES, RELAY_INITIAL_PACKETS,
+    RELAY_SEND_WINDOW_BYTES, RELAY_STREAM_WINDOW_BYTES, RELAY_WINDOW_BYTES, RESET_INTERVAL_MIN, TIME_THRESHOLD,
+    TOKEN_LIFETIME, TOKEN_LOG_BYTES, TOKENS_GIVEN, TOKENS_SHOWN, TRANSFER_STREAMS_MAX,
 };
 use crate::seams::Clock;
 
@@ -73,11 +73,15 @@ impl LinkClass {
         }
     }
 
-    /// Returns how many bytes may leave before the handshake is over: half of what may be under way at first.
-    pub fn early_bytes_max(self) -> usize {
-        let (up, _) = self.packets();
-        let under_way = up.saturating_mul(u64::from(PACKET_BYTES));
-        usize::try_from(under_way).unwrap_or(usize::MAX) / EARLY_WINDOW_PARTS
+    /// Returns how many bytes may leave before the handshake is over: what the link carries until the relay has answered, and no more
+    /// than half of what may be under way at first. What is beyond stands in the queue before the handshake's own last packet.
+    pub const fn early_bytes_max(self) -> usize {
+        match self {
+            Self::Slowest => EARLY_BYTES_SLOWEST,
+            Self::Slow => EARLY_BYTES_SLOW,
+            Self::Ordinary => EARLY_BYTES_ORDINARY,
+            Self::Satellite => EARLY_BYTES_SATELLITE,
+        }
     }
 
     /// Returns how many bytes the relay may send ahead once it has learned what the link carries.
@@ -300,6 +304,14 @@ mod tests {
         let mut time = TokenTime::new(Arc::new(StoppedClock(5_000, 10)));
         time.clock = Arc::new(StoppedClock(7_500, 99_999));
         assert_eq!(time.now(), UNIX_EPOCH + Duration::from_millis(602_500));
+    }
+
+    #[test]
+    fn what_leaves_early_leaves_room_for_the_handshake() {
+        for class in [LinkClass::Slowest, LinkClass::Slow, LinkClass::Ordinary, LinkClass::Satellite] {
+            let under_way = class.packets().0 * u64::from(PACKET_BYTES);
+            assert!(class.early_bytes_max() as u64 <= under_way / 2, "{class:?}");
+        }
     }
 
     #[test]

@@ -46,7 +46,11 @@ impl Remembered {
     /// Keeps a ticket, `None`: forgets the one there is.
     pub(crate) fn keep(&mut self, relay: &VerifyingKey, ticket: Option<Ticket>, now: Instant) {
         if let Some(known) = self.0.get_mut(relay) {
-            known.ticket = ticket.map(|ticket| (ticket, now));
+            let before = known.ticket.take().map_or(now, |(_, given)| given);
+            known.ticket = ticket.map(|ticket| {
+                let given = if ticket.rests_on_another() { before } else { now };
+                (ticket, given)
+            });
         }
     }
 }

@@ -135,8 +135,8 @@ named! {
         OlderRelayNotTold = "older-relay-not-told",
         /// A device calls a last-seen answer fresh that no relay has given now.
         FreshnessLies = "freshness-lies",
-        /// The relay lets two sessions at once read by one ticket.
-        TicketServesTwice = "ticket-serves-twice",
+        /// A device takes its relay's ticket to stand for mailboxes whose keys it has never proven.
+        TicketBelievedForAll = "ticket-believed-for-all",
         /// A device does not offer again what it offered before a handshake in which nothing of that was taken.
         RefusedNotSaidAgain = "refused-not-said-again",
         /// A device offers its parcels in an order drawn from outside the seed.
@@ -152,7 +152,6 @@ impl Switch {
             // A relay that forgets what grows is brought all of it once more.
             Self::GrowthNotRenewed => &[1, 4],
             Self::ReleasedByAnybody => &[0, 1],
-            Self::TicketServesTwice => &[0],
             Self::UnansweredForgotten => &[1, 9],
             // What was called released before it was, comes once more.
             Self::StoredBeforeSync => &[1, 4],
@@ -191,6 +190,8 @@ impl Switch {
             | Self::LoadNotBounded
             | Self::DeliveredNotLetGo => &[6],
             Self::FramesNotBounded => &[2, 6, 9],
+            // What somebody asks, or what comes, is never told.
+            Self::TicketBelievedForAll => &[8, 9],
             Self::LogTellsMailbox | Self::LogTellsHour => &[7],
             Self::OlderWordReplacesNewer
             | Self::SeenMovesOnRepeat

@@ -36,6 +36,8 @@ const PACKET_BYTES: usize = 60;
 const SECOND_BYTES: u32 = 3_000;
 /// Notes up to this long are those of the introduction.
 const SHORT_BYTES: u32 = 4_000;
+/// Between what was before and the transfer.
+const REST: Duration = Duration::from_secs(150);
 /// Who has not got it by then has failed.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -199,6 +201,8 @@ async fn run(trial: &Trial) -> Outcome {
     drop((near, far));
     let far = Program::new(world.open(FAR, &far_disk));
     let mut near = world.open(NEAR, &near_disk);
+    // Whatever the meeting takes, the transfer begins at the same time: else it would begin where links come and go alike.
+    let begin_at = Instant::now() + if trial.start == Start::Warm { PATIENCE + REST } else { REST };
     if trial.start == Start::Warm {
         network.set_access(NEAR, trial.link.up.clone(), trial.link.down.clone());
         ask(&mut near, Request::Sync { timeout_millis: millis(PATIENCE) }).await;
@@ -207,7 +211,7 @@ async fn run(trial: &Trial) -> Outcome {
         far.ask(send("Near", voice.clone(), Wait::Stored)).await;
     }
     // What was begun has ended by now.
-    tokio::time::sleep(Duration::from_secs(150)).await;
+    tokio::time::sleep_until(begin_at).await;
     network.set_access(NEAR, trial.link.up.clone(), trial.link.down.clone());
     let near = Program::new(near);
     let before = network.traffic(NEAR);

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod faults;
+mod warm;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -39,12 +39,18 @@ impl Default for ClientSettings {
 pub struct Ticket {
     pub(super) secret: [u8; 32],
     pub(super) keys: BTreeSet<(Scope, [u8; 16])>,
+    pub(super) rests: bool,
 }
 
 impl Ticket {
+    /// Returns whether it rests on the ticket that was shown in its session, and counts no longer than that one.
+    pub const fn rests_on_another(&self) -> bool {
+        self.rests
+    }
+
     /// Returns whether it stands for this mailbox or slot.
     pub(super) fn covers(&self, scope: Scope, id: [u8; 16]) -> bool {
-        self.keys.contains(&(scope, id))
+        self.keys.contains(&(scope, id)) || sabotaged!(TicketBelievedForAll)
     }
 }
 

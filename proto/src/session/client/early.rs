@@ -40,7 +40,7 @@ impl Proofs {
     fn ticket(&self, secret: [u8; 32], proofs: u16) -> Ticket {
         let shown = self.ticket.iter().flat_map(|ticket| ticket.keys.iter());
         let keys = shown.chain(self.sent.iter().take(proofs.into())).copied().collect();
-        Ticket { secret, keys }
+        Ticket { secret, keys, rests: self.ticket.is_some() }
     }
 }
 
