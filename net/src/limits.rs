@@ -40,9 +40,9 @@ pub const TOKEN_LIFETIME: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 pub const TOKEN_LOG_BYTES: usize = 1 << 20;
 /// Tokens that are shown in one lifetime, as far as that was reckoned with.
 pub const TOKENS_SHOWN: u64 = 500_000;
-/// Bytes that a device on the slowest links says before the handshake is over: what 20 kbit/s carry until the relay has
-/// answered, a second and a quarter. With 4 200 B, half of what may be under way at first, the handshake's own last packet stood two seconds in the queue, and
-/// where it was lost nobody noticed for seven (gprs, seed 10: 34 s in place of 18).
+/// Bytes that a device on the slowest links says before the handshake is over: what 20 kbit/s carry until the relay has answered, a second
+/// and a quarter. With 4 200 B, half of what may be under way at first, the handshake's own last packet stood two seconds in the queue,
+/// and one connection of 41 hung on it for 15 s (gprs, seed 10).
 pub const EARLY_BYTES_SLOWEST: usize = 3_200;
 /// The same at 60 kbit/s: half of what may be under way at first. With 3 600 B a note took 1.29 times the limit, with this 1.27.
 pub const EARLY_BYTES_SLOW: usize = 4_800;
