@@ -171,7 +171,7 @@ impl World {
 
     fn sender_hears(&mut self, event: ClientEvent) {
         match event {
-            ClientEvent::Welcomed(_) | ClientEvent::Links(_) => {}
+            ClientEvent::Welcomed(_) | ClientEvent::Links(_) | ClientEvent::Ticket(_) => {}
             ClientEvent::Answered { code, .. } => assert_eq!(code, Code::OK),
             ClientEvent::Progress { id, durable } => {
                 // The reader may have released it before its sender heard so much.
@@ -233,7 +233,7 @@ impl World {
         expected: &mut BTreeMap<MailboxId, Vec<ParcelId>>,
     ) -> Option<ClientCommand> {
         match event {
-            ClientEvent::Welcomed(_) | ClientEvent::Links(_) => {}
+            ClientEvent::Welcomed(_) | ClientEvent::Links(_) | ClientEvent::Ticket(_) => {}
             ClientEvent::Answered { code, .. } => assert_eq!(code, Code::OK),
             ClientEvent::Arriving { mailbox, header, from, .. } => {
                 let id = header.id();
