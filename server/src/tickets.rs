@@ -39,25 +39,29 @@ struct Ticket {
     shown_by: Option<(u64, Arc<Bell>)>,
 }
 
-/// A session's own: what it was given, and until when it counts.
+/// A session's own tickets.
 #[derive(Debug, Default)]
 pub(crate) struct Given {
     name: Option<Name>,
-    until: Option<Instant>,
+    /// The one before: the device has it yet where the newer was lost on the way.
+    former: Option<Name>,
+    /// Until when the ticket counts that was shown in it.
+    rests_until: Option<Instant>,
 }
 
 impl Tickets {
-    /// Keeps `ticket`, just drawn, for keys that session proved, in the place of an earlier one of it. A session that rests on a
+    /// Keeps `ticket`, just drawn, for keys that session proved, in the place of earlier ones of it but the last. A session that rests on a
     /// ticket itself gets none that counts longer.
     pub(crate) fn give(&self, now: Instant, given: &mut Given, ticket: &Secret, keys: Keys) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(before) = given.name.take() {
+        if let Some(before) = given.former.take() {
             kept.forget(&before);
         }
-        let until = *given.until.get_or_insert_with(|| now.after(Duration::from_secs(TICKET_HOURS * 60 * 60)));
+        // A connection that is there stands for all that was proven on it.
+        let until = given.rests_until.unwrap_or_else(|| now.after(Duration::from_secs(TICKET_HOURS * 60 * 60)));
         let name = name(ticket);
         kept.keep(name, Ticket { keys, until, shown_by: None });
-        given.name = Some(name);
+        given.former = given.name.replace(name);
     }
 
     /// Returns what a ticket stands for that session `number` shows. An earlier session that showed it is told to close.
@@ -79,7 +83,7 @@ impl Tickets {
             earlier.replace();
         }
         reached!(TicketRedeemed);
-        given.until = Some(kept_ticket.until);
+        given.rests_until = Some(kept_ticket.until);
         Some(kept_ticket.keys.clone())
     }
 }

@@ -309,6 +309,7 @@ impl Host {
             Happened::Session(ClientEvent::Ticket(ticket)) => {
                 self.remembered.keep(&relay, Some(*ticket), self.clock.now());
             }
+            Happened::Session(ClientEvent::TicketRefused) => self.remembered.keep(&relay, None, self.clock.now()),
             Happened::Session(ClientEvent::TicketUnknown) => {
                 self.remembered.keep(&relay, None, self.clock.now());
                 // Dialled again at the next turn: what was asked by the ticket was not answered.

@@ -220,6 +220,7 @@ impl Meeting {
             }
             ClientEvent::Links(_)
             | ClientEvent::Ticket(_)
+            | ClientEvent::TicketRefused
             | ClientEvent::TicketUnknown
             | ClientEvent::Closed { .. } => Ok(()),
         }

@@ -231,6 +231,7 @@ fn what_was_refused_is_said_again_and_told_once() {
     talk.refuse(&mut relay);
     assert_eq!((stored(&talk), talk.closed), (1, None));
     assert!(arrived(&talk));
+    assert!(talk.events.contains(&ClientEvent::TicketRefused));
     let welcomes = talk.events.iter().filter(|event| matches!(event, ClientEvent::Welcomed(_))).count();
     assert_eq!((welcomes, talk.has_said(is_proof)), (1, 1));
     assert_eq!(talk.has_said(|frame| matches!(frame, Frame::Watch { .. })), 2);

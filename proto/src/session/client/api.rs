@@ -323,6 +323,9 @@ pub enum ClientEvent {
     Links(LinkReport),
     /// Keep this for the next session with this relay, in the place of any other.
     Ticket(Box<Ticket>),
+    /// Forget the ticket: the relay took nothing of what it was shown with, and has most likely started again. The session goes on, and
+    /// proves its keys.
+    TicketRefused,
     /// The ticket that was shown stands for nothing any more: forget it. What was asked by it was not answered, and the session
     /// closes; a new one without a ticket asks again.
     TicketUnknown,

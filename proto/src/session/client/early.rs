@@ -106,7 +106,9 @@ impl ClientSession {
     pub(super) fn refused(&mut self, exporter: [u8; 32]) {
         let Some(early) = self.early.take() else { return };
         self.exporter = exporter;
-        self.proofs.ticket = None;
+        if self.proofs.ticket.take().is_some() {
+            self.port.event(ClientEvent::TicketRefused);
+        }
         self.lanes = Lanes::new(EARLY_DOWNLOAD_BYTES_MAX);
         self.port.begin_again();
         say_hello(&mut self.port);

@@ -122,7 +122,7 @@ pub enum RelayEvent {
         /// What it shows.
         ticket: Secret,
     },
-    /// A device has proven keys: draw a ticket that stands for these for a day, in the place of an earlier one of this session, and
+    /// A device has proven keys: draw a ticket that stands for these for a day, and forget all of this session but the last, which may be all that came to it;
     /// feed it back as [`RelayCommand::Ticket`].
     TicketWanted {
         /// For which keys.
