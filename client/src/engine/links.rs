@@ -118,6 +118,10 @@ impl LinkTask {
                 Err(error) => return Some(trouble(&error)),
             },
         };
+        if self.ticket.is_some() && !connection.is_early() {
+            // The relay may have started again since it gave this one; what this session proves brings another.
+            self.tell(Happened::Session(ClientEvent::TicketRefused)).await;
+        }
         let settings = ClientSettings {
             unanswered_bytes_max: self.options.link_class.unanswered_bytes_max(),
             early_bytes_max: self.options.link_class.early_bytes_max(),
