@@ -78,11 +78,12 @@ pub enum StoreRequest {
         /// Which parcels.
         ids: Vec<ParcelId>,
     },
-    /// Keeps a word if its version is higher than what is held, with its observation if there is one.
+    /// Keeps a word if its version is higher than what is held, and its observation if it is the first of this version and the word
+    /// is not older than what is held.
     PutWord {
         /// The word, signature checked.
         word: Word,
-        /// Present only if the owner itself brought it (P7.5).
+        /// Present only if the owner itself has shown that it is there (P7.5).
         observation: Option<Observation>,
     },
     /// What is held of a slot.

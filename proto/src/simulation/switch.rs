@@ -23,7 +23,7 @@ named! {
         UsedLinkAccepted = "used-link-accepted",
         /// The relay puts an older word in place of a newer one.
         OlderWordReplacesNewer = "older-word-replaces-newer",
-        /// The relay moves the seen bucket for a word whose version it has already.
+        /// The relay moves the seen bucket for a word whose owner has come with that version already.
         SeenMovesOnRepeat = "seen-moves-on-repeat",
         /// The relay moves the seen bucket when somebody asks for it.
         SeenMovesOnRead = "seen-moves-on-read",

@@ -80,16 +80,22 @@ impl Observation {
     /// "Nothing observed", or nothing that may be told.
     pub const NONE: Self = Self { version: 0, hour: Hour(0), width: Precision::Off, signature: Signature::NONE };
 
-    /// Signs that `version` of the word in `slot` arrived in the bucket `now` lies in; nothing if the precision is off.
+    /// Signs that `version` of the word in `slot` arrived in the bucket `now` lies in. If the precision is off, only the version is
+    /// in it, for the relay itself: see [`Observation::told`].
     pub fn sign(relay: &SigningKey, slot: &SlotId, version: u64, now: Minute, precision: Precision) -> Self {
         let Some(hour) = precision.bucket(now) else {
-            return Self::NONE;
+            return Self { version, ..Self::NONE };
         };
         let signature = relay.sign(
             Purpose::Observation,
             &Self::signed(slot, version, hour, precision).each_ref().map(|part| part.as_slice()),
         );
         Self { version, hour, width: precision, signature }
+    }
+
+    /// Returns what may be told of it: nothing if the precision is off (P7.4).
+    pub fn told(self) -> Self {
+        if self.width == Precision::Off { Self::NONE } else { self }
     }
 
     /// Returns whether `relay` said this about `slot`.

@@ -163,9 +163,12 @@ impl Store {
         let Some((_, held, observed)) = self.slots.get_mut(&word.slot().0) else {
             return StoreReply::Refused(Code::NOT_HERE);
         };
-        if held.as_ref().is_none_or(|held| word.version > held.version) {
+        let (version, before) = (word.version, held.as_ref().map_or(0, |held| held.version));
+        if let Some(observation) = observation.filter(|_| version >= before && version > observed.version) {
+            *observed = observation;
+        }
+        if version > before {
             *held = Some(word);
-            *observed = observation.unwrap_or(*observed);
         }
         done()
     }

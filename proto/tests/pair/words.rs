@@ -73,11 +73,33 @@ fn the_bucket_moves_only_for_a_higher_version_on_its_owners_own_connection() {
     put(&mut world, link, &owner, 1, true);
     assert_eq!(seen(&mut world, link, &owner), (Some(word(&owner, 2)), Some(first)));
 
+    // Passed on once more, in words of nobody's connection: nothing moves.
+    put(&mut world, passing, &owner, 2, false);
+    assert_eq!(seen(&mut world, link, &owner), (Some(word(&owner, 2)), Some(first)));
+
     // A newer one from the owner: both move.
     put(&mut world, link, &owner, 3, true);
     let (newest, observation) = seen(&mut world, link, &owner);
     assert_eq!(newest, Some(word(&owner, 3)));
     assert_eq!(observation.map(|observation| (observation.version, observation.hour)), Some((3, Hour(120))));
+}
+
+#[test]
+fn who_passes_a_word_on_does_not_keep_its_owner_from_being_seen() {
+    let (mut world, owner, link) = slot(Precision::SixHours);
+    world.wall = Minute(60 * 6);
+    put(&mut world, link, &owner, 1, true);
+    let friend = world.device();
+    let passing = world.connect(friend);
+    put(&mut world, passing, &owner, 2, false);
+    let shown = |world: &mut World| seen(world, link, &owner).1.map(|seen| (seen.version, seen.hour));
+    assert_eq!(shown(&mut world), Some((1, Hour(6))));
+    // The owner comes with the word that a friend has brought before: once.
+    for (hour, expected) in [(12, 12), (18, 12)] {
+        world.wall = Minute(60 * hour);
+        put(&mut world, link, &owner, 2, true);
+        assert_eq!(shown(&mut world), Some((2, Hour(expected))));
+    }
 }
 
 #[test]

@@ -104,7 +104,8 @@ pub trait Store: Send + Sync + 'static {
         ids: Vec<ParcelId>,
     ) -> impl Future<Output = Result<Durable<Vec<ParcelId>>, StoreError>> + Send;
 
-    /// Keeps a word if its version is higher than that held, with its observation if that has the slot's precision.
+    /// Keeps a word if its version is higher than that held. Keeps its observation if the word is not older than the one held, no
+    /// observation of this version or a higher one came before, and it has the slot's precision (P7.5).
     ///
     /// # Errors
     /// Refused: `NOT_HERE`.

@@ -316,8 +316,9 @@ impl Trial {
             let state = store.seen(slot(number)).await.expect("never refused");
             let expected = self.model.slots.get(&slot(number));
             assert_eq!(state.registered, expected.is_some());
-            let (precision, word, observation) = expected.cloned().unwrap_or((Precision::Off, None, Observation::NONE));
-            assert_eq!((state.precision, state.word, state.observation), (precision, word, observation));
+            let (precision, word, observation, _) =
+                expected.cloned().unwrap_or((Precision::Off, None, Observation::NONE, 0));
+            assert_eq!((state.precision, state.word, state.observation), (precision, word, observation.told()));
         }
         let usage = store.usage().await.expect("never refused");
         let begun = self.model.parcels.values().filter(|held| held.begun.is_some());

@@ -19,7 +19,8 @@ pub(crate) struct Model {
     pub(crate) minutes: u64,
     pub(crate) mailboxes: BTreeMap<MailboxId, Box>,
     pub(crate) parcels: BTreeMap<ParcelId, Held>,
-    pub(crate) slots: BTreeMap<SlotId, (Precision, Option<Word>, Observation)>,
+    /// With the version of which the owner came last.
+    pub(crate) slots: BTreeMap<SlotId, (Precision, Option<Word>, Observation, u64)>,
     /// Day on which each is forgotten.
     pub(crate) tombstones: BTreeMap<ParcelId, u64>,
     pub(crate) freed: BTreeMap<MailboxId, (u64, u64)>,
@@ -98,7 +99,7 @@ impl Model {
     }
 
     pub(crate) fn register_slot(&mut self, id: SlotId, precision: Precision) {
-        let slot = self.slots.entry(id).or_insert((precision, None, Observation::NONE));
+        let slot = self.slots.entry(id).or_insert((precision, None, Observation::NONE, 0));
         slot.0 = precision;
         if slot.2.width != precision {
             slot.2 = Observation::NONE;
@@ -267,9 +268,12 @@ impl Model {
 
     pub(crate) fn put_word(&mut self, id: SlotId, word: Word, observation: Option<Observation>) -> Result<(), Code> {
         let slot = self.slots.get_mut(&id).ok_or(Code::NOT_HERE)?;
-        if slot.1.as_ref().is_none_or(|held| word.version > held.version) {
+        let (version, held) = (word.version, slot.1.as_ref().map_or(0, |held| held.version));
+        if let Some(seen) = observation.filter(|seen| seen.width == slot.0 && version >= held && version > slot.3) {
+            (slot.2, slot.3) = (seen, version);
+        }
+        if version > held {
             slot.1 = Some(word);
-            slot.2 = observation.filter(|seen| seen.width == slot.0).unwrap_or(slot.2);
         }
         Ok(())
     }

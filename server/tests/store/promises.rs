@@ -262,6 +262,42 @@ fn a_new_precision_forgets_an_observation_that_says_more_or_less() {
 }
 
 #[test]
+fn an_owner_is_observed_once_for_each_version_whoever_brought_the_word_first() {
+    for subject in Subject::both(&StoreLimits::default()) {
+        block_on(async {
+            let store = subject.engine();
+            let relay = SigningKey::from_seed(&seed(9, 0));
+            let at =
+                |version, hours: u32, width| Observation::sign(&relay, &slot(0), version, Minute(hours * 60), width);
+            let seen = async || store.seen(slot(0)).await.unwrap().observation;
+            store.register(slot_registration(0, Precision::SixHours)).await.unwrap();
+            store.put_word(word(0, 2), None).await.unwrap();
+            assert_eq!(seen().await, Observation::NONE);
+            let first = at(2, 6, Precision::SixHours);
+            store.put_word(word(0, 2), Some(first)).await.unwrap();
+            assert_eq!(seen().await, first);
+            // Again, or of an older version: nothing moves. Nor at another precision, which forgets when it was.
+            for version in [2, 1] {
+                store.put_word(word(0, version), Some(at(version, 12, Precision::SixHours))).await.unwrap();
+                assert_eq!(seen().await, first);
+            }
+            store.register(slot_registration(0, Precision::Day)).await.unwrap();
+            store.put_word(word(0, 2), Some(at(2, 24, Precision::Day))).await.unwrap();
+            assert_eq!(seen().await, Observation::NONE);
+            // Nor of a version that came while nothing might be told.
+            store.register(slot_registration(0, Precision::Off)).await.unwrap();
+            store.put_word(word(0, 3), Some(at(3, 48, Precision::Off))).await.unwrap();
+            store.register(slot_registration(0, Precision::Day)).await.unwrap();
+            store.put_word(word(0, 3), Some(at(3, 72, Precision::Day))).await.unwrap();
+            assert_eq!(seen().await, Observation::NONE);
+            let next = at(4, 96, Precision::Day);
+            store.put_word(word(0, 4), Some(next)).await.unwrap();
+            assert_eq!(seen().await, next);
+        });
+    }
+}
+
+#[test]
 fn what_is_exported_makes_an_equal_store() {
     for subject in Subject::both(&StoreLimits::default()) {
         block_on(async {

@@ -101,19 +101,22 @@ impl RelaySession {
         Ok(())
     }
 
-    /// The bucket moves only for a higher version on its owner's own connection (P7.5).
+    /// The store knows which slot a word is for that its owner brought.
     pub(super) fn word_looked_up(&mut self, put: WordPut, reply: StoreReply, wall: Minute) -> Result<(), Code> {
         let StoreReply::Slot(slot) = reply else {
             return self.refused(put.request, reply);
         };
-        let is_newer = slot.word.as_ref().is_none_or(|held| put.word.version > held.version)
-            || (slot.registered && sabotaged!(SeenMovesOnRepeat));
-        let observation = (slot.registered && is_newer).then(|| {
-            let relay_key = &self.settings.relay_key;
-            Observation::sign(relay_key, &put.word.slot(), put.word.version, wall, slot.precision)
-        });
+        let observation = self.observe(&slot, (put.word.slot(), put.word.version), wall);
         self.keep_word(put, observation);
         Ok(())
+    }
+
+    /// Says that the owner of a slot is there with this version of its word. Whether it is the first time, and so moves the bucket
+    /// (P7.5), is the store's to see: it knows of which version it was said before.
+    fn observe(&self, slot: &SlotState, (id, version): (SlotId, u64), wall: Minute) -> Option<Observation> {
+        let is_older = slot.word.as_ref().is_some_and(|held| version < held.version);
+        let relay_key = &self.settings.relay_key;
+        (slot.registered && !is_older).then(|| Observation::sign(relay_key, &id, version, wall, slot.precision))
     }
 
     fn keep_word(&mut self, put: WordPut, observation: Option<Observation>) {
@@ -150,7 +153,7 @@ impl RelaySession {
                     let relay_key = &self.settings.relay_key;
                     Observation::sign(relay_key, &word.slot(), word.version, self.wall, slot.precision)
                 }
-                Some(_) => slot.observation,
+                Some(_) => slot.observation.told(),
                 None => Observation::NONE,
             },
             links,

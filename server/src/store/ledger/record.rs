@@ -6,6 +6,7 @@ use zajil_proto::codec::{DecodeError, Reader, Writer};
 use zajil_proto::ids::{MailboxId, ReadTag, RelayHash, SlotId};
 use zajil_proto::limits::HOMES_MAX;
 use zajil_proto::parcel::{Header, Home, Mark};
+use zajil_proto::sabotaged;
 use zajil_proto::wire::{Observation, Precision, Word};
 
 use super::StoreError;
@@ -120,6 +121,7 @@ pub(super) struct SlotRow {
     /// Period in which it was last used.
     pub(super) period: u32,
     pub(super) word: Option<Word>,
+    /// With the version even where nothing of it may be told: once for each, its owner's own arrival moves the bucket.
     pub(super) observation: Observation,
 }
 
@@ -150,6 +152,17 @@ impl MailboxRow {
 }
 
 impl SlotRow {
+    /// Takes an observation if it is the first of its version, and as wide as the owner allows (P7.5). Returns whether it did.
+    pub(super) fn observe(&mut self, observation: Observation) -> bool {
+        let (before, version) = (self.observation.version, observation.version);
+        let is_taken = observation.width == self.precision
+            && (version > before || (version == before && sabotaged!(SeenMovesOnRepeat)));
+        if is_taken {
+            self.observation = observation;
+        }
+        is_taken
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
         writer.u8(SLOT).bytes(&self.id.0).bytes(&self.read_tag.0);

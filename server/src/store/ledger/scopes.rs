@@ -1,5 +1,7 @@
 //! The verbs of mailboxes and slots: register, drop, words.
 
+use std::cmp::Ordering;
+
 use zajil_proto::ids::{MailboxId, SlotId};
 use zajil_proto::session::custody::{Registration, SlotState};
 use zajil_proto::wire::{Code, Observation, Precision, Scope, Word};
@@ -58,7 +60,8 @@ impl<R: Rows> Ledger<R> {
             slot.kept.precision = registration.precision;
             slot.kept.period = period;
             if slot.kept.observation.width != registration.precision {
-                slot.kept.observation = Observation::NONE;
+                // Of which version its owner came stays known: a repeat of it is no arrival at the new precision either.
+                slot.kept.observation = Observation { version: slot.kept.observation.version, ..Observation::NONE };
             }
             if slot.kept == before {
                 return Ok(());
@@ -113,23 +116,23 @@ impl<R: Rows> Ledger<R> {
     ) -> Result<(), StoreError> {
         let period = self.clock.period();
         let slot = self.slots.get_mut(&word.slot()).ok_or(StoreError::Refused(Code::NOT_HERE))?;
-        if let Some(held) = slot.kept.word.as_ref().filter(|held| held.version >= word.version) {
-            let is_taken = if held.version == word.version {
-                reached!(WordRepeated);
-                observation.is_some() && sabotaged!(SeenMovesOnRepeat)
-            } else {
-                reached!(WordOutdated);
-                sabotaged!(OlderWordReplacesNewer)
-            };
-            if !is_taken {
+        let compared = slot.kept.word.as_ref().map_or(Ordering::Greater, |held| word.version.cmp(&held.version));
+        if compared == Ordering::Less {
+            reached!(WordOutdated);
+            if !sabotaged!(OlderWordReplacesNewer) {
                 return Ok(());
             }
         }
-        // A word that was only passed on leaves the older observation: what it says is still true.
-        if let Some(observation) = observation.filter(|seen| seen.width == slot.kept.precision) {
-            slot.kept.observation = observation;
+        // A word that was only passed on leaves the older observation: what it says is still true. And whoever passed it on does not
+        // keep its owner's own arrival from being seen.
+        let is_observed = observation.is_some_and(|seen| slot.kept.observe(seen));
+        if compared == Ordering::Equal && !is_observed {
+            reached!(WordRepeated);
+            return Ok(());
         }
-        slot.kept.word = Some(word);
+        if compared != Ordering::Equal {
+            slot.kept.word = Some(word);
+        }
         slot.kept.period = period;
         let record = slot.kept.encode();
         self.rows.write(Table::Scopes, slot.row, &record, &[])
@@ -155,7 +158,7 @@ impl<R: Rows> Ledger<R> {
             registered: true,
             precision: slot.kept.precision,
             word: slot.kept.word.clone(),
-            observation: slot.kept.observation,
+            observation: slot.kept.observation.told(),
         })
     }
 
