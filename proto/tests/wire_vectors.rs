@@ -13,7 +13,7 @@ use zajil_proto::parcel::{Class, Header, Home, MarkChain, Travel};
 use zajil_proto::time::{Age, Hour, Lifetime, Minute};
 use zajil_proto::wire::{
     Code, Frame, FrameBuffer, Held, LinkReport, LinkState, LinkStatus, Observation, ParcelStart, Precision, Prove,
-    PutStart, PutState, Register, SEALED_WORD_BYTES, Scope, SeenAnswer, Welcome, Word, WordPut,
+    PutStart, PutState, Register, SEALED_WORD_BYTES, Scope, SeenAnswer, Welcome, Word, WordLive, WordPut,
 };
 
 const VECTORS: &str = include_str!("../vectors/wire.txt");
@@ -173,7 +173,8 @@ fn slot_frames() -> Vec<(&'static str, Frame)> {
     };
     vec![
         ("word_put_live", Frame::WordPut(WordPut::live(8, word.clone(), &key(1), &EXPORTER))),
-        ("word_put_passed_on", Frame::WordPut(WordPut { request: 8, word, live_proof: Signature::NONE })),
+        ("word_put_passed_on", Frame::WordPut(WordPut::passed_on(8, word.clone()))),
+        ("word_live", Frame::WordLive(WordLive::sign(11, (slot, word.version), &key(1), &EXPORTER))),
         ("seen_get", Frame::SeenGet { request: 9, slot }),
         ("seen_answer", Frame::SeenAnswer(answer)),
         ("seen_answer_nothing", Frame::SeenAnswer(nothing)),
@@ -251,6 +252,7 @@ fn signatures_in_the_vectors_fit() {
                 assert!(put.word.is_signed(), "{name}");
                 assert_eq!(put.is_live(&EXPORTER), name == "word_put_live");
             }
+            Frame::WordLive(live) => assert!(live.is_live(&key(1).public(), &EXPORTER), "{name}"),
             Frame::SeenAnswer(answer) if answer.version > 0 => {
                 assert!(answer.observation.is_signed_by(&key(9).public(), &word().slot()), "{name}");
             }
@@ -273,7 +275,7 @@ fn every_frame_of_the_protocol_has_a_vector_and_every_vector_a_frame() {
         .iter()
         .filter_map(|row| Some((u64::from_str_radix(row[1].strip_prefix("0x")?, 16).unwrap(), row[2].clone())))
         .collect();
-    assert_eq!(listed.len(), 24);
+    assert_eq!(listed.len(), 25);
     let covered: BTreeSet<u64> = frames().iter().map(|(_, frame)| split(frame).0).collect();
     assert_eq!(listed.iter().map(|(kind, _)| *kind).collect::<BTreeSet<_>>(), covered);
     // And the names are those of the code.
@@ -337,7 +339,7 @@ fn unknown_odd_types_are_skipped_and_unknown_even_ones_are_not() {
         let bytes = [join(kind, &[1; 300]), join(kind, &[]), known.encode()].concat();
         assert_eq!(read_all(&bytes), Ok(vec![known.clone()]));
     }
-    for kind in [0x20, 0x2a, 0x40, 0x3fff_fffe] {
+    for kind in [0x2a, 0x2c, 0x40, 0x3fff_fffe] {
         let error = read_all(&join(kind, &[1; 300])).unwrap_err();
         assert_eq!(error, DecodeError::UnknownFrame { got: kind });
         assert_eq!(Code::of(&error), Code::UNKNOWN_FRAME);

@@ -145,6 +145,8 @@ named! {
         EarlyDataUnanswered = "early-data-unanswered",
         /// Something that may not be done twice waits at a relay for the end of the handshake.
         WaitedForHandshake = "waited-for-handshake",
+        /// The owner of a word that came before the handshake was over shows that it is there.
+        EarlyWordProven = "early-word-proven",
         /// A relay gives a device what a ticket stands for.
         TicketRedeemed = "ticket-redeemed",
         /// A device shows a ticket that its relay does not know.

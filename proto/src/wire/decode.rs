@@ -8,7 +8,7 @@ use crate::parcel::{HEADER_BYTES, Home, Mark, Travel};
 use crate::time::{Age, Minute};
 use crate::wire::{
     Code, Frame, Held, LinkReport, Observation, ParcelStart, Precision, Prove, PutStart, PutState, Register, Scope,
-    SeenAnswer, Welcome, Word, WordPut,
+    SeenAnswer, Welcome, Word, WordLive, WordPut,
 };
 
 /// Collects the bytes of one lane and hands out whole frames. Holds at most one frame and what came with its end.
@@ -111,6 +111,12 @@ impl Frame {
             0x1e => Self::WordPut(WordPut {
                 request: r.varint()?,
                 word: Word::decode(r)?,
+                live_proof: Signature(r.array()?),
+            }),
+            0x20 => Self::WordLive(WordLive {
+                request: r.varint()?,
+                slot: SlotId(r.array()?),
+                version: r.u64()?,
                 live_proof: Signature(r.array()?),
             }),
             0x22 => Self::SeenGet { request: r.varint()?, slot: SlotId(r.array()?) },

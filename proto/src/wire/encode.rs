@@ -58,6 +58,10 @@ impl Frame {
                 put.word.encode(w);
                 (w.bytes(&put.live_proof.0), 0x1e).1
             }
+            Self::WordLive(live) => {
+                w.varint(live.request).bytes(&live.slot.0).u64(live.version);
+                (w.bytes(&live.live_proof.0), 0x20).1
+            }
             Self::SeenGet { request, slot } => (w.varint(*request).bytes(&slot.0), 0x22).1,
             Self::SeenAnswer(answer) => (answer.write(w), 0x24).1,
             Self::Drop { request, scope, id } => (w.varint(*request).u8(scope.code()).bytes(id), 0x26).1,

@@ -23,7 +23,7 @@ pub enum Frame {
     Prove(Prove),
     /// Makes a mailbox or slot here.
     Register(Register),
-    /// Answers `Register`, `Withdraw`, `WordPut`, `Drop`.
+    /// Answers `Register`, `Withdraw`, `WordPut`, `WordLive`, `Drop`.
     Answer {
         /// The request.
         request: u64,
@@ -107,6 +107,8 @@ pub enum Frame {
     },
     /// A newer last word.
     WordPut(WordPut),
+    /// "The word that I put before the handshake was over is mine."
+    WordLive(WordLive),
     /// "When were they last seen?"
     SeenGet {
         /// Request number.
@@ -167,6 +169,7 @@ impl Frame {
             Self::Released { .. } => "Released",
             Self::Withdraw { .. } => "Withdraw",
             Self::WordPut(_) => "WordPut",
+            Self::WordLive(_) => "WordLive",
             Self::SeenGet { .. } => "SeenGet",
             Self::SeenAnswer(_) => "SeenAnswer",
             Self::Drop { .. } => "Drop",
@@ -401,15 +404,48 @@ pub struct WordPut {
 impl WordPut {
     /// Makes the request on the owner's own connection.
     pub fn live(request: u64, word: Word, write_key: &SigningKey, exporter: &[u8; 32]) -> Self {
-        let parts: [&[u8]; 3] = [exporter, &word.slot().0, &word.version.to_be_bytes()];
-        let live_proof = write_key.sign(Purpose::WordLive, &parts);
+        let live_proof = WordLive::sign(request, (word.slot(), word.version), write_key, exporter).live_proof;
         Self { request, word, live_proof }
+    }
+
+    /// Makes the request for a word that is passed on, or put before the handshake is over: it shows nothing of its owner.
+    pub const fn passed_on(request: u64, word: Word) -> Self {
+        Self { request, word, live_proof: Signature::NONE }
     }
 
     /// Returns whether the owner itself speaks in the session with this `exporter`.
     pub fn is_live(&self, exporter: &[u8; 32]) -> bool {
-        let parts: [&[u8]; 3] = [exporter, &self.word.slot().0, &self.word.version.to_be_bytes()];
-        self.word.write_key.verifies(Purpose::WordLive, &parts, &self.live_proof)
+        let Self { request, word, live_proof } = self;
+        let live = WordLive { request: *request, slot: word.slot(), version: word.version, live_proof: *live_proof };
+        live.is_live(&word.write_key, exporter)
+    }
+}
+
+/// The live proof of a word that was put without one (P8.14).
+#[derive(Clone, PartialEq, Eq)]
+pub struct WordLive {
+    /// Request number.
+    pub request: u64,
+    /// Of which slot.
+    pub slot: SlotId,
+    /// Of which version of its word.
+    pub version: u64,
+    /// By the slot's write key over this session's exporter.
+    pub live_proof: Signature,
+}
+
+impl WordLive {
+    /// Proves that the owner of a slot speaks in the session with this `exporter`, for a version of its word.
+    pub fn sign(request: u64, (slot, version): (SlotId, u64), write_key: &SigningKey, exporter: &[u8; 32]) -> Self {
+        let parts: [&[u8]; 3] = [exporter, &slot.0, &version.to_be_bytes()];
+        let live_proof = write_key.sign(Purpose::WordLive, &parts);
+        Self { request, slot, version, live_proof }
+    }
+
+    /// Returns whether whoever holds the slot's write key speaks in the session with this `exporter`.
+    pub fn is_live(&self, write_key: &VerifyingKey, exporter: &[u8; 32]) -> bool {
+        let parts: [&[u8]; 3] = [exporter, &self.slot.0, &self.version.to_be_bytes()];
+        write_key.verifies(Purpose::WordLive, &parts, &self.live_proof)
     }
 }
 
@@ -430,4 +466,4 @@ pub struct SeenAnswer {
     pub links: LinkReport,
 }
 
-redacted!(PutStart, ParcelStart, Register, WordPut, SeenAnswer);
+redacted!(PutStart, ParcelStart, Register, WordPut, WordLive, SeenAnswer);

@@ -9,6 +9,7 @@ mod word;
 pub use code::Code;
 pub use decode::FrameBuffer;
 pub use frame::{
-    Frame, Held, ParcelStart, Precision, Prove, PutStart, PutState, Register, Scope, SeenAnswer, Welcome, WordPut,
+    Frame, Held, ParcelStart, Precision, Prove, PutStart, PutState, Register, Scope, SeenAnswer, Welcome, WordLive,
+    WordPut,
 };
 pub use word::{LinkReport, LinkState, LinkStatus, Observation, SEALED_WORD_BYTES, Word};

@@ -8,7 +8,7 @@ use zajil_proto::session::{Input, Lane, Output, Session};
 use zajil_proto::time::{Instant, Minute};
 use zajil_proto::wire::{
     Code, Frame, FrameBuffer, LinkReport, Observation, ParcelStart, Prove, PutStart, PutState, SEALED_WORD_BYTES,
-    Scope, SeenAnswer, Welcome, Word, WordPut,
+    Scope, SeenAnswer, Welcome, Word, WordLive, WordPut,
 };
 
 use crate::store::Store;
@@ -121,7 +121,8 @@ pub(crate) fn of_the_device() -> Vec<Frame> {
         Frame::Watch { mailbox: owner.mailbox(), live: true, more: false, held: Vec::new() },
         Frame::Release { mailbox: owner.mailbox(), ids: Vec::new() },
         withdraw(&owner, Purpose::Withdraw),
-        Frame::WordPut(WordPut { request: 0, word: word(&owner), live_proof: Signature::NONE }),
+        Frame::WordPut(WordPut::passed_on(0, word(&owner))),
+        Frame::WordLive(WordLive::sign(0, (owner.slot(), 1), &owner.write, &EXPORTER)),
         Frame::SeenGet { request: 0, slot: owner.slot() },
         Frame::Drop { request: 0, scope: Scope::Slot, id: owner.slot().0 },
     ]

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use zajil_proto::durable::Durable;
 use zajil_proto::keys::{Secret, SigningKey};
 use zajil_proto::parcel::Class;
-use zajil_proto::session::client::{ClientCommand, ClientEvent, ClientSession, ClientSettings, Ticket};
+use zajil_proto::session::client::{Asked, ClientCommand, ClientEvent, ClientSession, ClientSettings, Ticket};
 use zajil_proto::session::relay::{Keys, RelayCommand, RelayEvent, RelaySession, RelaySettings};
 use zajil_proto::session::{Input, Lane, Output, Session};
 use zajil_proto::time::{Instant, Minute};
-use zajil_proto::wire::{Code, Frame, FrameBuffer, Prove, Scope, Word, WordPut};
+use zajil_proto::wire::{Code, Frame, FrameBuffer, Prove, SEALED_WORD_BYTES, Scope, Word, WordLive, WordPut};
 
-use crate::by_hand::{EXPORTER, hello, word};
+use crate::by_hand::{self, EXPORTER, hello, word};
 use crate::store::Store;
 use crate::world::{Owner, Transport, World, offer};
 
@@ -343,7 +343,7 @@ fn nothing_that_may_not_be_done_twice_is_done_before_the_handshake_is_over() {
         prove(&owner.read),
         live(word(&owner)),
         Frame::Drop { request: 0, scope: Scope::Mailbox, id: owner.mailbox().0 },
-        crate::by_hand::withdraw(&owner, zajil_proto::keys::Purpose::Withdraw),
+        by_hand::withdraw(&owner, zajil_proto::keys::Purpose::Withdraw),
     ];
     for frame in frames {
         assert_eq!(hears_early(&mut relay, &[hello(1, 1), frame]), 0);
@@ -395,4 +395,206 @@ fn a_session_whose_ticket_is_shown_elsewhere_closes() {
     talk.relay.handle_input(NOW, Input::Command(RelayCommand::Replaced));
     talk.run(&mut relay);
     assert_eq!(talk.closed, Some(Code::REPLACED));
+}
+
+/// The owner's word of a version.
+fn said(owner: &Owner, version: u64) -> Word {
+    Word::sign(&owner.write, owner.tag(), version, [5; SEALED_WORD_BYTES])
+}
+
+/// The owner leaves it.
+fn leave(owner: &Owner, version: u64) -> ClientCommand {
+    ClientCommand::PutWord { word: said(owner, version), write_key: Some(owner.write.clone()) }
+}
+
+/// A relay with the owner's slot, where the first version of her word lies, which she brought.
+fn with_slot(owner: &Owner) -> Relay {
+    let mut relay = Relay::new(owner);
+    let mut talk = Talk::early(&relay, None);
+    for command in [owner.prove(Scope::Slot), owner.register(Scope::Slot), leave(owner, 1)] {
+        talk.command(&mut relay, command);
+    }
+    assert_eq!(talk.said.len(), 1, "what is put into a slot that is not made yet waits with it");
+    talk.confirm(&mut relay);
+    assert_eq!((kept(&relay, owner), answered(&talk)), ((1, 1), vec![Code::OK]));
+    relay
+}
+
+/// Which version a relay has, and of which its owner was seen.
+fn kept(relay: &Relay, owner: &Owner) -> (u64, u64) {
+    let (_, word, observation) = &relay.store.slots[&owner.slot().0];
+    (word.as_ref().map_or(0, |word| word.version), observation.version)
+}
+
+/// What came of words, as it was told.
+fn answered(talk: &Talk) -> Vec<Code> {
+    let told = talk.events.iter().filter_map(|event| match event {
+        ClientEvent::Answered { asked: Asked::Word { .. }, code } => Some(*code),
+        _ => None,
+    });
+    told.collect()
+}
+
+const fn is_word(frame: &Frame) -> bool {
+    matches!(frame, Frame::WordPut(_))
+}
+
+const fn is_word_proof(frame: &Frame) -> bool {
+    matches!(frame, Frame::WordLive(_))
+}
+
+#[test]
+fn a_word_is_stored_before_the_handshake_is_over_and_its_owner_is_seen_after_it() {
+    let owner = Owner::new(1);
+    let mut relay = with_slot(&owner);
+    let mut talk = Talk::early(&relay, None);
+    talk.command(&mut relay, leave(&owner, 2));
+    assert_eq!((kept(&relay, &owner), answered(&talk)), ((2, 1), vec![]));
+    talk.confirm(&mut relay);
+    assert_eq!((kept(&relay, &owner), answered(&talk)), ((2, 2), vec![Code::OK]));
+    assert_eq!((talk.has_said(is_word), talk.has_said(is_word_proof), talk.closed), (1, 1, None));
+}
+
+#[test]
+fn a_proof_that_comes_before_the_relay_knows_that_the_handshake_is_over_waits() {
+    let owner = Owner::new(1);
+    let mut relay = with_slot(&owner);
+    let mut talk = Talk::early(&relay, None);
+    talk.command(&mut relay, leave(&owner, 2));
+    talk.device.handle_input(NOW, Input::Confirmed { exporter: EXPORTER });
+    talk.run(&mut relay);
+    assert_eq!((kept(&relay, &owner), answered(&talk)), ((2, 1), vec![]));
+    talk.relay.handle_input(NOW, Input::Confirmed { exporter: EXPORTER });
+    talk.run(&mut relay);
+    assert_eq!((kept(&relay, &owner), answered(&talk)), ((2, 2), vec![Code::OK]));
+}
+
+#[test]
+fn a_word_that_was_refused_is_put_again_with_its_proof_and_told_once() {
+    let owner = Owner::new(1);
+    let mut relay = with_slot(&owner);
+    let mut talk = Talk::early(&relay, None);
+    talk.lost = true;
+    talk.command(&mut relay, leave(&owner, 2));
+    assert_eq!(kept(&relay, &owner), (1, 1));
+    talk.refuse(&mut relay);
+    assert_eq!((kept(&relay, &owner), answered(&talk)), ((2, 2), vec![Code::OK]));
+    assert_eq!((talk.has_said(is_word), talk.has_said(is_word_proof), talk.closed), (2, 0, None));
+}
+
+#[test]
+fn who_is_cut_off_before_a_word_was_proven_is_told_nothing_and_seen_when_they_put_it_again() {
+    let owner = Owner::new(1);
+    let mut relay = with_slot(&owner);
+    for confirmed in [false, true] {
+        let mut talk = Talk::early(&relay, None);
+        talk.command(&mut relay, leave(&owner, 2));
+        if confirmed {
+            // The proof is lost on the way.
+            talk.lost = true;
+            talk.confirm(&mut relay);
+        }
+        talk.device.handle_input(NOW, Input::Disconnected);
+        talk.run(&mut relay);
+        assert_eq!((kept(&relay, &owner), answered(&talk)), ((2, 1), vec![]));
+    }
+    let mut talk = Talk::early(&relay, None);
+    talk.command(&mut relay, leave(&owner, 2));
+    talk.confirm(&mut relay);
+    assert_eq!((kept(&relay, &owner), answered(&talk)), ((2, 2), vec![Code::OK]));
+}
+
+#[test]
+fn a_session_that_is_to_end_ends_after_the_proof_of_a_word_that_left_early() {
+    let owner = Owner::new(1);
+    let mut relay = with_slot(&owner);
+    let mut talk = Talk::early(&relay, None);
+    talk.command(&mut relay, leave(&owner, 2));
+    talk.command(&mut relay, ClientCommand::Finish);
+    assert_eq!(talk.closed, None);
+    talk.confirm(&mut relay);
+    assert_eq!((kept(&relay, &owner), answered(&talk), talk.closed), ((2, 2), vec![Code::OK], Some(Code::OK)));
+}
+
+#[test]
+fn words_that_find_no_room_before_the_handshake_is_over_leave_after_it() {
+    let owners: Vec<Owner> = (1..=16).map(Owner::new).collect();
+    let mut relay = with_slot(&owners[0]);
+    let mut talk = Talk::early(&relay, None);
+    for owner in &owners[1..] {
+        talk.command(&mut relay, owner.prove(Scope::Slot));
+        talk.command(&mut relay, owner.register(Scope::Slot));
+    }
+    talk.confirm(&mut relay);
+    let mut talk = Talk::early(&relay, None);
+    for owner in &owners {
+        talk.command(&mut relay, leave(owner, 2));
+    }
+    let early = talk.has_said(is_word);
+    assert!(
+        early > 5 && talk.bytes <= ClientSettings::default().early_bytes_max,
+        "{early} words, {} bytes",
+        talk.bytes
+    );
+    talk.confirm(&mut relay);
+    assert_eq!((talk.has_said(is_word), talk.has_said(is_word_proof)), (owners.len(), early));
+    assert_eq!(answered(&talk), vec![Code::OK; owners.len()]);
+    assert!(owners.iter().all(|owner| kept(&relay, owner) == (2, 2)));
+}
+
+#[test]
+fn a_word_in_early_data_that_somebody_sends_again_moves_nothing() {
+    let owner = Owner::new(1);
+    let mut relay = with_slot(&owner);
+    let early = |version| Frame::WordPut(WordPut::passed_on(0, said(&owner, version)));
+    let proof = Frame::WordLive(WordLive::sign(1, (owner.slot(), 2), &owner.write, &EXPORTER));
+    for _ in 0..2 {
+        assert_eq!(hears_early(&mut relay, &[hello(1, 1), early(2)]), 1);
+        assert_eq!(kept(&relay, &owner), (2, 1));
+    }
+    // Nor does it put an older one in the place of a newer one, and a proof is not even looked at.
+    hears_early(&mut relay, &[hello(1, 1), early(1)]);
+    assert_eq!(hears_early(&mut relay, &[hello(1, 1), proof]), 0);
+    assert_eq!(kept(&relay, &owner), (2, 1));
+}
+
+/// What a relay that has the second version says to a proof, and whether the session goes on.
+fn to_proof(owner: &Owner, proof: WordLive) -> (Option<Frame>, Option<Code>, (u64, u64)) {
+    let store = with_slot(owner).store;
+    let mut relay = by_hand::Relay::greeted(owner);
+    relay.store = store;
+    while relay.said.next_frame().unwrap().is_some() {}
+    relay.hear(&Frame::WordPut(WordPut::passed_on(0, said(owner, 2))));
+    assert_eq!(relay.said.next_frame(), Ok(Some(Frame::Answer { request: 0, code: Code::OK })));
+    relay.hear(&Frame::WordLive(proof));
+    let (_, word, observation) = &relay.store.slots[&owner.slot().0];
+    let kept = (word.as_ref().map_or(0, |word| word.version), observation.version);
+    (relay.said.next_frame().unwrap(), relay.closed, kept)
+}
+
+#[test]
+fn a_proof_is_taken_for_the_word_that_is_there_and_for_no_other() {
+    let (owner, other) = (Owner::new(1), Owner::new(2));
+    let sign = |slot, version, key, exporter| WordLive::sign(7, (slot, version), key, exporter);
+    let answer = |code| Some(Frame::Answer { request: 7, code });
+    let right = sign(owner.slot(), 2, &owner.write, &EXPORTER);
+    assert_eq!(to_proof(&owner, right), (answer(Code::OK), None, (2, 2)));
+    // Of an older one than is there: it is the owner, and nothing moves.
+    let older = sign(owner.slot(), 1, &owner.write, &EXPORTER);
+    assert_eq!(to_proof(&owner, older), (answer(Code::OK), None, (2, 1)));
+    let not_come = sign(owner.slot(), 3, &owner.write, &EXPORTER);
+    assert_eq!(to_proof(&owner, not_come), (answer(Code::BUSY), None, (2, 1)));
+    let elsewhere = sign(other.slot(), 2, &other.write, &EXPORTER);
+    assert_eq!(to_proof(&owner, elsewhere), (answer(Code::NOT_HERE), None, (2, 1)));
+    let mut of_another_version = sign(owner.slot(), 1, &owner.write, &EXPORTER);
+    of_another_version.version = 2;
+    for wrong in [
+        sign(owner.slot(), 2, &other.write, &EXPORTER),
+        sign(owner.slot(), 2, &owner.read, &EXPORTER),
+        sign(owner.slot(), 2, &owner.write, &[9; 32]),
+        of_another_version,
+    ] {
+        let (_, closed, kept) = to_proof(&owner, wrong);
+        assert_eq!((closed, kept), (Some(Code::BAD_SIGNATURE), (2, 1)));
+    }
 }

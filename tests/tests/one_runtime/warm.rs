@@ -1,11 +1,26 @@
 //! A relay that a program has met before: what leaves at once, and that nothing is lost or counted twice when it is not taken.
 
-use zajil_client::engine::api::{NoteMark, Reply, Request, Wait};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use zajil_client::engine::api::{NoteMark, Reply, Request, Wait, WordState};
 use zajil_client::engine::host::Host;
 use zajil_net::memory::LinkState;
+use zajil_net::{Clock, DialOptions, Network, PinnedKeys, RelayMemory, dial, dial_early};
+use zajil_proto::session::client::{ClientCommand, ClientEvent, ClientSession, ClientSettings, Ticket};
 use zajil_proto::simulation::{self, Situation};
+use zajil_proto::wire::{Code, Scope};
+use zajil_tests::chance::Chance;
+use zajil_tests::device::Device;
+use zajil_tests::parcels::Pair;
 
-use crate::{World, ask, confirm, heard_voice, in_one_runtime, note, pair_by_link, send, sync, voice};
+use crate::{World, ask, confirm, heard_voice, in_one_runtime, note, pair_by_link, seen, send, sync, voice, word};
+
+/// Of the first person of a world.
+const MOTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
+/// More than it takes to the relay, less than it takes there and back.
+const AFTER_ONE_WAY: Duration = Duration::from_millis(300);
 
 /// Two people who know each other, and what their programs have met until now does not count.
 async fn two(world: &mut World) -> (Host, Host) {
@@ -78,5 +93,90 @@ fn a_relay_that_does_not_answer_at_once_is_met_when_the_link_is_back() {
         sync(&mut mother).await;
         assert_eq!(note(&mut mother, sent.number).await, NoteMark::AtRelay);
         has_it_once(&mut father, spoken).await;
+    });
+}
+
+/// What the father is shown: the mother's word, and the beginning of the bucket in which she came with it.
+async fn shown(father: &mut Host) -> (String, Option<u32>) {
+    let view = seen(father, 20_000).await;
+    assert!(view.fresh && !view.relay_is_older, "{view:?}");
+    (view.word.unwrap().text, view.bucket.map(|bucket| bucket.start_hour))
+}
+
+#[test]
+fn a_word_is_shown_after_one_way_there_and_its_writer_was_there_only_when_the_handshake_is_over() {
+    in_one_runtime(async {
+        let mut world = World::new();
+        let (mut mother, mut father) = two(&mut world).await;
+        let bucket = |world: &World| world.clock.wall().hour().0 / 6 * 6;
+        ask(&mut mother, word(WordState::Well, "at home")).await;
+        sync(&mut father).await;
+        assert_eq!(shown(&mut father).await, ("at home".to_owned(), Some(bucket(&world))));
+
+        // Her link goes before the relay's answer is back.
+        world.clock.shift_wall(60 * 12);
+        let network = world.network.clone();
+        let cut = tokio::task::spawn_local(async move {
+            tokio::time::sleep(AFTER_ONE_WAY).await;
+            network.set_link(MOTHER, LinkState::Silent);
+        });
+        let written = ask(&mut mother, word(WordState::Moving, "on our way")).await;
+        assert!(matches!(written, Reply::WordWritten { contacts: 1, stored: 0 }), "{written:?}");
+        cut.await.unwrap();
+        assert_eq!(shown(&mut father).await, ("on our way".to_owned(), None));
+        assert_eq!(reached(Situation::EarlyWordProven), 0);
+
+        world.clock.shift_wall(60 * 12);
+        world.network.set_link(MOTHER, LinkState::Up);
+        sync(&mut mother).await;
+        assert_eq!(shown(&mut father).await, ("on our way".to_owned(), Some(bucket(&world))));
+
+        // With a link that lasts, the proof follows at once.
+        world.clock.shift_wall(60 * 12);
+        let before = reached(Situation::EarlyWordProven);
+        let written = ask(&mut mother, word(WordState::Arrived, "here")).await;
+        assert!(matches!(written, Reply::WordWritten { contacts: 1, stored: 1 }), "{written:?}");
+        assert_eq!(reached(Situation::EarlyWordProven), before + 1);
+        assert_eq!(shown(&mut father).await, ("here".to_owned(), Some(bucket(&world))));
+    });
+}
+
+#[test]
+fn a_ticket_that_is_shown_in_a_second_session_ends_the_first() {
+    in_one_runtime(async {
+        let world = World::new();
+        simulation::begin(None);
+        let network: Arc<dyn Network> = world.network.machine(&[MOTHER]);
+        let (keys, address) = (PinnedKeys::one(world.link.key), world.link.address.as_str());
+        let memory = Some(Arc::new(RelayMemory::new(keys).unwrap()));
+        let options = DialOptions { memory, rng_seed: Some([3; 32]), ..DialOptions::default() };
+        let settings = ClientSettings::default();
+        let owner = Pair::draw(&mut Chance::new(3));
+
+        let connection = dial(&*network, address, keys, &options).await.unwrap();
+        let session = ClientSession::new(settings, *connection.exporter().unwrap());
+        let mut first = Device::over(connection, session, world.clock.clone());
+        first.say(owner.prove(Scope::Mailbox)).await;
+        let ticket: Ticket =
+            first.until(|event| if let ClientEvent::Ticket(ticket) = event { Some(*ticket) } else { None }).await;
+        first.say(ClientCommand::Finish).await;
+        first.end().await;
+
+        let show = async || {
+            let connection = dial_early(&network, address, keys, &options).await.expect("it was met");
+            let session = ClientSession::early(settings, Some(ticket.clone()));
+            let mut device = Device::over(connection, session, world.clock.clone());
+            device.say(ClientCommand::Watch { mailbox: owner.mailbox(), live: true, held: Vec::new() }).await;
+            device.until(|event| matches!(event, ClientEvent::Drained { .. }).then_some(())).await;
+            device
+        };
+        let mut earlier = show().await;
+        let _later = show().await;
+        let closed = earlier.until(|event| match event {
+            ClientEvent::Closed { code, by_relay } => Some((code, by_relay)),
+            _ => None,
+        });
+        assert_eq!(closed.await, (Code::REPLACED, true));
+        assert_eq!(reached(Situation::TicketShownTwice), 1);
     });
 }

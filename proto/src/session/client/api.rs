@@ -112,7 +112,7 @@ pub enum ClientCommand {
         /// The parcel's key.
         parcel_key: SigningKey,
     },
-    /// Puts a last word. Answered with [`Asked::Word`].
+    /// Puts a last word. Answered with [`Asked::Word`], when the relay has it and, of a word of one's own, that its owner is there.
     PutWord {
         /// The word.
         word: Word,

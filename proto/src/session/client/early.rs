@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::ids::ReadTag;
+use crate::ids::{ReadTag, SlotId};
+use crate::keys::SigningKey;
 use crate::session::client::{ClientCommand, ClientEvent, ClientSession, Ticket};
 use crate::session::lanes::{Lanes, Port};
 use crate::session::{Lane, Rank};
-use crate::wire::{Code, Frame, Scope};
+use crate::wire::{Code, Frame, Scope, Word};
 
 use super::EARLY_DOWNLOAD_BYTES_MAX;
 
@@ -15,8 +16,29 @@ use super::EARLY_DOWNLOAD_BYTES_MAX;
 pub(super) struct Early {
     /// What waits for the handshake, in the order in which it was given.
     held: VecDeque<ClientCommand>,
-    /// What was asked on the strength of a ticket, as it was sent.
+    /// What was asked on the strength of a ticket or passed on, as it was sent.
     asked: Vec<u8>,
+    /// Words of this device's own that have left, each with the key that proves it when the handshake is over.
+    words: Vec<(Word, SigningKey)>,
+}
+
+impl Early {
+    /// Returns whether nothing waits for the handshake.
+    pub(super) fn is_said(&self) -> bool {
+        self.held.is_empty() && self.words.is_empty()
+    }
+
+    /// Returns whether a slot is as it will be when what waits has been said.
+    fn leaves_alone(&self, slot: SlotId) -> bool {
+        !self.held.iter().any(|command| match command {
+            ClientCommand::Register(registering) => {
+                let id = registering.scope.id(&registering.write_key, &registering.read_tag);
+                (registering.scope, id) == (Scope::Slot, slot.0)
+            }
+            ClientCommand::Drop { scope, id } => (*scope, *id) == (Scope::Slot, slot.0),
+            _ => false,
+        })
+    }
 }
 
 /// Which keys this session has proven, and which it need not prove.
@@ -54,17 +76,27 @@ impl ClientSession {
         let Some(early) = &mut self.early else { return self.settled(command) };
         let bytes = self.port.transmitted().saturating_add(bytes_of(&command));
         let has_room = bytes <= self.settings.early_bytes_max;
-        match &command {
-            ClientCommand::Offer(_) | ClientCommand::Extend { .. } | ClientCommand::Finish => self.carry_out(command),
-            _ if has_room && by_ticket(self.proofs.ticket.as_ref(), &command) => {
-                let place = self.port.place();
-                self.carry_out(command);
-                let asked = self.port.control_since(place);
-                if let Some(early) = &mut self.early {
-                    early.asked.extend(asked);
-                }
+        let may_leave = match &command {
+            // How much of these leaves is seen where they are sent.
+            ClientCommand::Offer(_) | ClientCommand::Extend { .. } | ClientCommand::Finish => {
+                return self.carry_out(command);
             }
-            _ => early.held.push_back(command),
+            ClientCommand::PutWord { word, .. } => early.leaves_alone(word.slot()),
+            _ => by_ticket(self.proofs.ticket.as_ref(), &command),
+        };
+        if !has_room || !may_leave {
+            early.held.push_back(command);
+        } else if let ClientCommand::PutWord { word, write_key: Some(write_key) } = command {
+            if self.requests.put_word_early(&mut self.port, word.clone()) {
+                early.words.push((word, write_key));
+            }
+        } else {
+            let place = self.port.place();
+            self.carry_out(command);
+            let asked = self.port.control_since(place);
+            if let Some(early) = &mut self.early {
+                early.asked.extend(asked);
+            }
         }
     }
 
@@ -96,6 +128,10 @@ impl ClientSession {
     pub(super) fn confirmed(&mut self, exporter: [u8; 32]) {
         if let Some(early) = self.early.take() {
             self.exporter = exporter;
+            for (word, write_key) in early.words {
+                let which = (word.slot(), word.version);
+                self.requests.prove_word(&mut self.port, &self.exporter, which, &write_key);
+            }
             for command in early.held {
                 self.command(command);
             }
@@ -114,6 +150,10 @@ impl ClientSession {
         say_hello(&mut self.port);
         if !sabotaged!(RefusedNotSaidAgain) {
             self.uploads.begin_again();
+        }
+        self.requests.forget_early_words();
+        for (word, write_key) in early.words {
+            self.command(ClientCommand::PutWord { word, write_key: Some(write_key) });
         }
         for command in early.held {
             self.command(command);
@@ -160,7 +200,9 @@ fn by_ticket(ticket: Option<&Ticket>, command: &ClientCommand) -> bool {
 /// Returns about how many bytes it takes to ask this.
 fn bytes_of(command: &ClientCommand) -> usize {
     const EACH: usize = 32;
+    const WORD: usize = 392;
     match command {
+        ClientCommand::PutWord { .. } => WORD,
         ClientCommand::Watch { held, .. } => EACH.saturating_mul(held.len().saturating_add(1)),
         ClientCommand::Release { ids, .. } => EACH.saturating_mul(ids.len().saturating_add(1)),
         _ => EACH,

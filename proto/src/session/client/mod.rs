@@ -155,6 +155,7 @@ impl ClientSession {
             | Frame::Release { .. }
             | Frame::Withdraw { .. }
             | Frame::WordPut(_)
+            | Frame::WordLive(_)
             | Frame::SeenGet { .. }
             | Frame::Drop { .. } => return Err(Code::UNEXPECTED),
         }
@@ -180,7 +181,7 @@ impl ClientSession {
     }
 
     fn answered(&mut self, request: u64, code: Code) -> Result<(), Code> {
-        let asked = self.requests.answered(request)?;
+        let Some(asked) = self.requests.answered(request)? else { return Ok(()) };
         match asked {
             Asked::Withdraw { id } => self.uploads.withdrawn(&mut self.port, id, code),
             Asked::Drop { scope: Scope::Mailbox, id } if code == Code::OK => self.arrivals.dropped(MailboxId(id)),
@@ -297,8 +298,9 @@ impl Session for ClientSession {
     }
 
     fn awaits(&self) -> bool {
+        let is_said = self.early.as_ref().is_none_or(Early::is_said);
         let is_answered = self.lanes.is_greeted() && self.requests.is_empty();
-        self.is_open && !(is_answered && self.uploads.is_settled() && self.arrivals.is_drained())
+        self.is_open && !(is_said && is_answered && self.uploads.is_settled() && self.arrivals.is_drained())
     }
 
     /// A device's session wants nothing by the clock: whether a link still answers is the transport's to see.

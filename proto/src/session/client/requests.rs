@@ -1,18 +1,20 @@
 //! Requests on the control lane, and their answers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::ids::{MailboxId, ParcelId, ReadTag, SlotId};
-use crate::keys::{Purpose, Signature, SigningKey, VerifyingKey};
+use crate::keys::{Purpose, SigningKey, VerifyingKey};
 use crate::limits::{IDS_PER_FRAME_MAX, REQUESTS_WAITING_MAX};
 use crate::session::client::{Asked, ClientEvent, Registering, Room};
 use crate::session::lanes::Port;
-use crate::wire::{Code, Frame, Observation, Prove, Register, Scope, SeenAnswer, Word, WordPut};
+use crate::wire::{Code, Frame, Observation, Prove, Register, Scope, SeenAnswer, Word, WordLive, WordPut};
 
 /// What was asked and not answered.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     waiting: BTreeMap<u64, Asked>,
+    /// Words put before the handshake was over. What counts is the answer to their proofs.
+    early_words: BTreeSet<u64>,
     releases: VecDeque<(MailboxId, Vec<ParcelId>)>,
     next: u64,
     /// Keys of the slots that this session asks about, to check words with.
@@ -107,9 +109,41 @@ impl Requests {
         self.ask(port, asked, |request| {
             Frame::WordPut(match write_key {
                 Some(write_key) => WordPut::live(request, word, write_key, exporter),
-                None => WordPut { request, word, live_proof: Signature::NONE },
+                None => WordPut::passed_on(request, word),
             })
         });
+    }
+
+    /// Puts a word of one's own before the handshake is over, as if it was passed on. Returns whether it has left; then
+    /// [`Requests::prove_word`] is to follow, whose answer is what is told.
+    pub(super) fn put_word_early(&mut self, port: &mut Port<ClientEvent>, word: Word) -> bool {
+        if self.is_full() {
+            let asked = Asked::Word { slot: word.slot(), version: word.version };
+            port.event(ClientEvent::Answered { asked, code: Code::BUSY });
+            return false;
+        }
+        let request = self.number();
+        self.early_words.insert(request);
+        port.control(&Frame::WordPut(WordPut::passed_on(request, word)));
+        true
+    }
+
+    /// Shows that the owner of a word is there that was put early.
+    pub(super) fn prove_word(
+        &mut self,
+        port: &mut Port<ClientEvent>,
+        exporter: &[u8; 32],
+        (slot, version): (SlotId, u64),
+        write_key: &SigningKey,
+    ) {
+        self.ask(port, Asked::Word { slot, version }, |request| {
+            Frame::WordLive(WordLive::sign(request, (slot, version), write_key, exporter))
+        });
+    }
+
+    /// Nothing that was put early has come anywhere.
+    pub(super) fn forget_early_words(&mut self) {
+        self.early_words.clear();
     }
 
     pub(super) fn get_seen(&mut self, port: &mut Port<ClientEvent>, slot: SlotId) {
@@ -120,11 +154,14 @@ impl Requests {
         self.ask(port, Asked::Drop { scope, id }, |request| Frame::Drop { request, scope, id });
     }
 
-    /// Takes an `Answer`; returns what it is for.
-    pub(super) fn answered(&mut self, request: u64) -> Result<Asked, Code> {
+    /// Takes an `Answer`; returns what it is for, `None` if that is answered otherwise.
+    pub(super) fn answered(&mut self, request: u64) -> Result<Option<Asked>, Code> {
+        if self.early_words.remove(&request) {
+            return Ok(None);
+        }
         match self.waiting.remove(&request) {
             Some(Asked::Seen { .. }) | None => Err(Code::BAD_ID),
-            Some(asked) => Ok(asked),
+            Some(asked) => Ok(Some(asked)),
         }
     }
 
@@ -167,11 +204,17 @@ impl Requests {
 
     /// Returns whether everything was answered.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.releases.is_empty()
+        self.waiting.is_empty() && self.early_words.is_empty() && self.releases.is_empty()
     }
 
     fn is_full(&self) -> bool {
-        self.waiting.len() + self.releases.len() >= REQUESTS_WAITING_MAX
+        self.waiting.len() + self.early_words.len() + self.releases.len() >= REQUESTS_WAITING_MAX
+    }
+
+    fn number(&mut self) -> u64 {
+        let request = self.next;
+        self.next += 1;
+        request
     }
 
     fn ask(&mut self, port: &mut Port<ClientEvent>, asked: Asked, frame: impl FnOnce(u64) -> Frame) {
@@ -179,8 +222,7 @@ impl Requests {
             port.event(ClientEvent::Answered { asked, code: Code::BUSY });
             return;
         }
-        let request = self.next;
-        self.next += 1;
+        let request = self.number();
         self.waiting.insert(request, asked);
         port.control(&frame(request));
     }

@@ -160,7 +160,8 @@ pub enum Counter {
     Released,
     /// A parcel was withdrawn by its author.
     Withdrawn,
-    /// A word was put; `true` if by its owner's own connection.
+    /// A word was put; `true` if its owner showed that this is its own connection. One that is put before the handshake is over counts
+    /// twice: as passed on, and when it is proven.
     WordPut(bool),
     /// "When were they last seen?" was asked.
     SeenAsked,

@@ -7,7 +7,7 @@ use crate::limits::{ANSWERS_UNFLUSHED_BYTES_MAX, STORE_REQUESTS_MAX};
 use crate::session::custody::StoreRequest;
 use crate::session::lanes::Port;
 use crate::session::relay::{Counter, RelayEvent};
-use crate::wire::{Code, WordPut};
+use crate::wire::{Code, WordLive, WordPut};
 
 /// One upload of a parcel: a later one of the same parcel has another serial number.
 pub(super) type UploadKey = (ParcelId, u64);
@@ -35,6 +35,8 @@ pub(super) enum Pending {
     Withdraw { request: u64 },
     /// `Seen` before a word of its owner's own connection is kept.
     WordLookup { put: Box<WordPut> },
+    /// `Seen` before the live proof of a word is checked that was put without one.
+    WordProof { live: Box<WordLive> },
     /// `PutWord`.
     Word { request: u64, live: bool },
     /// `Seen` for a query; whether the slot is proven.

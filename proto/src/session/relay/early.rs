@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::keys::Secret;
+use crate::keys::{Secret, Signature};
 use crate::limits::{HALTED_BYTES_MAX, PROOFS_PER_SESSION_MAX};
 use crate::session::Lane;
 use crate::session::relay::{Keys, RelayEvent, RelaySession, State};
@@ -54,11 +54,14 @@ impl Authority {
 
 /// Returns whether a frame waits for the end of the handshake: its effect may not come from early data, which somebody else may
 /// have sent again.
-pub(super) const fn waits(frame: &Frame) -> bool {
-    matches!(
-        frame,
-        Frame::Prove(_) | Frame::Register(_) | Frame::Withdraw { .. } | Frame::WordPut(_) | Frame::Drop { .. }
-    )
+///
+/// A word without a live proof does not wait: whoever sends it again moves nothing.
+pub(super) fn waits(frame: &Frame) -> bool {
+    match frame {
+        Frame::Prove(_) | Frame::Register(_) | Frame::Withdraw { .. } | Frame::WordLive(_) | Frame::Drop { .. } => true,
+        Frame::WordPut(put) => put.live_proof != Signature::NONE,
+        _ => false,
+    }
 }
 
 impl RelaySession {

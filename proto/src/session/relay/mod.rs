@@ -156,6 +156,7 @@ impl RelaySession {
                 self.withdraw(request, (write_key, read_tag), parcel_key, &signature)?;
             }
             Frame::WordPut(put) => self.word_put(put)?,
+            Frame::WordLive(live) => self.word_live(live),
             Frame::SeenGet { request, slot } => self.seen_get(request, slot),
             Frame::Drop { request, scope, id } => self.drop_request(request, scope, id),
             Frame::Close { code, .. } => self.close(code, false),
@@ -279,6 +280,7 @@ impl RelaySession {
                 }
             }
             Pending::WordLookup { put } => self.word_looked_up(*put, reply, wall)?,
+            Pending::WordProof { live } => self.word_proven(&live, reply, wall)?,
             Pending::Word { request, live } => {
                 if self.done(request, reply)? == Code::OK {
                     self.desk.metric(Counter::WordPut(live));

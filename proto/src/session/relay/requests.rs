@@ -11,7 +11,7 @@ use crate::session::relay::{Admission, Counter, RelaySession};
 use crate::time::Minute;
 use crate::wire::{
     Code, Frame, LinkReport, LinkState, LinkStatus, Observation, Precision, Prove, Register, SEALED_WORD_BYTES, Scope,
-    SeenAnswer, WordPut,
+    SeenAnswer, WordLive, WordPut,
 };
 
 impl RelaySession {
@@ -108,6 +108,36 @@ impl RelaySession {
         };
         let observation = self.observe(&slot, (put.word.slot(), put.word.version), wall);
         self.keep_word(put, observation);
+        Ok(())
+    }
+
+    /// The owner of a word that was put without a live proof shows one: its write key is that of the word that is held.
+    pub(super) fn word_live(&mut self, live: WordLive) {
+        let slot = live.slot;
+        self.desk.store(StoreRequest::Seen { slot }, Pending::WordProof { live: Box::new(live) });
+    }
+
+    /// The store knows which word a live proof is for.
+    pub(super) fn word_proven(&mut self, live: &WordLive, reply: StoreReply, wall: Minute) -> Result<(), Code> {
+        let StoreReply::Slot(slot) = reply else {
+            return self.refused(live.request, reply);
+        };
+        let Some(word) = slot.word.clone().filter(|_| slot.registered) else {
+            self.answer(live.request, Code::NOT_HERE);
+            return Ok(());
+        };
+        if !self.exporter.is_some_and(|exporter| live.is_live(&word.write_key, &exporter)) {
+            return Err(Code::BAD_SIGNATURE);
+        }
+        if word.version < live.version {
+            // The word itself is not here: it is to be put again.
+            self.answer(live.request, Code::BUSY);
+            return Ok(());
+        }
+        reached!(EarlyWordProven);
+        let observation = self.observe(&slot, (live.slot, live.version), wall);
+        let pending = Pending::Word { request: live.request, live: true };
+        self.desk.store(StoreRequest::PutWord { word, observation }, pending);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use zajil_proto::keys::{Purpose, SigningKey, VerifyingKey};
 use zajil_proto::parcel::{Header, Mark, Travel};
 use zajil_proto::random;
 use zajil_proto::time::Lifetime;
-use zajil_proto::wire::{Code, Frame, Precision, Prove, PutStart, Register, Scope, Word, WordPut};
+use zajil_proto::wire::{Code, Frame, Precision, Prove, PutStart, Register, Scope, Word, WordLive, WordPut};
 
 use super::AttackScene;
 use super::estate::{Estate, Keeper, word};
@@ -265,7 +265,7 @@ async fn pass_on_what_is_older(scene: &mut AttackScene, estate: &Estate) -> Opti
 type Forged = fn(&mut AttackScene, &Estate, &[u8; 32]) -> Vec<Vec<u8>>;
 
 /// What is forged, and how.
-const FORCED: [(&str, Forged); 7] = [
+const FORCED: [(&str, Forged); 8] = [
     ("a proof with another key", |scene, estate, exporter| {
         let stranger = SigningKey::draw(&mut scene.chance);
         let (write_key, read_key) = (estate.filled.write.public(), estate.filled.read.public());
@@ -320,10 +320,15 @@ const FORCED: [(&str, Forged); 7] = [
             Frame::WordPut(WordPut::live(1, older, &estate.parcel.key, &[0; 32])).encode(),
         ]
     }),
+    ("a word as its owner's own, by somebody who says so after it was passed on", |_, estate, exporter| {
+        let word = estate.words[1].clone();
+        let forged = WordLive::sign(2, (word.slot(), word.version), &estate.parcel.key, exporter);
+        vec![Frame::WordLive(forged).encode()]
+    }),
 ];
 
 fn passed_on(word: Word) -> Frame {
-    Frame::WordPut(WordPut { request: 1, word, live_proof: zajil_proto::keys::Signature::NONE })
+    Frame::WordPut(WordPut::passed_on(1, word))
 }
 
 impl Door {
