@@ -16,7 +16,7 @@ mod report;
 mod series;
 mod trial;
 
-pub use limit::limit;
+pub use limit::{limit, limit_of_word};
 pub use report::{Report, markdown};
 pub use series::{Case, Summary, cases, measure};
 pub use trial::{Link, NOTE_BYTES, Outcome, PATIENCE, Start, Trial, Way, play};

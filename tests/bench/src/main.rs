@@ -1,11 +1,11 @@
-//! `zajil-bench`: how long a note takes over bad links. Exit status 0, and 1 if a note did not come through in 300 s.
+//! `zajil-bench`: how long a note or a word takes over bad links. Exit status 0, and 1 if one did not come through in 300 s.
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use zajil_bench::{Case, NOTE_BYTES, Report, cases, markdown, measure};
+use zajil_bench::{Case, NOTE_BYTES, Report, Way, cases, markdown, measure};
 
 /// How long a note takes over bad links: relay and engine in virtual time, beside what the link could do at best.
 #[derive(Debug, Parser)]
@@ -26,6 +26,9 @@ struct Arguments {
     /// Print JSON in place of the table.
     #[arg(long)]
     json: bool,
+    /// Only these: `send`, `receive`, `word`.
+    #[arg(long, value_delimiter = ',', value_parser = way, default_value = "send,receive,word")]
+    ways: Vec<Way>,
     /// Write `links.json` and `links.md` into this folder too.
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
@@ -33,16 +36,26 @@ struct Arguments {
 
 /// A link that was named, with its cases.
 #[derive(Debug, Clone)]
-struct Link([Case; 4]);
+struct Link([Case; 5]);
 
 fn known(name: &str) -> Result<Link, String> {
     cases(name).map(Link).ok_or_else(|| format!("there is no link \"{name}\"; see `linkem profiles`"))
 }
 
+fn way(name: &str) -> Result<Way, String> {
+    match name {
+        "send" => Ok(Way::Send),
+        "receive" => Ok(Way::Receive),
+        "word" => Ok(Way::Word),
+        _ => Err("a way is \"send\", \"receive\" or \"word\"".to_owned()),
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut report = Report { note_bytes: NOTE_BYTES, first_seed: arguments.seed, lines: Vec::new() };
-    for case in arguments.links.iter().flat_map(|link| &link.0) {
+    let cases = arguments.links.iter().flat_map(|link| &link.0);
+    for case in cases.filter(|case| arguments.ways.contains(&case.way)) {
         let line = measure(case, arguments.seed, arguments.seeds, usize::from(arguments.jobs));
         eprintln!(
             "{} {} {}: median {:.2} s, worst {:.2} s (seed {})",

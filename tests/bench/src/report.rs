@@ -17,7 +17,8 @@ pub struct Report {
     pub lines: Vec<Summary>,
 }
 
-/// Returns a table of a run: times as multiples of what the link needs at best, seconds where a link comes and goes.
+/// Returns a table of a run: times as multiples of what the link needs at best (of a word, of what issue 4 wants), seconds where a link
+/// comes and goes.
 pub fn markdown(report: &Report) -> String {
     let mut text = String::from(
         "| link | way | start | limit, s | median | p95 | worst | first second, s | failed | bytes |\n\

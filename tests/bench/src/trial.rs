@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, LocalSet};
 use tokio::time::Instant;
-use zajil_client::engine::api::{Direction, NoteMark, NoteView, Reply, Request, Voice, Wait};
+use zajil_client::engine::api::{Direction, NoteMark, NoteView, Reply, Request, Voice, Wait, WordState};
 use zajil_client::engine::host::{Call, Host, Parts, create, open};
 use zajil_client::store::MemoryDisk;
 use zajil_net::links::{LinkSettings, Profile};
@@ -17,7 +17,7 @@ use zajil_proto::keys::SigningKey;
 use zajil_proto::relay_link::RelayLink;
 use zajil_proto::time::Minute;
 use zajil_relay::relay::{Parts as RelayParts, Relay};
-use zajil_relay::store::{Engine, MemoryStore, Store, StoreLimits};
+use zajil_relay::store::{Cursor, Engine, Exported, MemoryStore, Store, StoreLimits};
 
 use crate::chance::Chance;
 
@@ -28,6 +28,8 @@ const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 2));
 const START: Minute = Minute(29_920_680);
 /// How often the person looks whether it has come.
 const LOOK: Duration = Duration::from_millis(5);
+/// How often it is looked whether the word lies at the relay.
+const LOOK_FOR_WORD: Duration = Duration::from_millis(1);
 /// Bytes of sound in the note: what the figures of others are measured with.
 pub const NOTE_BYTES: u64 = 30_000;
 /// Bytes of one packet of sound: 60 ms at 8 kbit/s.
@@ -41,13 +43,15 @@ const REST: Duration = Duration::from_secs(150);
 /// Who has not got it by then has failed.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Which way the parcel goes over the bad link.
+/// What goes over the bad link, and which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// From the person behind the bad link to the relay.
+    /// A note, from the person behind the bad link to the relay.
     Send,
-    /// From the relay to the person behind the bad link.
+    /// A note, from the relay to the person behind the bad link.
     Receive,
+    /// A last word of the person behind the bad link, until it lies at the relay.
+    Word,
 }
 
 /// The bad link.
@@ -75,7 +79,7 @@ pub enum Start {
     Warm,
 }
 
-/// One transfer of a note.
+/// One transfer of a note or a word.
 #[derive(Debug, Clone)]
 pub struct Trial {
     /// Over what.
@@ -93,7 +97,8 @@ pub struct Trial {
 /// What came of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Outcome {
-    /// Until the sender knew that it is stored, or the receiver had it whole; `None` = not within [`PATIENCE`].
+    /// Until the sender knew that it is stored, the receiver had it whole, or the relay had the word durably; `None` = not within
+    /// [`PATIENCE`].
     pub whole: Option<Duration>,
     /// Receiving: until the first second could be played.
     pub first_second: Option<Duration>,
@@ -122,13 +127,15 @@ struct Program {
 }
 
 impl World<'_> {
-    fn start_relay(&self) -> RelayLink {
+    /// Starts the relay; returns its store too.
+    fn start_relay(&self) -> (RelayLink, MemoryStore) {
         let mut chance = Chance::new(self.trial.seed ^ 0x0e1a);
         let key = SigningKey::draw(&mut chance);
         let store = MemoryStore::new(StoreLimits::default(), &mut chance).expect("an empty store can be made");
         let settings = crate::open_relay::settings(&key, store.epoch());
         let mut rng_seed = [0x9e; 32];
         rng_seed[..8].copy_from_slice(&self.trial.seed.to_be_bytes());
+        let kept = store.clone();
         let relay = Relay::start(RelayParts {
             clock: Arc::<SimulatedClock>::clone(&self.clock),
             network: self.network.machine(&[RELAY]),
@@ -141,7 +148,7 @@ impl World<'_> {
         });
         let relay = relay.expect("the relay starts");
         tokio::task::spawn_local(async move { relay.run(std::future::pending()).await });
-        RelayLink { key: key.public(), admission: String::new(), address: format!("{RELAY}:443") }
+        (RelayLink { key: key.public(), admission: String::new(), address: format!("{RELAY}:443") }, kept)
     }
 
     fn parts(&mut self, address: IpAddr, disk: &MemoryDisk) -> Parts {
@@ -192,12 +199,16 @@ async fn ask(host: &mut Host, request: Request) -> Reply {
 async fn run(trial: &Trial) -> Outcome {
     let network = MemoryWorld::seeded(Duration::ZERO, trial.seed);
     let mut world = World { trial, network: network.clone(), clock: Arc::new(SimulatedClock::new(START)), opened: 0 };
-    let link = world.start_relay();
+    let (link, store) = world.start_relay();
     let (near_disk, far_disk) = (MemoryDisk::new(), MemoryDisk::new());
     let mut near = create(world.parts(NEAR, &near_disk), &link).expect("a device can be made");
     let mut far = create(world.parts(FAR, &far_disk), &link).expect("a device can be made");
     let voice = voice(&mut Chance::new(trial.seed));
     meet(&mut near, &mut far, &voice).await;
+    if trial.way == Way::Word {
+        // Its reader can ask for it: what is timed is the next one.
+        ask(&mut near, word("we are well")).await;
+    }
     drop((near, far));
     let far = Program::new(world.open(FAR, &far_disk));
     let mut near = world.open(NEAR, &near_disk);
@@ -222,6 +233,18 @@ async fn run(trial: &Trial) -> Outcome {
             (sent.is_ok_and(is_stored).then(|| begin.elapsed()), None)
         }
         Way::Receive => receive(&near, begin).await,
+        Way::Word => {
+            let before = newest_word(&store);
+            let lies_there = async {
+                while newest_word(&store) == before && begin.elapsed() < PATIENCE {
+                    tokio::time::sleep(LOOK_FOR_WORD).await;
+                }
+                (newest_word(&store) > before).then(|| begin.elapsed())
+            };
+            // Whose it is becomes known a little later.
+            let (_written, lies_there) = tokio::join!(near.ask(word("we are well, and on our way")), lies_there);
+            (lies_there, None)
+        }
     };
     // The goodbye counts.
     let after = network.traffic(NEAR);
@@ -237,6 +260,27 @@ fn is_stored(reply: Reply) -> bool {
 
 fn send(to: &str, voice: Voice, wait: Wait) -> Request {
     Request::Send { to: to.into(), voice, lifetime_days: None, wait, timeout_millis: millis(PATIENCE) }
+}
+
+fn word(text: &str) -> Request {
+    let (state, text, to) = (WordState::Well, text.into(), Vec::new());
+    Request::WriteWord { state, text, tell_minute: true, to, timeout_millis: millis(PATIENCE) }
+}
+
+/// Returns the highest version of a word that would outlive a power cut of the relay.
+fn newest_word(store: &MemoryStore) -> Option<u64> {
+    let mut kept = store.inspect().expect("its rows can be read");
+    let (mut newest, mut next) = (None, Some(Cursor::default()));
+    while let Some(from) = next {
+        let page = kept.exported(from).expect("its rows can be read");
+        let versions = page.records.iter().filter_map(|record| match record {
+            Exported::Slot { word: Some(word), .. } => Some(word.version),
+            _ => None,
+        });
+        newest = versions.max().max(newest);
+        next = page.next;
+    }
+    newest
 }
 
 fn millis(time: Duration) -> u64 {
