@@ -373,8 +373,8 @@ fn of_a_note_that_a_full_relay_refused_little_leaves_in_the_next_meeting() {
         let before = sent(&world);
         sync(&mut mother).await;
         let asked = sent(&world) - before - nothing_waits;
-        // Of the kilobyte, what fits travels in the padding that opens a connection.
-        assert!((300..2_500).contains(&asked), "asking took {asked} bytes");
+        // Of the kilobyte, what fits travels in the padding that opens a connection: most of it, where the relay was met before.
+        assert!((100..2_500).contains(&asked), "asking took {asked} bytes");
         disk.set_capacity(None);
         sync(&mut mother).await;
         assert_eq!(self::note(&mut mother, note.number).await, NoteMark::AtRelay);
