@@ -10,7 +10,6 @@ use zajil_proto::simulation::Situation;
 pub const EXCEPTIONS: &[(Situation, &str)] = &[
     (Situation::PutAgainInSession, "a device of ours never does it; the random lists of proto/tests/pair do"),
     (Situation::UploadedTwiceAtOnce, "a phone has one session at a time with its one home; proto/tests/pair has two"),
-    (Situation::ClosedParcelExtended, "needs two sessions that write one parcel; proto/tests/pair has them"),
     (
         Situation::QuotaRefusedMidParcel,
         "only a parcel of unknown length can meet it: live notes come with a later issue",
