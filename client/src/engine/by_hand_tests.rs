@@ -15,7 +15,7 @@ use zajil_proto::wire::Welcome;
 
 use super::api::{NoteMark, SeenPrecision, Voice, WordState};
 use super::meeting::Meeting;
-use super::model::{Cargo, Incoming, Profile, Stage};
+use super::model::{Cargo, Incoming, Outgoing, Profile, Stage};
 use super::state::{Device, segment_key};
 use super::words::Saying;
 use crate::store::{Batch, Kind, MemoryStore};
@@ -260,6 +260,7 @@ impl Waiting {
         let clock = |off: i64| Minute(u32::try_from(i64::from(START.0 + hour * 60) + off).unwrap());
         let (now, at) = (clock(self.own_off), Instant::from_millis(u64::from(hour) * 3_600_000));
         let mut meeting = Meeting::new(self.device.profile.home.clone(), None);
+        meeting.connected(&self.device, now, at);
         let welcome = Welcome {
             version: 1,
             features: 0,
@@ -284,6 +285,34 @@ impl Waiting {
         }
         meeting.keep(&mut self.device).unwrap();
         self.device.notes[&self.note].mark
+    }
+
+    fn outgoing(&mut self) -> &mut Outgoing {
+        self.device.outgoing.get_mut(&self.parcel).unwrap()
+    }
+
+    /// Looks for the relay, says what waits, and gives up: with a connection that brings no answer, or without one.
+    fn miss(&mut self, hour: u32, connects: bool) {
+        let (now, at) = (Minute(START.0 + hour * 60), Instant::from_millis(u64::from(hour) * 3_600_000));
+        let mut meeting = Meeting::new(self.device.profile.home.clone(), None);
+        meeting.plan(&self.device, &BTreeSet::new(), at, now).unwrap();
+        if connects {
+            meeting.connected(&self.device, now, at);
+        }
+        meeting.keep(&mut self.device).unwrap();
+    }
+}
+
+#[test]
+fn a_note_does_not_age_while_a_relay_is_looked_for_in_vain() {
+    // Met at hour 30, where the answer is lost, and heard an hour later: stored at hour 30, unless it can have left before.
+    for (connects, mark) in [(false, NoteMark::AtRelay), (true, NoteMark::Expired)] {
+        let mut waiting = Waiting::new();
+        waiting.meet(0, 1, &[]);
+        waiting.outgoing().perhaps = None;
+        waiting.miss(1, connects);
+        waiting.meet(30, 1, &[]);
+        assert_eq!(waiting.meet(31, 1, &[Says::Stored]), mark, "connected: {connects}");
     }
 }
 

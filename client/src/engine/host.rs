@@ -306,6 +306,7 @@ impl Host {
         let LinkEvent { relay, number, what } = event;
         let Some(link) = self.links.get_mut(&relay).filter(|link| link.number == number) else { return Ok(()) };
         match what {
+            Happened::Connected => link.meeting.connected(&self.device, self.clock.wall(), self.clock.now()),
             Happened::Session(ClientEvent::Ticket(ticket)) => {
                 self.remembered.keep(&relay, Some(*ticket), self.clock.now());
             }

@@ -29,6 +29,8 @@ pub(crate) struct LinkEvent {
 
 #[derive(Debug)]
 pub(crate) enum Happened {
+    /// There is a connection: what is said leaves from now on.
+    Connected,
     /// A session event.
     Session(ClientEvent),
     /// There was no connection, or it is over; nothing follows.
@@ -118,6 +120,7 @@ impl LinkTask {
                 Err(error) => return Some(trouble(&error)),
             },
         };
+        self.tell(Happened::Connected).await;
         if self.ticket.is_some() && !connection.is_early() {
             // The relay may have started again since it gave this one; what this session proves brings another.
             self.tell(Happened::Session(ClientEvent::TicketRefused)).await;

@@ -48,6 +48,8 @@ pub(crate) struct Meeting {
     /// What the pairing secrets of contacts give: its four keys cost more than all the rest of a plan.
     pairings: BTreeMap<u32, (Secret, Arc<PairingSecrets>)>,
     drained: BTreeSet<MailboxId>,
+    /// Whether there was a connection: without one nothing that was offered has left.
+    connected: bool,
     /// What was offered, and when.
     offered: BTreeMap<ParcelId, Moment>,
     /// When it was last looked for what has expired.
@@ -103,6 +105,7 @@ impl Meeting {
             fetching: BTreeMap::new(),
             pairings: BTreeMap::new(),
             drained: BTreeSet::new(),
+            connected: false,
             offered: BTreeMap::new(),
             expired_at: None,
             retries: BTreeMap::new(),

@@ -14,6 +14,13 @@ use crate::limits::EXPIRY_MINUTES;
 use crate::store::Batch;
 
 impl Meeting {
+    /// Notes that there is a connection: until now nothing of what was offered can have left.
+    pub(crate) fn connected(&mut self, device: &Device, own: Minute, at: Instant) {
+        let lived = self.lived_by_own_clocks(device, own, at);
+        self.offered.values_mut().for_each(|since| *since = lived);
+        self.connected = true;
+    }
+
     /// Notes that time has passed since the relay answered.
     pub(crate) fn go_on(&self, device: &mut Device, at: Instant) {
         if let Some(met) = self.met
@@ -85,7 +92,8 @@ impl Meeting {
     pub(crate) fn keep(&mut self, device: &mut Device) -> Result<(), Failure> {
         let mut batch = Batch::new();
         self.keep_releases(device, &mut batch)?;
-        for (id, since) in &self.offered {
+        let offered = self.offered.iter().filter(|_| self.connected);
+        for (id, since) in offered {
             let Some(outgoing) = device.outgoing.get_mut(id) else { continue };
             let is_due = self.epoch.or(self.expected).is_none_or(|epoch| outgoing.is_due(epoch));
             if is_due && (outgoing.perhaps.is_none() || self.unfinished.contains(id)) {
