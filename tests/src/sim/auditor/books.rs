@@ -214,9 +214,7 @@ impl Books {
                 }
             }
         }
-        // Nobody remembers them any longer than that.
-        let remembered = Millis::from(TOMBSTONE_EXTRA_HOURS) * HOUR;
-        self.entrusted.retain(|one| standing.now - one.since.now < one.lasts() + remembered);
+        self.entrusted.retain(|one| !one.is_past(standing));
         breaches
     }
 
@@ -244,6 +242,17 @@ impl Entrusted {
         Millis::from(self.lifetime.hours()) * HOUR
     }
 
+    /// Returns whether its time has been over for so long that it cannot lie there. A relay that does not run counts no time.
+    fn is_overdue(&self, standing: Standing, extra: Millis) -> bool {
+        let delayed = LATE_MAX + (standing.starts - self.grew.starts) * LOST_PER_START;
+        standing.ran - self.grew.ran > self.lasts() + delayed + extra
+    }
+
+    /// Returns whether the relay, too, has forgotten that it ever was.
+    fn is_past(&self, standing: Standing) -> bool {
+        self.is_overdue(standing, Millis::from(TOMBSTONE_EXTRA_HOURS) * HOUR)
+    }
+
     /// Says what is wrong with a parcel as it was found.
     fn found(&self, found: &Found, own: MailboxId, standing: Standing) -> Vec<Breach> {
         let (body, mut breaches) = (&self.parcel.parcel.body, Vec::new());
@@ -264,8 +273,7 @@ impl Entrusted {
         if Millis::from(found.age) * MINUTE > lasted + 2 * MINUTE {
             breaches.push(breach(1, format!("a parcel is called {} minutes old after {lasted} ms", found.age)));
         }
-        let delayed = LATE_MAX + (standing.starts - self.grew.starts) * LOST_PER_START;
-        if standing.ran - self.grew.ran > self.lasts() + delayed {
+        if self.is_overdue(standing, 0) {
             breaches.push(breach(6, "a parcel still takes up room long after its time"));
         }
         breaches
