@@ -2,7 +2,8 @@
 //!
 //! The world ends a run when all is settled, or after twice the sum of the transfer times and ten minutes; so what is not settled
 //! at the end took too long. Not judged: receipts that are given later on purpose, before their day is over by a clock that was
-//! left alone; frames for a thief who took up a link and went away; the word of somebody whose slot was changed meanwhile; how long the run took when everything settled.
+//! left alone; frames for a thief who took up a link and went away, or for somebody who gave up the link that was answered; the word
+//! of somebody whose slot was changed meanwhile; how long the run took when everything settled.
 
 use std::collections::BTreeSet;
 
@@ -102,9 +103,12 @@ fn still_waiting(story: &Story<'_>) -> Vec<(PersonId, u32)> {
             last.insert(*who, status.waiting);
         }
     }
-    let most = |who: PersonId| match thieves(story, who) {
-        0 => 0,
-        thieves => thieves * THIEFS_FRAMES_MAX + count(story.waiting_for_nobody(who).count()),
+    let most = |who: PersonId| match (thieves(story, who), unanswered(story, who)) {
+        (0, 0) => 0,
+        (thieves, unanswered) => {
+            let frames = thieves * THIEFS_FRAMES_MAX + unanswered * (THIEFS_FRAMES_MAX + 1);
+            frames + count(story.waiting_for_nobody(who).count())
+        }
     };
     last.into_iter().filter(|(who, waiting)| *waiting > most(*who)).collect()
 }
@@ -118,6 +122,19 @@ fn thieves(story: &Story<'_>, who: PersonId) -> u32 {
         _ => false,
     });
     count(stolen.count())
+}
+
+/// How many links somebody took up whose makers had given them up: a reply waits beside what it let them say, and after a relay has
+/// lost its store nobody makes again the mailbox it is for. It is shown as waiting there, and as answered, and is no more than that.
+fn unanswered(story: &Story<'_>, who: PersonId) -> u32 {
+    let end = story.record.ended_at;
+    let others = (0..=PersonId::MAX).take(story.plan.people.len()).filter(|other| *other != who);
+    let given_up = others.filter(|other| {
+        let view = story.views(who, *other).last();
+        let answered = view.is_some_and(|(_, view)| view.pairing == Pairing::Answered);
+        answered && story.both_stood_at(who, *other).is_none() && story.fell_within(who, *other, 0, end)
+    });
+    count(given_up.count())
 }
 
 fn count(length: usize) -> u32 {
@@ -247,6 +264,20 @@ mod tests {
         tale.add(70, Seen::Note(1, refused)).is_good();
         // Of a true pairing it is late.
         tale.pair(1, 3, 65).breaks(9, "note 9 of person 1");
+    }
+
+    #[test]
+    fn a_reply_to_a_link_that_was_given_up_waits_for_ever() {
+        let mut tale = Tale::good();
+        tale.play(50, Deed::Person(3, PersonDeed::Pair { with: 1, in_person: false, link_takes: 0 }));
+        tale.add(55, Seen::Contact(1, contact(3, Pairing::Answered)));
+        tale.add(80, Seen::PairingFailed(3, 1, "the digits were never compared".into()));
+        tale.send(1, 3, 9, 60).add(110, Seen::PhoneLoad(1, load(5)));
+        tale.without(|seen| *seen == Seen::Note(1, out(3, 9, NoteMark::AtRelay)));
+        tale.breaks(9, "5 notes and frames of person 1");
+        let refused = Shown { waits: Some(WaitReason::NotHere), ..out(3, 9, NoteMark::OnDevice) };
+        tale.add(70, Seen::Note(1, refused)).is_good();
+        tale.add(111, Seen::PhoneLoad(1, load(6))).breaks(9, "6 notes and frames of person 1");
     }
 
     #[test]

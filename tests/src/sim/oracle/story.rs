@@ -275,7 +275,7 @@ impl<'a> Story<'a> {
     }
 
     /// Returns when each note was taken that somebody's phone holds to the end because there is nobody to get it: a thief took up the
-    /// link and went away, and a relay that lost its store since knows no mailbox of theirs. Nobody will make it again.
+    /// link and went away, or its maker gave it up, and the relay knows no mailbox of theirs. Nobody will make it again.
     pub(super) fn waiting_for_nobody(&self, from: PersonId) -> impl Iterator<Item = Millis> + '_ {
         let taken = self.takings.values().filter(move |(_, taken)| taken.from == from);
         let waiting = taken.filter(|(at, taken)| {
