@@ -193,6 +193,9 @@ pub const HUNT_SELDOM_FOR_MILLIS: u64 = 6 * 60 * 60_000;
 /// From one dial to the next after that, milliseconds: who is without a link for hours is so for days, and each try takes from the
 /// battery and 1.8 MB a day.
 pub const HUNT_RARELY_MILLIS: u64 = 60_000;
+/// Bytes a day that looking for relays may cost before it is done every minute only: more than one relay costs that is out of reach for
+/// a whole day (3.8 MB).
+pub const PROBE_BYTES_PER_DAY_MAX: u64 = 4_000_000;
 /// Of so many dials one tries TLS over TCP too: a link that drops UDP is found in 12 seconds.
 pub const HUNT_TLS_EACH: u32 = 4;
 /// Milliseconds one such dial may take once it was answered: nothing was heard before, so another may be better.

@@ -16,7 +16,7 @@ use crate::connection::{Connection, NoExporter, OwnEnd};
 use crate::handshake;
 use crate::identity::{IdentityError, PinVerifier, PinnedKeys, UNCHECKED_NAME, client_config};
 use crate::limits::{ADDRESS_STAGGER, HANDSHAKE_SILENCE, HANDSHAKE_TIMEOUT, TCP_HEAD_START, UNHEARD_RTT};
-use crate::meter::{Meter, Metered};
+use crate::meter::{Costing, DialCost, Meter, Metered};
 use crate::remembered::{RelayMemory, unremembered};
 use crate::seams::{Network, Pending};
 use crate::system::unspecified;
@@ -57,6 +57,8 @@ pub struct DialOptions {
     pub link_class: LinkClass,
     /// What is remembered of the relay, of one whose keys are those that are dialled; else nothing is made of it.
     pub memory: Option<Arc<RelayMemory>>,
+    /// Where to add what was said to who did not answer.
+    pub cost: Option<Arc<DialCost>>,
     /// Seed of quinn's own chance, for the simulated world; `None` draws from the system.
     pub rng_seed: Option<[u8; 32]>,
 }
@@ -69,6 +71,7 @@ impl Default for DialOptions {
             pace: Pace::default(),
             link_class: LinkClass::default(),
             memory: None,
+            cost: None,
             rng_seed: None,
         }
     }
@@ -366,6 +369,7 @@ impl Dialler<'_> {
         let config = transport::device(self.options.link_class, initial_rtt, tls, tokens)?;
         loop {
             let (endpoint, mut connecting, meter) = self.begin(remote, config.clone())?;
+            let mut costing = Costing::new(Arc::clone(&meter), self.options.cost.clone());
             let mut heard = 0;
             // QUIC repeats itself at growing distances; a first packet anew is as good as a repeated one, and comes sooner.
             loop {
@@ -373,6 +377,7 @@ impl Dialler<'_> {
                     Ok(connection) => {
                         let own = Some(OwnEnd { endpoint, window_bytes });
                         let connection = Connection::quic(connection?, own, None)?;
+                        costing.met();
                         if let Some(memory) = self.memory() {
                             memory.met(remote);
                         }
@@ -405,7 +410,8 @@ impl Dialler<'_> {
             meter.mute();
             return Ok(None);
         };
-        let handshake = handshake::of_device(connection.clone(), accepted, meter, again);
+        let costing = Costing::new(Arc::clone(&meter), self.options.cost.clone());
+        let handshake = handshake::of_device(connection.clone(), accepted, (meter, costing), again);
         let own = OwnEnd { endpoint, window_bytes: class.window_bytes() };
         Ok(Some(Connection::early(connection, Some(own), None, handshake, None)))
     }

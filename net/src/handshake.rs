@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::connection::{Connection, exporter_of};
 use crate::dial::DialError;
 use crate::limits::HANDSHAKE_SILENCE;
-use crate::meter::Meter;
+use crate::meter::{Costing, Meter};
 use crate::seams::Pending;
 
 /// How a handshake ended.
@@ -32,11 +32,11 @@ pub(crate) enum Over {
 /// A handshake under way.
 pub(crate) type Handshake = Pending<'static, Over>;
 
-/// That of a device. `met` is told of the relay's answer; `again` dials from the beginning where there is none.
+/// That of a device. `costing` is told when the relay answers; `again` dials from the beginning where there is none.
 pub(crate) fn of_device(
     connection: quinn::Connection,
     mut accepted: ZeroRttAccepted,
-    meter: Arc<Meter>,
+    (meter, mut costing): (Arc<Meter>, Costing),
     again: Pending<'static, Result<Connection, DialError>>,
 ) -> Handshake {
     Box::pin(async move {
@@ -51,6 +51,7 @@ pub(crate) fn of_device(
         if let Some(accepted) = answer
             && let Ok(exporter) = exporter_of(&connection)
         {
+            costing.met();
             return if accepted {
                 reached!(EarlyDataAccepted);
                 Over::Confirmed(exporter)
@@ -61,7 +62,7 @@ pub(crate) fn of_device(
         }
         reached!(EarlyDataUnanswered);
         meter.mute();
-        drop(connection);
+        drop((connection, costing));
         match again.await {
             Ok(connection) => Over::Anew(Box::new(connection)),
             Err(error) => Over::Unmet(error),

@@ -40,6 +40,7 @@ pub use drive::{DriveEnd, drive};
 pub use identity::{IdentityError, PinnedKeys, RelayIdentity};
 pub use lanes::Loss;
 pub use listen::{ListenError, ListenOptions, Listener};
+pub use meter::DialCost;
 pub use remembered::RelayMemory;
 pub use seams::{ByteListener, ByteStream, Clock, Network, SystemClock};
 pub use stop::{Stop, Stopping, stop_signal};

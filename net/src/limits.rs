@@ -80,6 +80,10 @@ pub const INITIAL_RTT: Duration = Duration::from_millis(300);
 pub const INITIAL_RTT_SLOWEST: Duration = Duration::from_millis(600);
 /// The same where only one packet shall leave within [`HANDSHAKE_SILENCE`]: QUIC repeats the first after three of these.
 pub const UNHEARD_RTT: Duration = Duration::from_millis(1_100);
+/// Bytes that IPv4 and UDP put before each datagram.
+pub const IPV4_UDP_HEADER_BYTES: usize = 28;
+/// The same of IPv6.
+pub const IPV6_UDP_HEADER_BYTES: usize = 48;
 /// Bytes of a full packet of ours.
 pub const PACKET_BYTES: u32 = 1_200;
 /// Fewest packets that may be under way: below that a loss leaves nobody to tell of it.

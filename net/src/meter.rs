@@ -1,4 +1,4 @@
-//! A socket that counts, and that can be told to say no more.
+//! A socket that counts, and that can be told to say no more; what dials have cost that met nobody.
 
 use core::fmt;
 use std::io::{self, IoSliceMut};
@@ -11,10 +11,13 @@ use std::task::{Context, Poll};
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 
+use crate::limits::{IPV4_UDP_HEADER_BYTES, IPV6_UDP_HEADER_BYTES};
+
 /// What went through one socket.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     heard: AtomicU64,
+    bytes: AtomicU64,
     muted: AtomicBool,
 }
 
@@ -24,9 +27,58 @@ impl Meter {
         self.heard.load(Ordering::Relaxed)
     }
 
+    /// Returns how many bytes went either way, with the headers of IP and UDP.
+    fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts datagrams to or from `peer` with so many bytes of ours in them.
+    fn count(&self, peer: SocketAddr, datagrams: usize, bytes: usize) {
+        let headers = if peer.is_ipv4() { IPV4_UDP_HEADER_BYTES } else { IPV6_UDP_HEADER_BYTES };
+        let bytes = bytes.saturating_add(datagrams.saturating_mul(headers));
+        self.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     /// Lets nothing out any more: what gives an attempt up has nothing to say to who never answered.
     pub(crate) fn mute(&self) {
         self.muted.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Bytes that dials have cost which met nobody, both ways, with the headers of IP and UDP. What TCP says to find out that nobody
+/// listens is the system's and is not in it.
+#[derive(Debug, Default)]
+pub struct DialCost(AtomicU64);
+
+impl DialCost {
+    /// Returns how many there are since it was made.
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Adds what went through a socket to a cost when it is dropped, unless somebody was met.
+pub(crate) struct Costing {
+    meter: Arc<Meter>,
+    cost: Option<Arc<DialCost>>,
+}
+
+impl Costing {
+    pub(crate) const fn new(meter: Arc<Meter>, cost: Option<Arc<DialCost>>) -> Self {
+        Self { meter, cost }
+    }
+
+    /// Somebody was met: nothing was said for nothing.
+    pub(crate) fn met(&mut self) {
+        self.cost = None;
+    }
+}
+
+impl Drop for Costing {
+    fn drop(&mut self) {
+        if let Some(cost) = &self.cost {
+            cost.0.fetch_add(self.meter.bytes(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -55,7 +107,13 @@ impl AsyncUdpSocket for Metered {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        if self.meter.muted.load(Ordering::Relaxed) { Ok(()) } else { self.inner.try_send(transmit) }
+        if self.meter.muted.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.inner.try_send(transmit)?;
+        let datagrams = transmit.segment_size.map_or(1, |each| transmit.contents.len().div_ceil(each.max(1)));
+        self.meter.count(transmit.destination, datagrams, transmit.contents.len());
+        Ok(())
     }
 
     fn poll_recv(
@@ -67,6 +125,9 @@ impl AsyncUdpSocket for Metered {
         let received = self.inner.poll_recv(context, buffers, metas);
         if let Poll::Ready(Ok(count)) = &received {
             self.meter.heard.fetch_add(u64::try_from(*count).unwrap_or(u64::MAX), Ordering::Relaxed);
+            for meta in metas.iter().take(*count) {
+                self.meter.count(meta.addr, meta.len.div_ceil(meta.stride.max(1)), meta.len);
+            }
         }
         received
     }

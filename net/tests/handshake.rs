@@ -2,13 +2,15 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use support::{DEVICE, Simulated, connect, dial_relay, identity, listen, loopback, over};
 use tokio::io::AsyncWriteExt;
 use zajil_net::memory::LinkState;
 use zajil_net::{
-    ConnectionKind, DialError, Fault, ListenError, ListenOptions, Listener, PinnedKeys, SystemNetwork, Transports, dial,
+    ConnectionKind, DialCost, DialError, DialOptions, Fault, ListenError, ListenOptions, Listener, Pace, PinnedKeys,
+    SystemNetwork, Transports, dial,
 };
 
 const BOTH: [(Transports, ConnectionKind); 2] =
@@ -126,6 +128,31 @@ async fn no_network_a_silent_link_and_an_unknown_name_are_three_things() {
     let keys = PinnedKeys::one(identity(1).public());
     let error = dial(&*simulated.device, "nobody.example:443", keys, &over(Transports::Race)).await.unwrap_err();
     assert!(matches!(error, DialError::NameUnknown), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_said_to_nobody_is_counted_as_it_left_and_what_was_answered_is_not() {
+    let simulated = Simulated::new();
+    let listener = listen(&*simulated.relay, simulated.address, &ListenOptions::default());
+    let cost = Arc::new(DialCost::default());
+    let address = simulated.address.to_string();
+    let keys = || PinnedKeys::one(identity(1).public());
+    let options = DialOptions { cost: Some(Arc::clone(&cost)), ..over(Transports::QuicOnly) };
+    dial(&*simulated.device, &address, keys(), &options).await.unwrap();
+    assert_eq!(cost.bytes(), 0);
+    // The goodbyes of that connection have left, too.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    drop(listener);
+    let before = simulated.world.traffic(DEVICE).up.offered;
+    simulated.world.set_loss(|_| true);
+    for pace in [Pace::OneDatagram, Pace::Eager] {
+        let options = DialOptions { pace, ..options.clone() };
+        dial(&*simulated.device, &address, keys(), &options).await.unwrap_err();
+    }
+    let after = simulated.world.traffic(DEVICE).up.offered;
+    let datagrams = after.datagrams - before.datagrams;
+    assert!(datagrams > 2);
+    assert_eq!(cost.bytes(), after.bytes - before.bytes + 28 * datagrams);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@ help-option-json = الجواب كائن JSON واحد
 help-option-lang = اللغة [وإلا من LC_ALL أو LC_MESSAGES أو LANG]
 help-option-quiet = المطلوب فقط، بلا تقدم ولا نصائح
 help-option-passphrase-file = ملف سطره الأول عبارة مرور هذا المجلّد [وإلا ZAJIL_PASSPHRASE_FILE، وبدونها ملف مفتاح في المجلّد]
+help-option-link-class = ما يحمله الخط إن كنت تعرفه. وتلتزم به الخدمة إلى أن يقال لها غيره
 help-option-help = اعرض هذه المساعدة
 help-option-version = اعرض الإصدار
 

@@ -82,6 +82,12 @@ status-waiting-nothing = لا شيء ينتظر الإرسال.
 status-storage = المساحة المستعملة: { $used }. المتاح للرسائل المنتظرة: { $max }.
 status-daemon = خدمة زاجل تعمل وتمسك الاتصال.
 status-no-daemon = خدمة زاجل لا تعمل، وكل أمر يلقى المحطة بنفسه.
+status-probing = كلّف البحث عن محطات لم تُجب { $size } خلال يوم.
+status-probing-slowed = نفد حد اليوم لذلك وهو { $max }، فصار البحث مرة كل دقيقة.
+status-link-gprs = يُعامَل الخط على أنه GPRS كما قلت.
+status-link-edge = يُعامَل الخط على أنه EDGE كما قلت.
+status-link-fast = يُعامَل الخط على أنه سريع كما قلت.
+status-link-satellite = يُعامَل الخط على أنه خط قمر صناعي كما قلت.
 status-clock-ahead = ساعة هذا الجهاز تسبق ساعة المحطة بـ{ $n } د. إحداهما خاطئة.
 status-clock-behind = ساعة هذا الجهاز متأخرة عن ساعة المحطة بـ{ $n } د. إحداهما خاطئة.
 

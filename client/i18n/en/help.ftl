@@ -11,6 +11,7 @@ help-option-json = Answer with one JSON object on standard output
 help-option-lang = Language [else from LC_ALL, LC_MESSAGES or LANG]
 help-option-quiet = Only what was asked for: no progress, no hints
 help-option-passphrase-file = File whose first line is the passphrase of this home [else ZAJIL_PASSPHRASE_FILE; without it a key file in the home]
+help-option-link-class = What the link carries, if you know it. A daemon keeps to it until it is told otherwise
 help-option-help = Show this help
 help-option-version = Show the version
 

@@ -68,6 +68,12 @@ status-waiting-nothing = Nothing waits to be sent.
 status-storage = Space used: { $used }. Room for notes that wait: { $max }.
 status-daemon = A daemon holds the link.
 status-no-daemon = No daemon runs; each command meets the relay by itself.
+status-probing = Looking for relays that did not answer has cost { $size } within a day.
+status-probing-slowed = A day's { $max } for that are used up: it is done once a minute now.
+status-link-gprs = The link is taken for GPRS, as you said.
+status-link-edge = The link is taken for EDGE, as you said.
+status-link-fast = The link is taken for a fast one, as you said.
+status-link-satellite = The link is taken for a satellite's, as you said.
 status-clock-ahead = This device's clock is { $n } min ahead of the relay's. One of them is wrong.
 status-clock-behind = This device's clock is { $n } min behind the relay's. One of them is wrong.
 

@@ -35,6 +35,8 @@ pub(super) struct Common {
     pub(super) quiet: bool,
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) passphrase_file: Option<PathBuf>,
+    #[arg(long = "link", global = true, value_name = "auto|gprs|edge|fast|satellite")]
+    pub(super) link_class: Option<LinkGiven>,
 }
 
 #[derive(Subcommand)]
@@ -195,6 +197,28 @@ pub(super) enum Receipts {
     None,
     Later,
     AtOnce,
+}
+
+/// What the link carries.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LinkGiven {
+    Auto,
+    Gprs,
+    Edge,
+    Fast,
+    Satellite,
+}
+
+impl From<LinkGiven> for Option<api::Link> {
+    fn from(given: LinkGiven) -> Self {
+        match given {
+            LinkGiven::Auto => None,
+            LinkGiven::Gprs => Some(api::Link::Gprs),
+            LinkGiven::Edge => Some(api::Link::Edge),
+            LinkGiven::Fast => Some(api::Link::Fast),
+            LinkGiven::Satellite => Some(api::Link::Satellite),
+        }
+    }
 }
 
 impl From<Receipts> for api::Receipts {

@@ -6,14 +6,14 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::arguments::{Init, Sync};
+use super::arguments::{Init, LinkGiven, Sync};
 use super::context::{Context, Executor, mismatched, shown};
 use super::exit::Exit;
 use super::problem::{self, Problem};
 use super::{home, json, wait};
 use crate::daemon::server::Server;
-use crate::engine::api::{Failure, Reply, Request, StatusView, Trouble};
-use crate::i18n::{Told, msg, size, sync_lines, trouble};
+use crate::engine::api::{Failure, Link, Reply, Request, StatusView, Trouble};
+use crate::i18n::{Message, Told, msg, size, sync_lines, trouble};
 use crate::limits::DAEMON_CONNECTIONS_MAX;
 
 /// Sets this device up.
@@ -67,12 +67,30 @@ fn tell_status(context: &mut Context, view: &StatusView) {
     } else {
         context.output.line(&msg("status-no-daemon"));
     }
+    if view.probing.day_bytes > 0 {
+        context.output.line(&msg("status-probing").say("size", size(view.probing.day_bytes)));
+    }
+    if view.probing.slowed {
+        context.output.line(&msg("status-probing-slowed").say("max", size(view.probing.day_bytes_max)));
+    }
+    if let Some(link) = view.link {
+        context.output.line(&taken_for(link));
+    }
     match view.clock_off_minutes {
         Some(minutes) if minutes > 0 => context.output.line(&msg("status-clock-ahead").figures("n", minutes)),
         Some(minutes) if minutes < 0 => {
             context.output.line(&msg("status-clock-behind").figures("n", minutes.unsigned_abs()));
         }
         _ => {}
+    }
+}
+
+fn taken_for(link: Link) -> Message {
+    match link {
+        Link::Gprs => msg("status-link-gprs"),
+        Link::Edge => msg("status-link-edge"),
+        Link::Fast => msg("status-link-fast"),
+        Link::Satellite => msg("status-link-satellite"),
     }
 }
 
@@ -96,9 +114,18 @@ pub(super) async fn sync(context: &mut Context, engine: &mut impl Executor, give
 }
 
 /// Holds the links and serves other commands until a signal or a request to stop.
-pub(super) async fn daemon(context: &mut Context, passphrase: Option<&Path>) -> Result<Exit, Problem> {
+///
+/// `link`: what somebody says that the link carries.
+pub(super) async fn daemon(
+    context: &mut Context,
+    passphrase: Option<&Path>,
+    link: Option<LinkGiven>,
+) -> Result<Exit, Problem> {
     let socket = home::socket_path(&context.home)?;
     let mut host = home::hold(&context.home, passphrase).await?;
+    if let Some(link) = link {
+        host.execute(Request::SetLink { link: link.into() }, &mut |_| {}).await?;
+    }
     let server = Server::bind(&socket).map_err(|error| home::socket(&error))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(problem::internal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(problem::internal)?;

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use zajil_proto::time::Minute;
 
 use crate::engine::api::{
-    ContactView, Direction, LinkCondition, LinkView, NoteMark, NoteView, Pairing, Receipts, RelayView, SeenPrecision,
-    SeenView, StatusView, SyncView, Trouble, WaitReason, WordState,
+    ContactView, Direction, Link, LinkCondition, LinkView, NoteMark, NoteView, Pairing, Receipts, RelayView,
+    SeenPrecision, SeenView, StatusView, SyncView, Trouble, WaitReason, WordState,
 };
 use crate::i18n::trouble;
 
@@ -160,9 +160,25 @@ pub(super) fn status(status: &StatusView) -> Value {
         "waiting_bytes": status.waiting_bytes,
         "stored_bytes": status.stored_bytes,
         "outbox_bytes_max": status.outbox_bytes_max,
+        "probing": {
+            "day_bytes": status.probing.day_bytes,
+            "day_bytes_max": status.probing.day_bytes_max,
+            "slowed": status.probing.slowed,
+        },
+        "link": status.link.map(link_name),
         "daemon": status.daemon,
         "clock_off_minutes": status.clock_off_minutes,
     })
+}
+
+/// The name of a link is what is typed for it.
+const fn link_name(link: Link) -> &'static str {
+    match link {
+        Link::Gprs => "gprs",
+        Link::Edge => "edge",
+        Link::Fast => "fast",
+        Link::Satellite => "satellite",
+    }
 }
 
 pub(super) fn sync(sync: &SyncView) -> Value {

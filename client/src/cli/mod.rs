@@ -39,11 +39,12 @@ use clap::FromArgMatches;
 use jiff::tz::TimeZone;
 use zajil_net::{Clock, SystemClock};
 
-use self::arguments::{Arguments, Command, Contact, Daemon};
+use self::arguments::{Arguments, Command, Contact, Daemon, LinkGiven};
 use self::context::{Context, Executor};
 pub use self::exit::Exit;
 use self::output::Output;
 pub use self::problem::Problem;
+use crate::engine::api::Request;
 use crate::i18n::{Catalogue, Locale, msg};
 use crate::paths;
 
@@ -95,7 +96,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>, variable: impl Fn(&str) ->
         zone: TimeZone::system(),
         now: SystemClock::new().wall(),
     };
-    carry_out(&mut context, &command, passphrase.as_deref()).unwrap_or_else(|problem| {
+    carry_out(&mut context, &command, passphrase.as_deref(), common.link_class).unwrap_or_else(|problem| {
         context.output.problem(Some(name), &problem);
         problem.exit
     })
@@ -138,7 +139,12 @@ fn name_of(command: &Command) -> &'static str {
     }
 }
 
-fn carry_out(context: &mut Context, command: &Command, passphrase: Option<&Path>) -> Result<Exit, Problem> {
+fn carry_out(
+    context: &mut Context,
+    command: &Command,
+    passphrase: Option<&Path>,
+    link: Option<LinkGiven>,
+) -> Result<Exit, Problem> {
     if let Command::Init(given) = command {
         return device::init(context, given, passphrase);
     }
@@ -147,17 +153,26 @@ fn carry_out(context: &mut Context, command: &Command, passphrase: Option<&Path>
     runtime.block_on(async {
         match command {
             Command::Daemon(Daemon { stop: true }) => device::stop(context).await,
-            Command::Daemon(Daemon { stop: false }) => device::daemon(context, passphrase).await,
+            Command::Daemon(Daemon { stop: false }) => device::daemon(context, passphrase, link).await,
             command => {
                 let mut engine = home::reach(&context.home, passphrase).await?;
-                ask(context, &mut engine, command).await
+                ask(context, &mut engine, command, link).await
             }
         }
     })
 }
 
 /// The commands that ask the engine, wherever it runs.
-async fn ask(context: &mut Context, engine: &mut impl Executor, command: &Command) -> Result<Exit, Problem> {
+async fn ask(
+    context: &mut Context,
+    engine: &mut impl Executor,
+    command: &Command,
+    link: Option<LinkGiven>,
+) -> Result<Exit, Problem> {
+    if let Some(link) = link {
+        // A daemon keeps to it until it is told otherwise.
+        context.ask(engine, Request::SetLink { link: link.into() }).await?;
+    }
     match command {
         Command::Contact(Contact::Add(given)) => people::add(context, engine, given).await,
         Command::Contact(Contact::Verify(given)) => people::verify(context, engine, given).await,

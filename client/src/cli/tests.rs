@@ -13,8 +13,8 @@ use super::output::tests::{Written, kept};
 use super::*;
 use crate::audio::Pcm;
 use crate::engine::api::{
-    ContactView, Direction, Failure, NoteMark, NoteView, Pairing, Progress, Receipts, Reply, Request, SeenPrecision,
-    SeenView, StatusView, SyncView, Trouble, Voice, WaitReason,
+    ContactView, Direction, Failure, Link, NoteMark, NoteView, Pairing, ProbingView, Progress, Receipts, Reply,
+    Request, SeenPrecision, SeenView, StatusView, SyncView, Trouble, Voice, WaitReason,
 };
 
 /// An engine that answers in order, and keeps what it was asked.
@@ -56,7 +56,7 @@ async fn run_in(locale: Locale, engine: &mut Engine, words: &[&str]) -> Ended {
         zone: TimeZone::UTC,
         now: Minute(29_919_750), // Friday 2026-11-20 14:30 UTC
     };
-    let exit = ask(&mut context, engine, &command).await.unwrap_or_else(|problem| {
+    let exit = ask(&mut context, engine, &command, common.link_class).await.unwrap_or_else(|problem| {
         context.output.problem(Some(name_of(&command)), &problem);
         problem.exit
     });
@@ -423,6 +423,18 @@ async fn a_meeting_that_reached_nobody_says_why_and_what_to_do() {
 }
 
 #[tokio::test]
+async fn what_is_said_of_the_link_is_passed_on_before_anything_is_asked() {
+    for (word, link) in [("gprs", Some(Link::Gprs)), ("satellite", Some(Link::Satellite)), ("auto", None)] {
+        let mut engine = Engine::answering([Ok(Reply::LinkSet), Ok(Reply::Synced(SyncView::default()))]);
+        let _ended = run(&mut engine, &["sync", "--link", word]).await;
+        let [Request::SetLink { link: said }, Request::Sync { .. }] = &engine.asked[..] else {
+            panic!("{:?}", engine.asked)
+        };
+        assert_eq!(*said, link);
+    }
+}
+
+#[tokio::test]
 async fn status_tells_the_clock_and_what_waits() {
     let status = StatusView {
         relays: Vec::new(),
@@ -432,6 +444,8 @@ async fn status_tells_the_clock_and_what_waits() {
         waiting_bytes: 48_000,
         stored_bytes: 1_400_000,
         outbox_bytes_max: 1_000_000_000,
+        probing: ProbingView { day_bytes: 4_100_000, day_bytes_max: 4_000_000, slowed: true },
+        link: Some(Link::Gprs),
         daemon: false,
         clock_off_minutes: Some(-90),
     };
@@ -442,6 +456,9 @@ async fn status_tells_the_clock_and_what_waits() {
         "One contact.\nNo new notes.\nWaiting to be sent: 2 (48 kB).\n\
          Space used: 1.4 MB. Room for notes that wait: 1.0 GB.\n\
          No daemon runs; each command meets the relay by itself.\n\
+         Looking for relays that did not answer has cost 4.1 MB within a day.\n\
+         A day's 4.0 MB for that are used up: it is done once a minute now.\n\
+         The link is taken for GPRS, as you said.\n\
          This device's clock is 90 min behind the relay's. One of them is wrong.\n"
     );
 }

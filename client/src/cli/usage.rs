@@ -68,7 +68,19 @@ const COMMON_PLACE: usize = 100;
 
 /// Options that every command has; their texts are shared.
 fn is_common(name: &str) -> bool {
-    matches!(name, "home" | "json" | "lang" | "quiet" | "passphrase-file" | "passphrase_file" | "help" | "version")
+    matches!(
+        name,
+        "home"
+            | "json"
+            | "lang"
+            | "quiet"
+            | "passphrase-file"
+            | "passphrase_file"
+            | "link-class"
+            | "link_class"
+            | "help"
+            | "version"
+    )
 }
 
 /// The words that show the help of the command that was meant.

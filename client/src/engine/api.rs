@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use zajil_net::LinkClass;
 use zajil_proto::limits::SESSION_NOTES_MAX;
 use zajil_proto::time::Minute;
 
@@ -106,6 +107,11 @@ pub enum Request {
     },
     /// The device's state.
     Status,
+    /// States what the link carries, from the next dial on.
+    SetLink {
+        /// `None` leaves it to the program again.
+        link: Option<Link>,
+    },
     /// Meets the relays: sends what waits, fetches what came.
     Sync {
         /// How long at most, milliseconds.
@@ -169,6 +175,8 @@ pub enum Reply {
     Status(StatusView),
     /// To `Sync`.
     Synced(SyncView),
+    /// To `SetLink`.
+    LinkSet,
     /// To `Stop`.
     Stopping,
 }
@@ -218,6 +226,30 @@ pub enum SeenPrecision {
     SixHours,
     /// Within a day.
     Day,
+}
+
+/// What a link carries, as whoever holds the telephone may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Link {
+    /// GPRS.
+    Gprs,
+    /// EDGE.
+    Edge,
+    /// Third generation and better, Wi-Fi, cables.
+    Fast,
+    /// A satellite terminal.
+    Satellite,
+}
+
+impl From<Link> for LinkClass {
+    fn from(link: Link) -> Self {
+        match link {
+            Link::Gprs => Self::Slowest,
+            Link::Edge => Self::Slow,
+            Link::Fast => Self::Ordinary,
+            Link::Satellite => Self::Satellite,
+        }
+    }
 }
 
 /// How far a command waits.
@@ -445,10 +477,25 @@ pub struct StatusView {
     pub stored_bytes: u64,
     /// Limit of the outbox, bytes.
     pub outbox_bytes_max: u64,
+    /// What looking for relays has cost.
+    pub probing: ProbingView,
+    /// What the link is said to carry, if somebody said it.
+    pub link: Option<Link>,
     /// Whether a daemon answered.
     pub daemon: bool,
     /// Difference of this device's clock to the relay's, minutes, if a relay that trusts its clock told one.
     pub clock_off_minutes: Option<i64>,
+}
+
+/// What looking for relays has cost that did not answer, since the program that answers began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct ProbingView {
+    /// Bytes of the last day, to the hour, with the headers of IP and UDP.
+    pub day_bytes: u64,
+    /// From how many on it is done every minute only.
+    pub day_bytes_max: u64,
+    /// Whether that is so now.
+    pub slowed: bool,
 }
 
 /// A relay as this device knows it.

@@ -150,7 +150,11 @@ impl Host {
                     _ => done(Reply::Seen(device.seen(key, false, wall)?)),
                 }
             }
-            Request::Status => done(Reply::Status(device.status(&self.troubles)?)),
+            Request::Status => done(Reply::Status(self.status()?)),
+            Request::SetLink { link } => {
+                self.set_link(*link);
+                done(Reply::LinkSet)
+            }
             Request::Sync { .. } => {
                 self.ask_seen =
                     device.contacts.iter().filter(|(_, c)| c.granted.is_some()).map(|(key, _)| *key).collect();

@@ -14,11 +14,12 @@ use zajil_proto::sealing::{Address, HomeRelay};
 use zajil_proto::session::client::ClientEvent;
 use zajil_proto::{reached, sabotaged};
 
-use super::api::{Failure, Progress, Reply, Request, Trouble};
+use super::api::{self, Failure, Progress, Reply, Request, Trouble};
 use super::goals::{Goal, Waiting};
 use super::hunting::Hunt;
 use super::links::{Happened, Link, LinkEvent, LinkTask};
 use super::model::Profile;
+use super::probing::Probing;
 use super::remembered::Remembered;
 use super::state::Device;
 use crate::limits::{
@@ -69,6 +70,9 @@ pub struct Host {
     remembered: Remembered,
     /// Relays that are not met.
     hunts: BTreeMap<VerifyingKey, Hunt>,
+    pub(crate) probing: Probing,
+    /// What somebody said that the link carries.
+    pub(crate) link: Option<api::Link>,
     pub(crate) ask_seen: BTreeSet<u32>,
     pub(crate) waiting: Vec<Waiting>,
     tasks: JoinSet<()>,
@@ -117,15 +121,18 @@ pub fn open(parts: Parts) -> Result<Host, Failure> {
 impl Host {
     fn new(device: Device, clock: Arc<dyn Clock>, network: Arc<dyn Network>, dial: DialOptions) -> Self {
         let (events_in, events) = mpsc::channel(HOST_EVENTS_QUEUED_MAX);
+        let probing = Probing::default();
         Self {
             device,
             clock,
             network,
-            dial,
+            dial: DialOptions { cost: Some(probing.cost()), ..dial },
             links: BTreeMap::new(),
             troubles: BTreeMap::new(),
             remembered: Remembered::default(),
             hunts: BTreeMap::new(),
+            probing,
+            link: None,
             ask_seen: BTreeSet::new(),
             waiting: Vec::new(),
             tasks: JoinSet::new(),
@@ -343,7 +350,7 @@ impl Host {
                 // Links to relays that were met and lost are there again soon, if not at once.
                 let hunt = self.hunts.entry(relay).or_insert_with(|| Hunt::after(began, now));
                 if !met {
-                    hunt.over(began, now);
+                    hunt.over(began, now, self.probing.is_spent(now));
                 }
             }
         }
@@ -375,7 +382,7 @@ impl Host {
             let number = self.next_link;
             self.next_link = number.saturating_add(1);
             let key = relay.key;
-            let options = self.hunts.get(&key).map_or_else(|| self.dial.clone(), |hunt| hunt.options(&self.dial));
+            let options = self.dial_options(&key);
             let (memory, ticket) = self.remembered.of(key, now);
             let (mut link, task) = Link::new(LinkTask {
                 epoch: self.device.relays.get(&key).and_then(|known| known.epoch),
@@ -405,6 +412,27 @@ impl Host {
         let next = self.waiting.iter().map(|waiting| waiting.until).chain(hunts).min();
         let longest = Duration::from_secs(60);
         next.map_or(longest, |next| next.since(now).min(longest)).max(Duration::from_millis(1))
+    }
+
+    /// Takes what somebody says of the link, or leaves it to the program again. Says that there may be one now.
+    pub(crate) fn set_link(&mut self, link: Option<api::Link>) {
+        self.link = link;
+        self.hunts.clear();
+    }
+
+    /// Returns how things stand.
+    pub(crate) fn status(&mut self) -> Result<api::StatusView, Failure> {
+        let mut status = self.device.status(&self.troubles)?;
+        status.probing = self.probing.view(self.clock.now());
+        status.link = self.link;
+        Ok(status)
+    }
+
+    /// Returns how to dial a relay now.
+    fn dial_options(&self, relay: &VerifyingKey) -> DialOptions {
+        let link_class = self.link.map_or(self.dial.link_class, Into::into);
+        let options = DialOptions { link_class, ..self.dial.clone() };
+        self.hunts.get(relay).map_or_else(|| options.clone(), |hunt| hunt.options(&options))
     }
 
     /// Ends all links in order, as far as that takes no longer than a few seconds.

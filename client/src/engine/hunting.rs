@@ -42,9 +42,10 @@ impl Hunt {
     }
 
     /// Notes that a dial that began at `began` has found nothing.
-    pub(crate) fn over(&mut self, began: Instant, now: Instant) {
+    /// `spent`: the day's bytes are used up.
+    pub(crate) fn over(&mut self, began: Instant, now: Instant, spent: bool) {
         self.tries = self.tries.saturating_add(1);
-        let mut pause = pause_millis(millis(now.since(self.since)));
+        let mut pause = if spent { HUNT_RARELY_MILLIS } else { pause_millis(millis(now.since(self.since))) };
         if pause > HUNT_OFTEN_MILLIS && sabotaged!(RedialNeverSlows) {
             pause = HUNT_OFTEN_MILLIS;
         }
@@ -104,7 +105,7 @@ mod tests {
             && now <= Instant::from_millis(until)
         {
             dialled.push(millis(now.since(Instant::default())));
-            hunt.over(now, now);
+            hunt.over(now, now, false);
         }
         dialled
     }
@@ -128,12 +129,19 @@ mod tests {
         assert_eq!(hunt.options(&options).pace, Pace::Eager);
         let mut tls = 0;
         for _ in 0..40 {
-            hunt.over(hunt.next(), hunt.next());
+            hunt.over(hunt.next(), hunt.next(), false);
             let options = hunt.options(&options);
             assert_eq!(options.pace, Pace::OneDatagram);
             tls += u32::from(options.transports == Transports::Race);
         }
         assert_eq!(tls, 40 / HUNT_TLS_EACH, "a link that drops UDP is found too");
+    }
+
+    #[test]
+    fn who_has_used_up_the_days_bytes_looks_every_minute() {
+        let mut hunt = Hunt::new(Instant::default(), Instant::default());
+        hunt.over(Instant::default(), Instant::default(), true);
+        assert_eq!(hunt.next(), Instant::from_millis(HUNT_RARELY_MILLIS));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! - `lived`: how long this device has lived, by two clocks of which one may lie
 //! - `meeting`: what to ask one relay, and what to do with what comes
 //! - `state`, `model`: what this device knows and how it is kept
+//! - `probing`: what looking for relays costs
 //! - `remembered`: what this program remembers of relays that it has met
 //! - `pairs`, `frames`, `notes`, `words`: pairing, control frames, notes, last words
 //! - `views`: the state as programs see it
@@ -23,6 +24,7 @@ mod meeting;
 mod model;
 mod notes;
 mod pairs;
+mod probing;
 mod remembered;
 mod state;
 mod views;

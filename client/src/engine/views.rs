@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use zajil_proto::keys::VerifyingKey;
 use zajil_proto::time::Minute;
 
-use super::api::{ContactView, Direction, Failure, NoteMark, NoteView, RelayView, StatusView, Trouble, WaitReason};
+use super::api::{
+    ContactView, Direction, Failure, NoteMark, NoteView, ProbingView, RelayView, StatusView, Trouble, WaitReason,
+};
 use super::model::{Cargo, Note};
 use super::state::Device;
 use crate::limits::OUTBOX_BYTES_MAX;
@@ -116,6 +118,8 @@ impl Device {
             waiting_bytes: waiting.iter().map(|outgoing| u64::from(outgoing.length)).sum(),
             stored_bytes,
             outbox_bytes_max: OUTBOX_BYTES_MAX,
+            probing: ProbingView::default(),
+            link: None,
             daemon: false,
             clock_off_minutes: self.relays.get(&self.profile.home.key).and_then(|relay| relay.clock_off_minutes),
         })

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use zajil_client::engine::api::{
-    ContactView, Direction, NoteMark, Pairing, Receipts, SeenBucket, SeenPrecision, SeenView, StatusView, WordState,
-    WordView,
+    ContactView, Direction, NoteMark, Pairing, ProbingView, Receipts, SeenBucket, SeenPrecision, SeenView, StatusView,
+    WordState, WordView,
 };
 use zajil_proto::time::Minute;
 
@@ -284,6 +284,8 @@ pub(super) fn load(waiting: u32) -> PhoneLoad {
         waiting_bytes: 0,
         stored_bytes: 1_000,
         outbox_bytes_max: zajil_client::limits::OUTBOX_BYTES_MAX,
+        probing: ProbingView::default(),
+        link: None,
         daemon: true,
         clock_off_minutes: Some(0),
     };
