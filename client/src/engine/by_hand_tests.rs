@@ -214,6 +214,27 @@ fn a_slot_that_was_taken_back_before_its_grant_came_is_not_asked_about() {
 }
 
 #[test]
+fn what_a_relay_says_of_a_slot_that_was_taken_back_meanwhile_is_no_fresh_news() {
+    let (mut owner, mut reader) = pair();
+    let comes = |owner: &Device, reader: &mut Device| {
+        carry(owner, reader, |cargo| matches!(cargo, Cargo::Frame { .. }));
+        open_all(reader, START);
+        reader.readable_slot(OTHER)
+    };
+    owner.contacts.get_mut(&OTHER).unwrap().confirmed = true;
+    let saying = Saying { state: WordState::Well, text: "", tell_minute: false };
+    owner.write_word(&[OTHER], &saying, START).unwrap();
+    let slot = comes(&owner, &mut reader);
+    assert!(slot.is_some());
+    assert!(reader.seen(OTHER, slot, START).unwrap().fresh);
+    assert!(!reader.seen(OTHER, None, START).unwrap().fresh);
+    owner.set_seen(OTHER, SeenPrecision::Off, START).unwrap();
+    assert_eq!(comes(&owner, &mut reader), None);
+    let view = reader.seen(OTHER, slot, START).unwrap();
+    assert!(!view.granted && !view.fresh);
+}
+
+#[test]
 fn a_note_that_is_here_is_shown_whole_while_its_parcel_comes_again() {
     let (mut reader, mut speaker) = pair();
     say(&mut speaker, 1_000, START);

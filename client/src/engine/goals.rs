@@ -140,14 +140,12 @@ impl Host {
             }
             Request::Seen { name, timeout_millis } => {
                 let key = device.contact_named(name)?;
-                let slot =
-                    device.contacts.get(&key).and_then(|c| c.granted.as_ref()).map(|granted| granted.grant.slot());
-                match slot {
+                match device.readable_slot(key) {
                     Some(slot) if *timeout_millis > 0 => {
                         self.ask_about(key, slot);
                         Ok(Goal::Seen(key, slot))
                     }
-                    _ => done(Reply::Seen(device.seen(key, false, wall)?)),
+                    _ => done(Reply::Seen(device.seen(key, None, wall)?)),
                 }
             }
             Request::Status => done(Reply::Status(self.status()?)),
@@ -288,7 +286,7 @@ impl Host {
             }
             Goal::Seen(key, slot) => {
                 let answered = self.links.values().any(|link| link.meeting.seen.contains(slot));
-                answered.then(|| device.seen(*key, true, self.clock.wall()).map(Reply::Seen))
+                answered.then(|| device.seen(*key, Some(*slot), self.clock.wall()).map(Reply::Seen))
             }
             Goal::Sync => {
                 let idle = !self.links.is_empty() && self.links.values().all(|link| link.meeting.is_idle(device));
@@ -328,9 +326,10 @@ impl Host {
             },
             Goal::Note(number, _) => self.note_view(*number).map(Reply::Sent),
             Goal::Words(readers) => Ok(words_written(readers, self.device.words_stored(readers))),
-            Goal::Seen(key, _) => {
+            Goal::Seen(key, slot) => {
                 reached!(SeenFromMemory);
-                self.device.seen(*key, sabotaged!(FreshnessLies), self.clock.wall()).map(Reply::Seen)
+                let answered = sabotaged!(FreshnessLies).then_some(*slot);
+                self.device.seen(*key, answered, self.clock.wall()).map(Reply::Seen)
             }
             Goal::Sync => Ok(self.synced(waiting)),
         }

@@ -192,8 +192,14 @@ impl Device {
         self.save_contact(key)
     }
 
-    /// Returns what this device knows about when a contact was last seen.
-    pub(crate) fn seen(&self, key: u32, fresh: bool, now: Minute) -> Result<SeenView, Failure> {
+    /// Returns the slot that this device may read of a contact.
+    pub(crate) fn readable_slot(&self, key: u32) -> Option<SlotId> {
+        self.contacts.get(&key)?.granted.as_ref().map(|granted| granted.grant.slot())
+    }
+
+    /// Returns what this device knows about when a contact was last seen. `answered` is the slot about which a relay has just answered:
+    /// of one that was taken back meanwhile, or changed, that is no fresh news.
+    pub(crate) fn seen(&self, key: u32, answered: Option<SlotId>, now: Minute) -> Result<SeenView, Failure> {
         let Some(contact) = self.contacts.get(&key) else { return Err(Failure::Busy) };
         let granted = contact.granted.as_ref();
         let word = granted.and_then(|granted| granted.grant.open(&decode_word(granted.newest.as_deref()?)?).ok());
@@ -218,7 +224,7 @@ impl Device {
                 .map(|(_, start_hour, width_hours)| SeenBucket { start_hour, width_hours }),
             news: contact.news,
             checked: granted.and_then(|granted| granted.checked),
-            fresh,
+            fresh: granted.is_some_and(|granted| answered == Some(granted.grant.slot())),
             relay_is_older: granted.is_some_and(|granted| granted.relay_is_older),
             links: granted.map(|granted| granted.links.clone()).unwrap_or_default(),
             now,
