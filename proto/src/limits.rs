@@ -22,6 +22,9 @@ pub const SESSION_HOURS_MAX: u32 = 7 * 24;
 /// Control frames without acknowledgement per pair (P5.3). vodozemac keeps 40 skipped keys; 32 leaves room for late
 /// ones.
 pub const CONTROL_UNACKNOWLEDGED_MAX: usize = 32;
+/// Newest chains of the peer in which vodozemac still opens what comes late. Whoever has a frame unacknowledged in the oldest of so
+/// many begins no other (simulated storm 1470: a session that came after five answers never opened, nor did 27 notes).
+pub const CONTROL_CHAINS_KEPT: usize = 5;
 /// Of those, how many only somebody may use who has taken many since they last acknowledged: two who have said all they may at the
 /// same time would wait for each other's acknowledgement for ever (simulated disks 16). One is enough where nothing is lost.
 pub const CONTROL_KEPT_FOR_ANSWERS: usize = 4;

@@ -187,6 +187,54 @@ fn a_session_that_was_forgotten_leaves_its_place_to_no_other() {
     assert!(before.iter().all(|place| *place < newest.sequence), "{before:?} {}", newest.sequence);
 }
 
+/// The numbers of frames that are not acknowledged.
+fn frames_of(device: &Device) -> BTreeSet<u32> {
+    let number = |cargo: &Cargo| if let Cargo::Frame { number } = cargo { Some(*number) } else { None };
+    device.outgoing.values().filter_map(|outgoing| number(&outgoing.cargo)).collect()
+}
+
+/// Has something said to `to` that takes a frame, and brings what is not `late`.
+fn tell(from: &mut Device, to: &mut Device, round: u32, late: Option<u32>) {
+    if round.is_multiple_of(2) {
+        let saying = Saying { state: WordState::Well, text: "", tell_minute: false };
+        from.set_seen(OTHER, SeenPrecision::Day, START).unwrap();
+        from.write_word(&[OTHER], &saying, START).unwrap();
+    } else {
+        from.set_seen(OTHER, SeenPrecision::Off, START).unwrap();
+    }
+    from.tell_what_is_due(START).unwrap();
+    carry(from, to, |cargo| matches!(cargo, Cargo::Frame { number } if Some(*number) != late));
+    open_all(to, START);
+}
+
+#[test]
+fn a_frame_that_comes_after_many_answers_still_opens() {
+    let (mut speaker, mut reader) = pair();
+    for device in [&mut speaker, &mut reader] {
+        device.contacts.get_mut(&OTHER).unwrap().confirmed = true;
+    }
+    // What does not get there is the second session, without which the second note stays locked.
+    say(&mut speaker, 1_000, START);
+    let before = frames_of(&speaker);
+    say(&mut speaker, 1_001, later(8));
+    let late = *frames_of(&speaker).difference(&before).next().unwrap();
+    for round in 0..12 {
+        tell(&mut reader, &mut speaker, round, None);
+        tell(&mut speaker, &mut reader, round, Some(late));
+    }
+    tell(&mut speaker, &mut reader, 0, None);
+    carry(&speaker, &mut reader, |cargo| matches!(cargo, Cargo::Note(_)));
+    open_all(&mut reader, START);
+    let marks: Vec<NoteMark> = reader.note_views(true).unwrap().iter().map(|view| view.mark).collect();
+    assert_eq!(marks, [NoteMark::Delivered; 2]);
+    // What was put off meanwhile follows.
+    tell(&mut reader, &mut speaker, 0, None);
+    tell(&mut speaker, &mut reader, 1, None);
+    let control = speaker.contacts[&OTHER].control.as_ref().unwrap();
+    assert!(control.pending.is_empty());
+    assert_eq!(reader.contacts[&OTHER].control.as_ref().unwrap().expected, control.next);
+}
+
 #[test]
 fn a_slot_that_was_taken_back_before_its_grant_came_is_not_asked_about() {
     let (mut owner, mut reader) = pair();

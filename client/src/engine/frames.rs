@@ -3,7 +3,7 @@
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{MailboxId, ParcelId, SlotId};
 use zajil_proto::keys::Secret;
-use zajil_proto::limits::{CONTROL_KEPT_FOR_ANSWERS, CONTROL_UNACKNOWLEDGED_MAX};
+use zajil_proto::limits::{CONTROL_CHAINS_KEPT, CONTROL_KEPT_FOR_ANSWERS, CONTROL_UNACKNOWLEDGED_MAX};
 use zajil_proto::parcel::Class;
 use zajil_proto::random;
 use zajil_proto::sealing::contents::{
@@ -103,8 +103,12 @@ impl Device {
                 _ => None,
             }
         });
+        let lowest = numbers.min();
+        if lowest.is_some_and(|lowest| control.would_outrun(lowest)) {
+            return false;
+        }
         // The span counts, not the number of frames: what the other end cannot note in its bitmap must not be sent.
-        let span = numbers.min().map_or(0, |lowest| control.next.saturating_sub(lowest));
+        let span = lowest.map_or(0, |lowest| control.next.saturating_sub(lowest));
         // Two who have said all they may would otherwise wait for each other's acknowledgement for ever.
         let answers = control.has_taken_many() && !sabotaged!(AnswersHeldBack);
         let kept = if answers { 0 } else { CONTROL_KEPT_FOR_ANSWERS };
@@ -117,6 +121,7 @@ impl Device {
         let (Some(control), Some(peer)) = (&mut contact.control, &contact.peer) else { return Ok(()) };
         let Some(home) = peer.homes.as_slice().first().cloned() else { return Ok(()) };
         let message = control.olm.encrypt(row).map_err(internal)?;
+        control.note_chain(message.chain().map_err(internal)?);
         let frame = ControlFrame { number: control.next, message };
         control.next = control.next.saturating_add(1);
         let lifetime = Lifetime::from_hours(1).filter(|_| sabotaged!(HandOutShortLived));
@@ -448,6 +453,26 @@ impl Control {
     /// Returns whether much has come since the last acknowledgement.
     const fn has_taken_many(&self) -> bool {
         self.expected.saturating_sub(self.acknowledged) >= ACKNOWLEDGED_AT_ONCE
+    }
+
+    /// Notes the chain of the next frame.
+    fn note_chain(&mut self, chain: [u8; 32]) {
+        if self.chain.replace(chain) != Some(chain) {
+            self.chains.push(self.next);
+            let beyond = self.chains.len().saturating_sub(CONTROL_CHAINS_KEPT);
+            self.chains.drain(..beyond);
+        }
+    }
+
+    /// Returns whether one more frame would begin a chain, and so many others have begun since this frame, which is not acknowledged,
+    /// that it could not be opened any more.
+    ///
+    /// The two ends never wait for each other by this: only one of them has heard a chain that it has not answered.
+    fn would_outrun(&self, lowest: u32) -> bool {
+        let newer = self.chains.iter().filter(|first| **first > lowest).count();
+        // It should not fail; if it does, so will the frame.
+        let begins = || self.chain.is_some_and(|chain| self.olm.leaves_chain(&chain).unwrap_or(false));
+        newer + 1 >= CONTROL_CHAINS_KEPT && begins()
     }
 
     /// Notes that a frame has come; `false` if it had come before.

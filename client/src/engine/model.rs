@@ -169,6 +169,10 @@ pub(crate) struct Control {
     pub(crate) outer: OuterKeys,
     /// Number of the next frame to them.
     pub(crate) next: u32,
+    /// The chain of the last frame to them.
+    pub(crate) chain: Option<[u8; 32]>,
+    /// With which frames to them the newest chains began.
+    pub(crate) chains: Vec<u32>,
     /// Lowest number from them not held yet.
     pub(crate) expected: u32,
     /// Bit k: `expected + 1 + k` is held.

@@ -334,6 +334,8 @@ impl Contact {
             olm,
             outer,
             next: 0,
+            chain: None,
+            chains: Vec::new(),
             expected: 0,
             held: 0,
             owes_acknowledgement: false,

@@ -1,7 +1,8 @@
 //! Olm, by vodozemac: one session per pair of devices, carrying control frames only.
 //!
 //! vodozemac keeps 40 skipped message keys in each of the 5 newest receiving chains. That is why at most 32 frames per
-//! pair may be unacknowledged (P5.3), and why a drained batch is opened in order of frame number. It draws its own
+//! pair may be unacknowledged (P5.3), why none of those is in an older chain than the fifth, and why a drained batch is opened in order
+//! of frame number. It draws its own
 //! randomness from the operating system: accounts, one-time keys and new ratchet steps do not come out the same from
 //! the same seed.
 
@@ -89,6 +90,18 @@ impl OlmMessage {
     fn from_theirs(message: &olm::OlmMessage) -> Self {
         let (kind, bytes) = message.to_parts();
         Self { kind: u8::try_from(kind).unwrap_or(u8::MAX), bytes }
+    }
+
+    /// Returns the chain that it is of, by its ratchet key: a new one begins with whatever is said first in answer to another.
+    ///
+    /// # Errors
+    /// [`OlmError::Malformed`].
+    pub fn chain(&self) -> Result<[u8; 32], OlmError> {
+        Ok(match self.to_theirs()? {
+            olm::OlmMessage::Normal(message) => message.ratchet_key(),
+            olm::OlmMessage::PreKey(message) => message.message().ratchet_key(),
+        }
+        .to_bytes())
     }
 
     fn to_theirs(&self) -> Result<olm::OlmMessage, OlmError> {
@@ -214,6 +227,15 @@ impl Session {
     pub fn encrypt(&mut self, text: &[u8]) -> Result<OlmMessage, OlmError> {
         let message = self.0.encrypt(text).map_err(|_| OlmError::SmallOrder)?;
         Ok(OlmMessage::from_theirs(&message))
+    }
+
+    /// Returns whether the next message is of another chain than this one.
+    ///
+    /// # Errors
+    /// [`OlmError::SmallOrder`].
+    pub fn leaves_chain(&self, chain: &[u8; 32]) -> Result<bool, OlmError> {
+        // It cannot be asked; a copy says something and is forgotten.
+        Ok(self.clone().encrypt(&[])?.chain()? != *chain)
     }
 
     /// Decrypts a message; each can be decrypted once.
