@@ -104,7 +104,8 @@ fn expired_early(story: &Story<'_>, violations: &mut Vec<Violation>) {
         let slack = drift(story, taken.from, lifetime) + MINUTES_ROUNDED * MINUTE;
         // The relay cannot have had it whole before it can have had a byte of it.
         let begun = story.sends(taken.from).first_from(*taken_at).unwrap_or(Millis::MAX);
-        let earliest = begun.saturating_add(lifetime).saturating_sub(slack);
+        let agreed = ahead_together(story, taken.from, *taken_at, expired.at);
+        let earliest = begun.saturating_add(lifetime).saturating_sub(slack + agreed);
         if expired.at < earliest {
             let text = format!(
                 "note {serial} of person {} is shown as expired; its {} days could not be over before {earliest} ms",
@@ -114,6 +115,15 @@ fn expired_early(story: &Story<'_>, violations: &mut Vec<Violation>) {
             violations.push(Violation::new(1, expired.at, text));
         }
     }
+}
+
+/// How far two clocks jumped ahead that a device believes where they agree: its own and the relay's. One alone ends nothing.
+fn ahead_together(story: &Story<'_>, who: PersonId, from: Millis, to: Millis) -> Millis {
+    let ahead = |whose: Option<PersonId>| -> Millis {
+        let jumps = story.jumps(whose).filter(|(at, _)| (from..=to).contains(at));
+        jumps.map(|(_, minutes)| Millis::try_from(minutes).unwrap_or(0) * MINUTE).sum()
+    };
+    ahead(Some(who)).min(ahead(None))
 }
 
 /// How much shorter a lifetime is by a crystal that runs fast.
@@ -126,7 +136,7 @@ fn drift(story: &Story<'_>, who: PersonId, lifetime: Millis) -> Millis {
 mod tests {
     use super::super::cases::{Tale, coming, contact, out, taken};
     use super::*;
-    use crate::sim::plan::{Deed, PersonDeed};
+    use crate::sim::plan::{Deed, PersonDeed, RelayDeed};
     use crate::sim::record::Seen;
     use zajil_client::engine::api::Pairing;
 
@@ -200,6 +210,9 @@ mod tests {
         expires(24 * 60 - 10, 10_000).is_good();
         let mut jumped = expires(60, 0);
         jumped.play(100, Deed::Person(1, PersonDeed::ClockJump(24 * 60))).breaks(1, "is shown as expired");
+        // Two clocks that jump together are believed; the lesser jump counts.
+        jumped.play(101, Deed::Relay(RelayDeed::WallJump(22 * 60))).breaks(1, "is shown as expired");
+        jumped.play(102, Deed::Relay(RelayDeed::WallJump(60))).is_good();
     }
 
     #[test]
