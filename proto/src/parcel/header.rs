@@ -96,7 +96,7 @@ impl Header {
         let mut reader = Reader::new(bytes);
         let signed = reader.bytes(SIGNED_BYTES)?;
         let signature = Signature(reader.array()?);
-        if header.write_key.verifies(Purpose::Header, &[signed], &signature) {
+        if header.write_key.verifies(Purpose::Header, &[signed], &signature) || sabotaged!(HeaderNotChecked) {
             Ok(header)
         } else {
             Err(HeaderError::Signature)

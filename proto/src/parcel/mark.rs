@@ -83,7 +83,8 @@ impl MarkChain {
         }
         let hash = sha256(&[&self.hash, bytes]);
         let parts: [&[u8]; 4] = [&self.id.0, &mark.end.to_be_bytes(), &[u8::from(mark.last)], &hash];
-        let fits = header.parcel_key().verifies(Purpose::Mark, &parts, &mark.signature);
+        let is_signed = header.parcel_key().verifies(Purpose::Mark, &parts, &mark.signature);
+        let fits = is_signed || sabotaged!(MarkNotChecked);
         if fits {
             self.hash = hash;
             self.end = mark.end;

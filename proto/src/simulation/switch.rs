@@ -41,6 +41,12 @@ named! {
         WatchesOutliveSessions = "watches-outlive-sessions",
         /// The relay lets go of a parcel for anybody who names it, whether they have proven its mailbox or not.
         ReleasedByAnybody = "released-by-anybody",
+        /// The relay takes a proof for good whoever signed it.
+        ProofNotChecked = "proof-not-checked",
+        /// A parcel's header counts whoever signed it.
+        HeaderNotChecked = "header-not-checked",
+        /// A parcel's bytes count whoever vouches for them.
+        MarkNotChecked = "mark-not-checked",
         /// The relay lets a parcel expire a lifetime after its first byte, though it still grows.
         GrowthNotRenewed = "growth-not-renewed",
         /// The relay begins every parcel at its first byte, whatever part of it the device says it has.
@@ -213,6 +219,9 @@ impl Switch {
             | Self::TlsNotTried
             | Self::HeardNotKept => &[9],
             Self::DigitsNotCompared
+            | Self::ProofNotChecked
+            | Self::HeaderNotChecked
+            | Self::MarkNotChecked
             | Self::QuotaReturnsAtOnce
             | Self::NotesNotPadded
             | Self::LaterAtOnce

@@ -16,7 +16,7 @@ use crate::wire::{
 
 impl RelaySession {
     pub(super) fn prove(&mut self, prove: &Prove) -> Result<(), Code> {
-        if !self.exporter.is_some_and(|exporter| prove.holds(&exporter)) {
+        if !self.exporter.is_some_and(|exporter| prove.holds(&exporter)) && !sabotaged!(ProofNotChecked) {
             return Err(Code::BAD_SIGNATURE);
         }
         let is_first = self.authority.prove((prove.scope, prove.id()));

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use zajil_proto::ids::{MailboxId, ParcelId, ReadTag, SlotId};
 use zajil_proto::keys::{Purpose, SigningKey, VerifyingKey};
-use zajil_proto::parcel::{Header, Mark, Travel};
-use zajil_proto::random;
+use zajil_proto::limits::BODY_FRAME_BYTES_MAX;
+use zajil_proto::parcel::{Header, MarkChain, Travel};
+use zajil_proto::random::{self, Random};
 use zajil_proto::time::Lifetime;
-use zajil_proto::wire::{Code, Frame, Precision, Prove, PutStart, Register, Scope, Word, WordLive, WordPut};
+use zajil_proto::wire::{Code, Frame, Precision, Prove, PutStart, PutState, Register, Scope, Word, WordLive, WordPut};
 
 use super::AttackScene;
 use super::estate::{Estate, Keeper, word};
 use super::peer::Peer;
-use crate::parcels::Pair;
+use crate::parcels::{OwnParcel, Pair};
 
 /// Guesses of each kind, at most; more would only repeat.
 const ROUNDS_MAX: u16 = 64;
@@ -230,7 +231,7 @@ pub(super) fn told_apart(answers: &Answers) -> Vec<String> {
 /// Says what only somebody with keys may say. Each of these ends the session, or is refused.
 async fn force(scene: &mut AttackScene, estate: &Estate) -> Vec<String> {
     let mut breaches = Vec::new();
-    for (what, make) in FORCED {
+    for (what, opens, make) in FORCED {
         let Some(mut peer) = scene.peer().await.filter(|peer| peer.welcome.epoch == estate.epoch) else {
             return breaches;
         };
@@ -239,17 +240,30 @@ async fn force(scene: &mut AttackScene, estate: &Estate) -> Vec<String> {
         }
         // Nothing of ours follows: what is not refused is answered, and then nothing is said until the relay hangs up.
         while let Some(frame) = peer.hear().await {
-            match frame {
-                Frame::Answer { code: Code::OK, .. } => breaches.push(format!("{what} was accepted")),
-                Frame::Close { .. } => {
-                    scene.answers += 1;
-                    break;
-                }
-                _ => {}
+            if let Frame::Close { .. } = frame {
+                scene.answers += 1;
+                break;
+            }
+            if grants(&frame, opens) {
+                breaches.push(format!("{what} was accepted: {}", frame.name()));
             }
         }
     }
     breaches
+}
+
+/// Returns whether a frame gives something, or says that something was taken. `opens`: not that a parcel may begin to come.
+fn grants(frame: &Frame, opens: bool) -> bool {
+    match frame {
+        Frame::PutAnswer { state: PutState::Open, durable, .. } => !opens || *durable > 0,
+        Frame::Answer { code: Code::OK, .. }
+        | Frame::PutAnswer { state: PutState::Stored, .. }
+        | Frame::Parcel(_)
+        | Frame::Body { .. }
+        | Frame::Mark { .. }
+        | Frame::Ticket { .. } => true,
+        _ => false,
+    }
 }
 
 /// Passes on a word that is older than the relay's, as anybody may who has it. It must change nothing.
@@ -264,9 +278,9 @@ async fn pass_on_what_is_older(scene: &mut AttackScene, estate: &Estate) -> Opti
 /// Makes what is said, for somebody without keys, in the session with that exporter.
 type Forged = fn(&mut AttackScene, &Estate, &[u8; 32]) -> Vec<Vec<u8>>;
 
-/// What is forged, and how.
-const FORCED: [(&str, Forged); 8] = [
-    ("a proof with another key", |scene, estate, exporter| {
+/// What is forged, whether a parcel may begin to come by what is true of it, and how.
+const FORCED: [(&str, bool, Forged); 9] = [
+    ("a proof with another key", false, |scene, estate, exporter| {
         let stranger = SigningKey::draw(&mut scene.chance);
         let (write_key, read_key) = (estate.filled.write.public(), estate.filled.read.public());
         let prove = Prove { read_key, ..Prove::sign(Scope::Mailbox, write_key, &stranger, exporter) };
@@ -274,17 +288,17 @@ const FORCED: [(&str, Forged); 8] = [
         let watch = Frame::Watch { mailbox, live: false, more: false, held: Vec::new() };
         vec![Frame::Prove(prove).encode(), watch.encode()]
     }),
-    ("a word signed with another key", |scene, estate, _| {
+    ("a word signed with another key", false, |scene, estate, _| {
         let stranger = Pair { write: SigningKey::draw(&mut scene.chance), read: estate.told.read.clone() };
         let forged = Word { write_key: estate.told.write.public(), ..word(&mut scene.chance, &stranger, 9) };
         vec![passed_on(forged).encode()]
     }),
-    ("a word as its owner's own, by somebody who passes it on", |scene, estate, exporter| {
+    ("a word as its owner's own, by somebody who passes it on", false, |scene, estate, exporter| {
         let stranger = SigningKey::draw(&mut scene.chance);
         let forged = WordPut::live(1, estate.words[1].clone(), &stranger, exporter);
         vec![Frame::WordPut(forged).encode()]
     }),
-    ("a withdrawal with another key", |scene, estate, _| {
+    ("a withdrawal with another key", false, |scene, estate, _| {
         let stranger = SigningKey::draw(&mut scene.chance);
         let (write_key, read_tag) = (estate.filled.write.public(), estate.filled.read_tag());
         let (mailbox, id) = (estate.filled.mailbox(), estate.parcel.id());
@@ -292,12 +306,12 @@ const FORCED: [(&str, Forged); 8] = [
         let parcel_key = estate.parcel.key.public();
         vec![Frame::Withdraw { request: 1, write_key, read_tag, parcel_key, signature }.encode()]
     }),
-    ("a parcel with a changed header", |_, estate, _| {
+    ("a parcel with a changed header", false, |_, estate, _| {
         let mut header = *estate.parcel.parcel.header.as_bytes();
         header[90] ^= 1;
         vec![Frame::Put(PutStart { transfer: 0, offset: 0, header, travel: Travel::default() }).encode()]
     }),
-    ("a parcel for somebody else's mailbox", |scene, estate, _| {
+    ("a parcel for somebody else's mailbox", false, |scene, estate, _| {
         let stranger = SigningKey::draw(&mut scene.chance);
         let (read_tag, parcel_key) = (estate.filled.read_tag(), stranger.public());
         let own =
@@ -306,26 +320,36 @@ const FORCED: [(&str, Forged); 8] = [
         header[2..34].copy_from_slice(estate.filled.write.public().as_bytes());
         vec![Frame::Put(PutStart { transfer: 0, offset: 0, header, travel: Travel::default() }).encode()]
     }),
-    ("a parcel's header with other bytes behind it", |scene, estate, _| {
-        let header = *estate.parcel.parcel.header.as_bytes();
-        let bytes = random::bytes::<1_024>(&mut scene.chance).to_vec();
-        let mark = Mark { end: 1_024, ..estate.parcel.parcel.marks[0] };
-        let older = estate.words[0].clone();
-        vec![
-            Frame::Put(PutStart { transfer: 0, offset: 0, header, travel: Travel::default() }).encode(),
-            Frame::Body { transfer: 0, offset: 0, bytes }.encode(),
-            Frame::Mark { transfer: 0, mark }.encode(),
-            // Anybody may pass on a word that they have, and it changes nothing where a newer one is; but not as their
-            // own.
-            Frame::WordPut(WordPut::live(1, older, &estate.parcel.key, &[0; 32])).encode(),
-        ]
+    ("a parcel's header with other bytes behind it", true, |scene, estate, _| {
+        let mut parcel = estate.empty.parcel(&mut scene.chance, 1, Lifetime::DEFAULT);
+        scene.chance.fill(&mut parcel.parcel.body);
+        whole(&parcel)
     }),
-    ("a word as its owner's own, by somebody who says so after it was passed on", |_, estate, exporter| {
+    ("a parcel that another key vouches for", true, |scene, estate, _| {
+        let mut parcel = estate.empty.parcel(&mut scene.chance, 1, Lifetime::DEFAULT);
+        let (header, stranger) = (parcel.parcel.header.clone(), SigningKey::draw(&mut scene.chance));
+        parcel.parcel.marks = vec![MarkChain::new(&header).sign(&stranger, &parcel.parcel.body, true)];
+        whole(&parcel)
+    }),
+    ("a word as its owner's own, by somebody who says so after it was passed on", false, |_, estate, exporter| {
         let word = estate.words[1].clone();
         let forged = WordLive::sign(2, (word.slot(), word.version), &estate.parcel.key, exporter);
         vec![Frame::WordLive(forged).encode()]
     }),
 ];
+
+/// Says all of a parcel.
+fn whole(parcel: &OwnParcel) -> Vec<Vec<u8>> {
+    let (header, travel) = (*parcel.parcel.header.as_bytes(), Travel::default());
+    let mut said = vec![Frame::Put(PutStart { transfer: 0, offset: 0, header, travel }).encode()];
+    let mut offset = 0;
+    for bytes in parcel.parcel.body.chunks(BODY_FRAME_BYTES_MAX) {
+        said.push(Frame::Body { transfer: 0, offset, bytes: bytes.to_vec() }.encode());
+        offset += u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    }
+    said.extend(parcel.parcel.marks.iter().map(|mark| Frame::Mark { transfer: 0, mark: *mark }.encode()));
+    said
+}
 
 fn passed_on(word: Word) -> Frame {
     Frame::WordPut(WordPut::passed_on(1, word))

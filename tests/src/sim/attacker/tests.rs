@@ -9,6 +9,7 @@ use zajil_net::limits::TCP_HEAD_START;
 use zajil_net::memory::{MemoryWorld, SimulatedClock, Way};
 use zajil_net::{DialOptions, EndpointSecrets, RelayIdentity};
 use zajil_proto::keys::SigningKey;
+use zajil_proto::simulation::{self, Switch};
 use zajil_proto::time::Minute;
 use zajil_relay::relay::{Parts as RelayParts, Relay};
 use zajil_relay::store::{Engine, MemoryStore, Store, StoreLimits};
@@ -143,8 +144,25 @@ fn whoever_guesses_gets_nothing_and_learns_nothing() {
     with_a_relay(async |arena| {
         assert_eq!(arena.act(AttackerDeed::Guess { tries: 24 }).await, Vec::<String>::new());
         // Six questions at four doors, three at four with a proof of one's own, what is forged, and what is older.
-        assert_eq!(arena.scene.answers, 24 * (6 * 4 + 3 * 4) + 8 + 1);
+        assert_eq!(arena.scene.answers, 24 * (6 * 4 + 3 * 4) + 9 + 1);
     });
+}
+
+#[test]
+fn a_relay_that_checks_no_signature_is_found_out() {
+    for (switch, what) in [
+        (Switch::ProofNotChecked, "a proof with another key was accepted"),
+        (Switch::HeaderNotChecked, "a parcel for somebody else's mailbox was accepted"),
+        (Switch::MarkNotChecked, "a parcel that another key vouches for was accepted"),
+        (Switch::MarkNotChecked, "a parcel's header with other bytes behind it was accepted"),
+    ] {
+        simulation::begin(Some(switch));
+        with_a_relay(async |arena| {
+            let breaches = arena.act(AttackerDeed::Guess { tries: 1 }).await;
+            assert!(breaches.iter().any(|breach| breach.starts_with(what)), "{}: {breaches:?}", switch.name());
+        });
+        simulation::begin(None);
+    }
 }
 
 #[test]
