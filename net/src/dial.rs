@@ -12,11 +12,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
 use zajil_proto::{reached, sabotaged};
 
-use crate::connection::{Connection, NoExporter, OwnEnd};
+use crate::connection::{Connection, ConnectionKind, NoExporter, OwnEnd};
 use crate::handshake;
 use crate::identity::{IdentityError, PinVerifier, PinnedKeys, UNCHECKED_NAME, client_config};
 use crate::limits::{ADDRESS_STAGGER, HANDSHAKE_SILENCE, HANDSHAKE_TIMEOUT, TCP_HEAD_START, UNHEARD_RTT};
 use crate::meter::{Costing, DialCost, Meter, Metered};
+use crate::networks::Networks;
 use crate::remembered::{RelayMemory, unremembered};
 use crate::seams::{Network, Pending};
 use crate::system::unspecified;
@@ -57,6 +58,8 @@ pub struct DialOptions {
     pub link_class: LinkClass,
     /// What is remembered of the relay, of one whose keys are those that are dialled; else nothing is made of it.
     pub memory: Option<Arc<RelayMemory>>,
+    /// What is remembered of the networks that this device has been in.
+    pub networks: Option<Arc<Networks>>,
     /// Where to add what was said to who did not answer.
     pub cost: Option<Arc<DialCost>>,
     /// Seed of quinn's own chance, for the simulated world; `None` draws from the system.
@@ -71,6 +74,7 @@ impl Default for DialOptions {
             pace: Pace::default(),
             link_class: LinkClass::default(),
             memory: None,
+            networks: None,
             cost: None,
             rng_seed: None,
         }
@@ -222,6 +226,12 @@ pub async fn dial(
     dial_joined(network, address, keys, options, TCP_HEAD_START).await
 }
 
+/// Returns whether TLS over TCP need not wait for QUIC where this device is now.
+fn is_udp_blocked(network: &dyn Network, options: &DialOptions) -> bool {
+    let networks = options.networks.as_ref().filter(|_| options.transports == Transports::Race);
+    networks.is_some_and(|networks| networks.blocks_udp(network.place()))
+}
+
 /// Begins to speak with the relay at `address` at once, where this device has met it and remembers how: `None` if it does not.
 ///
 /// The connection is [early](Connection::is_early), and nobody knows whether the relay is there. If it is not heard,
@@ -234,7 +244,7 @@ pub async fn dial_early(
     options: &DialOptions,
 ) -> Option<Connection> {
     let memory = options.memory.as_ref().filter(|memory| memory.is_of(&keys))?;
-    if options.pace != Pace::Eager || options.transports == Transports::TlsOnly {
+    if options.pace != Pace::Eager || options.transports == Transports::TlsOnly || is_udp_blocked(&**network, options) {
         return None;
     }
     let remote = memory.early_at()?;
@@ -266,7 +276,18 @@ async fn dial_joined(
     }
     let dialler = Dialler { network, keys, options };
     let transports = if sabotaged!(TlsNotTried) { Transports::QuicOnly } else { options.transports };
-    dialler.race(plan(&addresses, transports, tcp_head_start)).await
+    // Both at once: where UDP passes again QUIC is a round trip ahead, and wins.
+    let is_blocked = is_udp_blocked(network, options);
+    let head_start = if is_blocked { Duration::ZERO } else { tcp_head_start };
+    let place = network.place();
+    let connection = dialler.race(plan(&addresses, transports, head_start)).await?;
+    if let Some(networks) = options.networks.as_ref().filter(|_| transports == Transports::Race) {
+        networks.met(place, connection.kind());
+    }
+    if is_blocked && connection.kind() == ConnectionKind::Tls {
+        reached!(WinnerRemembered);
+    }
+    Ok(connection)
 }
 
 /// One way to try.

@@ -26,6 +26,7 @@ mod listen;
 #[cfg(feature = "memory-network")]
 pub mod memory;
 mod meter;
+mod networks;
 mod remembered;
 pub mod seams;
 mod sessions;
@@ -41,6 +42,7 @@ pub use identity::{IdentityError, PinnedKeys, RelayIdentity};
 pub use lanes::Loss;
 pub use listen::{ListenError, ListenOptions, Listener};
 pub use meter::DialCost;
+pub use networks::{Networks, Place};
 pub use remembered::RelayMemory;
 pub use seams::{ByteListener, ByteStream, Clock, Network, SystemClock};
 pub use stop::{Stop, Stopping, stop_signal};

@@ -80,6 +80,8 @@ pub const INITIAL_RTT: Duration = Duration::from_millis(300);
 pub const INITIAL_RTT_SLOWEST: Duration = Duration::from_millis(600);
 /// The same where only one packet shall leave within [`HANDSHAKE_SILENCE`]: QUIC repeats the first after three of these.
 pub const UNHEARD_RTT: Duration = Duration::from_millis(1_100);
+/// Networks of which a device remembers that UDP does not pass there.
+pub const NETWORKS_MAX: usize = 16;
 /// Bytes that IPv4 and UDP put before each datagram.
 pub const IPV4_UDP_HEADER_BYTES: usize = 28;
 /// The same of IPv6.

@@ -11,6 +11,8 @@ use quinn::{AsyncUdpSocket, Runtime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use zajil_proto::time::{Instant, Minute};
 
+use crate::networks::Place;
+
 /// An answer that comes later, from behind a trait object.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -102,6 +104,11 @@ pub trait Network: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the operating system says: no network, no route.
     fn route(&self, remote: SocketAddr) -> io::Result<()>;
+
+    /// Says which network this machine would reach others through; `None` where it cannot tell.
+    fn place(&self) -> Option<Place> {
+        None
+    }
 
     /// Looks up `host:port` (P2.6): at most [`ADDRESSES_PER_NAME_MAX`](crate::limits::ADDRESSES_PER_NAME_MAX)
     /// addresses, in the order in which they should be tried, within

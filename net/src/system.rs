@@ -1,3 +1,4 @@
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use crate::limits::{
     ADDRESSES_PER_NAME_MAX, LOOK_UP_TIMEOUT, TCP_BACKLOG, TCP_KEEP_ALIVE, TCP_KEEP_ALIVE_RETRIES, TCP_UNSENT_BYTES_MAX,
     UDP_BUFFER_BYTES,
 };
+use crate::networks::Place;
 use crate::seams::{ByteListener, ByteStream, Network, Pending};
 
 /// The operating system's network. Its methods must be called within a tokio runtime that drives I/O and time.
@@ -54,12 +56,36 @@ impl Network for SystemNetwork {
         socket.connect(remote)
     }
 
+    fn place(&self) -> Option<Place> {
+        // Not on every system, and on Android no program may read it.
+        default_route(&std::fs::read_to_string("/proc/net/route").ok()?)
+    }
+
     fn look_up<'a>(&'a self, address: &'a str) -> Pending<'a, io::Result<Vec<SocketAddr>>> {
         Box::pin(async move {
             let found = tokio::time::timeout(LOOK_UP_TIMEOUT, tokio::net::lookup_host(address)).await;
             Ok(alternate(found.map_err(|_| io::ErrorKind::TimedOut)??.collect()))
         })
     }
+}
+
+/// Returns which network the default route with the least metric leads to, by its interface and its gateway. `table` is that of Linux,
+/// `/proc/net/route`: interface, destination, gateway, four numbers of which the last is the metric, mask.
+fn default_route(table: &str) -> Option<Place> {
+    const NOWHERE: &str = "00000000";
+    let routes = table.lines().skip(1).filter_map(|line| {
+        let columns: Vec<&str> = line.split_ascii_whitespace().collect();
+        match columns.as_slice() {
+            [interface, NOWHERE, gateway, _, _, _, metric, NOWHERE, ..] => {
+                Some((metric.parse::<u32>().ok()?, *interface, *gateway))
+            }
+            _ => None,
+        }
+    });
+    let (_, interface, gateway) = routes.min()?;
+    let mut hasher = DefaultHasher::new();
+    (interface, gateway).hash(&mut hasher);
+    Some(Place(hasher.finish()))
 }
 
 /// Returns the wildcard address of the family of `remote`, with any port.
@@ -146,6 +172,29 @@ mod tests {
         let found = addresses(&["[::1]:1", "[::2]:1", "[::1]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"]);
         let tried = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1"]);
         assert_eq!(alternate(found), tried);
+    }
+
+    #[test]
+    fn a_network_is_known_again_by_its_interface_and_gateway() {
+        let row = |name: &str, to: &str, gateway: &str, metric: u32| {
+            format!(
+                "{name}\t{to}\t{gateway}\t0003\t0\t0\t{metric}\t{}\t0\t0\t0",
+                if to == "00000000" { to } else { "00FFFFFF" }
+            )
+        };
+        let table = |rows: &[String]| format!("Iface\tDestination\tGateway\n{}\n", rows.join("\n"));
+        let (near, wifi) = (row("wlan0", "0000A8C0", "00000000", 0), row("wlan0", "00000000", "0100A8C0", 600));
+        let mobile = row("wwan0", "00000000", "01000A0A", 700);
+        let at_home = default_route(&table(&[near.clone(), wifi.clone()]));
+        assert!(at_home.is_some());
+        assert_eq!(default_route(&table(&[mobile.clone(), wifi])), at_home, "the least metric counts");
+        assert_ne!(default_route(&table(&[mobile])), at_home);
+        assert_ne!(default_route(&table(&[row("wlan0", "00000000", "FE00A8C0", 600)])), at_home);
+        for nowhere in
+            ["", "Iface\n", &table(&[near]), "Iface\nwlan0 00000000", "Iface\nwlan0 00000000 1 2 3 4 x 00000000"]
+        {
+            assert_eq!(default_route(nowhere), None, "{nowhere}");
+        }
     }
 
     #[test]

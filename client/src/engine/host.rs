@@ -126,7 +126,7 @@ impl Host {
             device,
             clock,
             network,
-            dial: DialOptions { cost: Some(probing.cost()), ..dial },
+            dial: DialOptions { cost: Some(probing.cost()), networks: Some(Arc::default()), ..dial },
             links: BTreeMap::new(),
             troubles: BTreeMap::new(),
             remembered: Remembered::default(),
@@ -432,7 +432,9 @@ impl Host {
     fn dial_options(&self, relay: &VerifyingKey) -> DialOptions {
         let link_class = self.link.map_or(self.dial.link_class, Into::into);
         let options = DialOptions { link_class, ..self.dial.clone() };
-        self.hunts.get(relay).map_or_else(|| options.clone(), |hunt| hunt.options(&options))
+        let Some(hunt) = self.hunts.get(relay) else { return options };
+        let blocked = self.dial.networks.as_ref().is_some_and(|networks| networks.blocks_udp(self.network.place()));
+        hunt.options(&options, blocked)
     }
 
     /// Ends all links in order, as far as that takes no longer than a few seconds.

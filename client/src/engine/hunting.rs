@@ -59,11 +59,13 @@ impl Hunt {
     }
 
     /// Returns how to dial now, where `options` are those of a link that is there.
-    pub(crate) fn options(&self, options: &DialOptions) -> DialOptions {
+    /// Where UDP did not pass when a relay was met last, each try joins TLS.
+    pub(crate) fn options(&self, options: &DialOptions, udp_blocked: bool) -> DialOptions {
         if self.tries == 0 || sabotaged!(HuntsLoudly) {
             return options.clone();
         }
-        let joins_tls = options.transports == Transports::Race && self.tries.is_multiple_of(HUNT_TLS_EACH);
+        let joins_tls =
+            options.transports == Transports::Race && (udp_blocked || self.tries.is_multiple_of(HUNT_TLS_EACH));
         DialOptions {
             pace: Pace::OneDatagram,
             handshake_timeout: options.handshake_timeout.min(Duration::from_millis(HUNT_TRY_MILLIS_MAX)),
@@ -126,15 +128,18 @@ mod tests {
     fn the_first_dial_is_eager_and_the_others_cost_one_datagram() {
         let options = DialOptions::default();
         let mut hunt = Hunt::new(Instant::default(), Instant::default());
-        assert_eq!(hunt.options(&options).pace, Pace::Eager);
+        assert_eq!(hunt.options(&options, false).pace, Pace::Eager);
         let mut tls = 0;
         for _ in 0..40 {
             hunt.over(hunt.next(), hunt.next(), false);
-            let options = hunt.options(&options);
+            let options = hunt.options(&options, false);
             assert_eq!(options.pace, Pace::OneDatagram);
             tls += u32::from(options.transports == Transports::Race);
         }
         assert_eq!(tls, 40 / HUNT_TLS_EACH, "a link that drops UDP is found too");
+        hunt.over(hunt.next(), hunt.next(), false);
+        assert_eq!(hunt.options(&options, false).transports, Transports::QuicOnly);
+        assert_eq!(hunt.options(&options, true).transports, Transports::Race, "and at once where it is known to");
     }
 
     #[test]
@@ -148,6 +153,6 @@ mod tests {
     fn after_a_meeting_that_lasted_the_next_dial_waits_for_nothing_and_is_eager() {
         let hunt = Hunt::after(Instant::default(), Instant::from_millis(90_000));
         assert!(hunt.next() <= Instant::from_millis(90_000));
-        assert_eq!(hunt.options(&DialOptions::default()).pace, Pace::Eager);
+        assert_eq!(hunt.options(&DialOptions::default(), false).pace, Pace::Eager);
     }
 }

@@ -17,6 +17,7 @@ use crate::memory::runtime::MemoryRuntime;
 use crate::memory::stream::{Side, Stream, TCP_HEADERS_V4, TCP_HEADERS_V6};
 use crate::memory::world::World;
 use crate::memory::{LinkState, MachineId, MemoryWorld};
+use crate::networks::Place;
 use crate::seams::{ByteListener, ByteStream, Network, Pending};
 use crate::system::{alternate, unspecified};
 
@@ -117,6 +118,20 @@ impl Network for MemoryNetwork {
     fn runtime(&self) -> Arc<dyn Runtime> {
         let tasks = self.world.with(|world| world.machine_mut(self.machine).map(|machine| Arc::clone(&machine.tasks)));
         Arc::new(MemoryRuntime::new(tasks.unwrap_or_default(), self.crashes))
+    }
+
+    fn place(&self) -> Option<Place> {
+        // As others see it: what is behind one address translator is in one network.
+        let own = *self.addresses.first()?;
+        let outside = self.world.with(|world| {
+            let nat = world.machines.get(self.machine.0).and_then(|machine| machine.nat.as_ref());
+            nat.filter(|nat| nat.outside.is_ipv4() == own.is_ipv4()).map(|nat| nat.outside)
+        });
+        let bits = match outside.unwrap_or(own).to_canonical() {
+            IpAddr::V4(address) => u64::from(address.to_bits()),
+            IpAddr::V6(address) => u64::try_from(address.to_bits() >> 64).unwrap_or(u64::MAX),
+        };
+        Some(Place(bits))
     }
 
     fn bind_udp(&self, local: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {

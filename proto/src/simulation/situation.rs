@@ -123,6 +123,8 @@ named! {
         ClocksDisagree = "clocks-disagree",
         /// A relay cannot be reached often enough that a device dials more slowly.
         RedialSlow = "redial-slow",
+        /// TLS over TCP waited for nothing where UDP had not passed before.
+        WinnerRemembered = "winner-remembered",
         /// A device reaches a relay over TLS because QUIC has not got through in time.
         ReachedOverTls = "reached-over-tls",
         /// Something answers that does not hold a relay's key.
