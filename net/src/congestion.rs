@@ -17,8 +17,8 @@ use quinn::congestion::{Controller, ControllerFactory};
 use quinn_proto::RttEstimator;
 
 use crate::limits::{
-    BASE_DELAY_SPAN, DRAINING_ROUNDS, LOSS_MEMORY_PACKETS, PACKET_BYTES, ROUND_PACKETS_MIN, STANDING_PACKETS,
-    STANDING_PACKETS_MAX, UNUSED_PACKETS, WINDOW_PACKETS_MAX, WINDOW_PACKETS_MIN,
+    BASE_DELAY_SPAN, DRAINING_ROUNDS, LOSS_MEMORY_PACKETS, MEASURED_ROUNDS_MAX, MEASURED_ROUNDS_MIN, PACKET_BYTES,
+    ROUND_PACKETS_MIN, STANDING_PACKETS, STANDING_PACKETS_MAX, UNUSED_PACKETS, WINDOW_PACKETS_MAX, WINDOW_PACKETS_MIN,
 };
 
 /// Makes controllers that begin with the same window.
@@ -54,6 +54,16 @@ struct LossTolerant {
     batch: u64,
     /// Rounds in which the queue is let run empty, to see what the way takes without it.
     draining: u32,
+    carried: Carried,
+}
+
+/// What a link was seen to carry while it had something to carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Measured {
+    /// Bits in a second, our packets' headers not counted.
+    pub(crate) rate_bits: u64,
+    /// The way there and back without a queue.
+    pub(crate) round_trip: Duration,
 }
 
 /// What is seen of one round trip.
@@ -87,7 +97,16 @@ impl LossTolerant {
             lost: LossRate::default(),
             batch: 0,
             draining: 0,
+            carried: Carried::default(),
         }
+    }
+
+    /// Returns what the link carries; `None` until enough rounds were full to tell.
+    fn measured(&self) -> Option<Measured> {
+        let rate_bits = self.carried.rate_bits()?;
+        // The shortest way there and back that was seen is that of a whole packet, which takes its time to be sent.
+        let sending = Duration::from_millis(packets(8_000) / rate_bits.max(1));
+        Some(Measured { rate_bits, round_trip: self.base.least()?.saturating_sub(sending) })
     }
 
     /// Takes the acknowledgement of one packet that was sent at `sent`.
@@ -119,6 +138,9 @@ impl LossTolerant {
             self.draining -= 1;
         } else if round.filled {
             let queued = standing_bytes(self.window, base, standing);
+            if queued >= packets(1) {
+                self.carried.add(round.acknowledged, now.saturating_duration_since(round.began));
+            }
             let wanted = packets(self.standing_wanted());
             if queued > wanted + packets(1) {
                 self.searching = false;
@@ -173,6 +195,11 @@ impl Controller for LossTolerant {
     }
 }
 
+/// Returns what a connection has measured of its way out.
+pub(crate) fn measured(connection: &quinn::Connection) -> Option<Measured> {
+    connection.congestion_state().into_any().downcast::<LossTolerant>().ok()?.measured()
+}
+
 impl fmt::Debug for LossTolerant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LossTolerant").field("window", &self.window).finish_non_exhaustive()
@@ -210,6 +237,33 @@ impl LeastOf {
         let this = self.this.map_or(delay, |this| this.min(delay));
         self.this = Some(this);
         (self.former.map_or(this, |former| former.min(this)), anew)
+    }
+
+    /// Returns the least of them, if there was any.
+    fn least(&self) -> Option<Duration> {
+        self.this.into_iter().chain(self.former).min()
+    }
+}
+
+/// How fast bytes arrived in the last rounds in which there was more to send than the window let through, and a queue stood. The best
+/// counts: what is lost makes a link look slower than it is.
+#[derive(Debug, Clone, Copy, Default)]
+struct Carried {
+    rounds: usize,
+    bits: [u64; MEASURED_ROUNDS_MAX],
+}
+
+impl Carried {
+    fn add(&mut self, bytes: u64, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+        if let Some(place) = self.bits.get_mut(self.rounds % MEASURED_ROUNDS_MAX) {
+            *place = bytes.saturating_mul(8_000) / millis;
+        }
+        self.rounds = self.rounds.wrapping_add(1);
+    }
+
+    fn rate_bits(&self) -> Option<u64> {
+        if self.rounds < MEASURED_ROUNDS_MIN { None } else { self.bits.iter().copied().max() }
     }
 }
 
@@ -295,6 +349,21 @@ mod tests {
         // Five under way on the air, one being sent, and those that stand.
         let settled = &windows[200..];
         assert!(settled.iter().all(|window| (8..=14).contains(window) || *window == WINDOW_PACKETS_MIN), "{settled:?}");
+    }
+
+    #[test]
+    fn a_link_is_measured_once_it_was_full_for_some_rounds() {
+        let start = Instant::now();
+        for one_lost_in in [0, 5] {
+            let mut controller = LossTolerant::new(8, start);
+            let _ = send(&mut controller, start, &EDGE, 8);
+            assert_eq!(controller.measured(), None);
+            let path = Path { one_lost_in, ..EDGE };
+            let _ = send(&mut controller, start + Duration::from_secs(10), &path, 200);
+            let measured = controller.measured().unwrap();
+            assert!((90_000..=130_000).contains(&measured.rate_bits), "of 120 000: {measured:?}");
+            assert!((370..=410).contains(&measured.round_trip.as_millis()), "{measured:?}");
+        }
     }
 
     #[test]

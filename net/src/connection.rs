@@ -1,6 +1,7 @@
 use core::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use quinn::VarInt;
 use tokio::sync::OwnedSemaphorePermit;
@@ -10,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::handshake::Handshake;
 use crate::limits::TLS_BUFFER_BYTES;
+use crate::networks::{Networks, Place};
 use crate::seams::{ByteStream, Network};
 
 /// Label of the TLS exporter that binds proofs to a session (P8.2).
@@ -69,6 +71,8 @@ pub(crate) struct OwnEnd {
     pub(crate) endpoint: quinn::Endpoint,
     /// What the relay may send ahead once it has learned what the link carries, bytes.
     pub(crate) window_bytes: u32,
+    /// Where to note what it has measured when it is over.
+    pub(crate) network: Option<(Arc<Networks>, Option<Place>)>,
 }
 
 /// The TLS exporter gave nothing, though the handshake is over. Not seen.

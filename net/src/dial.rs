@@ -17,7 +17,7 @@ use crate::handshake;
 use crate::identity::{IdentityError, PinVerifier, PinnedKeys, UNCHECKED_NAME, client_config};
 use crate::limits::{ADDRESS_STAGGER, HANDSHAKE_SILENCE, HANDSHAKE_TIMEOUT, TCP_HEAD_START, UNHEARD_RTT};
 use crate::meter::{Costing, DialCost, Meter, Metered};
-use crate::networks::Networks;
+use crate::networks::{Networks, Place};
 use crate::remembered::{RelayMemory, unremembered};
 use crate::seams::{Network, Pending};
 use crate::system::unspecified;
@@ -396,7 +396,7 @@ impl Dialler<'_> {
             loop {
                 match timeout(HANDSHAKE_SILENCE, &mut connecting).await {
                     Ok(connection) => {
-                        let own = Some(OwnEnd { endpoint, window_bytes });
+                        let own = Some(OwnEnd { endpoint, window_bytes, network: self.network_now() });
                         let connection = Connection::quic(connection?, own, None)?;
                         costing.met();
                         if let Some(memory) = self.memory() {
@@ -413,6 +413,11 @@ impl Dialler<'_> {
                 return Err(DialError::NoAnswer);
             }
         }
+    }
+
+    /// Returns where to note what this network carries.
+    fn network_now(&self) -> Option<(Arc<Networks>, Option<Place>)> {
+        self.options.networks.as_ref().map(|networks| (Arc::clone(networks), self.network.place()))
     }
 
     /// Begins to speak with a relay that was met before; `again` is for when it is not heard. `None` if no session can be taken up.
@@ -433,7 +438,7 @@ impl Dialler<'_> {
         };
         let costing = Costing::new(Arc::clone(&meter), self.options.cost.clone());
         let handshake = handshake::of_device(connection.clone(), accepted, (meter, costing), again);
-        let own = OwnEnd { endpoint, window_bytes: class.window_bytes() };
+        let own = OwnEnd { endpoint, window_bytes: class.window_bytes(), network: self.network_now() };
         Ok(Some(Connection::early(connection, Some(own), None, handshake, None)))
     }
 

@@ -88,6 +88,16 @@ pub const IPV4_UDP_HEADER_BYTES: usize = 28;
 pub const IPV6_UDP_HEADER_BYTES: usize = 48;
 /// Bytes of a full packet of ours.
 pub const PACKET_BYTES: u32 = 1_200;
+/// Rounds in which a link was full before it is known what it carries.
+pub const MEASURED_ROUNDS_MIN: usize = 2;
+/// Rounds of which the best tells that.
+pub const MEASURED_ROUNDS_MAX: usize = 8;
+/// A link that carries less than so many bits in a second is as slow as GPRS (20 kbit/s up).
+pub const SLOWEST_BITS: u64 = 35_000;
+/// One that carries less than so many is as slow as EDGE (60 kbit/s up).
+pub const SLOW_BITS: u64 = 150_000;
+/// One that is not as slow as GPRS and takes so long there and back goes by a satellite (600 ms; EDGE 400 ms).
+pub const SATELLITE_ROUND_TRIP: Duration = Duration::from_millis(500);
 /// Fewest packets that may be under way: below that a loss leaves nobody to tell of it.
 pub const WINDOW_PACKETS_MIN: u64 = 4;
 /// Most packets that may be under way: three times a satellite link's.

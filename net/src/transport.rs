@@ -16,15 +16,16 @@ use zajil_proto::keys::Secret;
 use zajil_proto::random::Random;
 use zajil_proto::time::{Instant, Minute};
 
-use crate::congestion::LossTolerantFactory;
+use crate::congestion::{LossTolerantFactory, Measured};
 use crate::identity::IdentityError;
 use crate::limits::{
     CRYPTO_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, DEVICE_SEND_WINDOW_BYTES, DEVICE_STREAM_WINDOW_BYTES,
     DEVICE_WINDOW_BYTES, DEVICE_WINDOW_BYTES_SLOWEST, EARLY_BYTES_ORDINARY, EARLY_BYTES_SATELLITE, EARLY_BYTES_SLOW,
     EARLY_BYTES_SLOWEST, IDLE_TIMEOUT, INCOMING_BUFFER_BYTES, INCOMING_BUFFER_BYTES_TOTAL, INCOMING_MAX, INITIAL_RTT,
     INITIAL_RTT_SLOWEST, KEEP_ALIVE, PACKET_BYTES, PERSISTENT_CONGESTION_PROBES, RELAY_INITIAL_PACKETS,
-    RELAY_SEND_WINDOW_BYTES, RELAY_STREAM_WINDOW_BYTES, RELAY_WINDOW_BYTES, RESET_INTERVAL_MIN, TIME_THRESHOLD,
-    TOKEN_LIFETIME, TOKEN_LOG_BYTES, TOKENS_GIVEN, TOKENS_SHOWN, TRANSFER_STREAMS_MAX,
+    RELAY_SEND_WINDOW_BYTES, RELAY_STREAM_WINDOW_BYTES, RELAY_WINDOW_BYTES, RESET_INTERVAL_MIN, SATELLITE_ROUND_TRIP,
+    SLOW_BITS, SLOWEST_BITS, TIME_THRESHOLD, TOKEN_LIFETIME, TOKEN_LOG_BYTES, TOKENS_GIVEN, TOKENS_SHOWN,
+    TRANSFER_STREAMS_MAX,
 };
 use crate::seams::Clock;
 
@@ -43,6 +44,19 @@ pub enum LinkClass {
 }
 
 impl LinkClass {
+    /// Returns which one a link that was measured belongs to.
+    pub(crate) fn of(measured: Measured) -> Self {
+        if measured.rate_bits < SLOWEST_BITS {
+            Self::Slowest
+        } else if measured.round_trip >= SATELLITE_ROUND_TRIP {
+            Self::Satellite
+        } else if measured.rate_bits < SLOW_BITS {
+            Self::Slow
+        } else {
+            Self::Ordinary
+        }
+    }
+
     /// Returns the first guess of the round trip.
     pub const fn initial_rtt(self) -> Duration {
         match self {
@@ -304,6 +318,21 @@ mod tests {
         let mut time = TokenTime::new(Arc::new(StoppedClock(5_000, 10)));
         time.clock = Arc::new(StoppedClock(7_500, 99_999));
         assert_eq!(time.now(), UNIX_EPOCH + Duration::from_millis(602_500));
+    }
+
+    #[test]
+    fn a_link_that_was_measured_belongs_to_a_class() {
+        for (kbit, millis, class) in [
+            (20, 700, LinkClass::Slowest),
+            (60, 400, LinkClass::Slow),
+            (48, 430, LinkClass::Slow),
+            (128, 600, LinkClass::Satellite),
+            (400, 100, LinkClass::Ordinary),
+            (9_000, 20, LinkClass::Ordinary),
+        ] {
+            let measured = Measured { rate_bits: kbit * 1_000, round_trip: Duration::from_millis(millis) };
+            assert_eq!(LinkClass::of(measured), class, "{measured:?}");
+        }
     }
 
     #[test]

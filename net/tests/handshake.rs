@@ -9,8 +9,8 @@ use support::{DEVICE, Simulated, connect, dial_relay, identity, listen, loopback
 use tokio::io::AsyncWriteExt;
 use zajil_net::memory::LinkState;
 use zajil_net::{
-    ConnectionKind, DialCost, DialError, DialOptions, Fault, ListenError, ListenOptions, Listener, Networks, Pace,
-    PinnedKeys, SystemNetwork, Transports, dial,
+    ConnectionKind, DialCost, DialError, DialOptions, Fault, ListenError, ListenOptions, Listener, Pace, PinnedKeys,
+    SystemNetwork, Transports, dial,
 };
 
 const BOTH: [(Transports, ConnectionKind); 2] =
@@ -164,31 +164,6 @@ async fn tls_over_tcp_joins_after_three_seconds_where_udp_does_not_pass() {
     assert_eq!((device.kind(), relay.kind()), (ConnectionKind::Tls, ConnectionKind::Tls));
     let taken = start.elapsed();
     assert!(taken >= Duration::from_secs(3) && taken < Duration::from_secs(4), "{taken:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn where_tls_won_it_waits_for_nothing_until_quic_wins_again() {
-    let simulated = Simulated::new();
-    let networks = Arc::new(Networks::default());
-    let options = DialOptions { networks: Some(Arc::clone(&networks)), ..over(Transports::Race) };
-    let mut listener = listen(&*simulated.relay, simulated.address, &ListenOptions::default());
-    let mut met = async |udp_passes: bool| {
-        simulated.world.set_loss(move |_| !udp_passes);
-        let start = tokio::time::Instant::now();
-        let (address, keys) = (simulated.address.to_string(), PinnedKeys::one(identity(1).public()));
-        let dialled = dial(&*simulated.device, &address, keys, &options);
-        let (dialled, accepted) = tokio::join!(dialled, listener.accept());
-        accepted.unwrap();
-        (dialled.unwrap().kind(), start.elapsed() < Duration::from_secs(3))
-    };
-    assert_eq!(met(true).await, (ConnectionKind::Quic, true));
-    assert_eq!(met(false).await, (ConnectionKind::Tls, false));
-    assert_eq!(met(false).await, (ConnectionKind::Tls, true));
-    // In another network nothing is known.
-    simulated.world.set_nat(DEVICE, "198.51.100.7".parse().unwrap());
-    assert_eq!(met(false).await, (ConnectionKind::Tls, false));
-    assert_eq!(met(true).await, (ConnectionKind::Quic, true));
-    assert_eq!(met(false).await, (ConnectionKind::Tls, false));
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use zajil_net::{Clock, DialOptions, Network};
+use zajil_net::{Clock, DialOptions, Network, Networks};
 use zajil_proto::keys::VerifyingKey;
 use zajil_proto::random::Random;
 use zajil_proto::relay_link::RelayLink;
@@ -68,6 +68,8 @@ pub struct Host {
     pub(crate) troubles: BTreeMap<VerifyingKey, Trouble>,
     /// How relays are met sooner than for the first time.
     remembered: Remembered,
+    /// What is known of networks.
+    networks: Arc<Networks>,
     /// Relays that are not met.
     hunts: BTreeMap<VerifyingKey, Hunt>,
     pub(crate) probing: Probing,
@@ -126,7 +128,8 @@ impl Host {
             device,
             clock,
             network,
-            dial: DialOptions { cost: Some(probing.cost()), networks: Some(Arc::default()), ..dial },
+            dial: DialOptions { cost: Some(probing.cost()), ..dial },
+            networks: Arc::default(),
             links: BTreeMap::new(),
             troubles: BTreeMap::new(),
             remembered: Remembered::default(),
@@ -430,11 +433,12 @@ impl Host {
 
     /// Returns how to dial a relay now.
     fn dial_options(&self, relay: &VerifyingKey) -> DialOptions {
-        let link_class = self.link.map_or(self.dial.link_class, Into::into);
-        let options = DialOptions { link_class, ..self.dial.clone() };
+        let place = self.network.place();
+        let measured = self.networks.class(place);
+        let link_class = self.link.map(Into::into).or(measured).unwrap_or(self.dial.link_class);
+        let options = DialOptions { link_class, networks: Some(Arc::clone(&self.networks)), ..self.dial.clone() };
         let Some(hunt) = self.hunts.get(relay) else { return options };
-        let blocked = self.dial.networks.as_ref().is_some_and(|networks| networks.blocks_udp(self.network.place()));
-        hunt.options(&options, blocked)
+        hunt.options(&options, self.networks.blocks_udp(place))
     }
 
     /// Ends all links in order, as far as that takes no longer than a few seconds.

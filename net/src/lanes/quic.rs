@@ -11,10 +11,12 @@ use tokio::time::timeout;
 use zajil_proto::session::{Lane, Rank};
 use zajil_proto::wire::Code;
 
+use crate::congestion::measured;
 use crate::connection::{Begun, OwnEnd, quic_code};
 use crate::lanes::{Queue, Step};
 use crate::limits::{CLOSE_LINGER, READ_BYTES_MAX};
 use crate::seams::Pending;
+use crate::transport::LinkClass;
 
 /// Lanes as streams: the control lane is the device's first bidirectional one, each transfer a unidirectional one.
 pub(crate) struct QuicLanes {
@@ -59,6 +61,16 @@ enum Stream {
     Open(SendStream),
     /// The peer wants no more of it: what comes is dropped.
     Stopped,
+}
+
+impl Drop for QuicLanes {
+    fn drop(&mut self) {
+        if let Some((networks, place)) = self.own.as_ref().and_then(|own| own.network.as_ref())
+            && let Some(measured) = measured(&self.connection)
+        {
+            networks.measured(*place, LinkClass::of(measured));
+        }
+    }
 }
 
 impl QuicLanes {
@@ -249,7 +261,7 @@ impl QuicLanes {
 
     pub(crate) async fn close(self, code: Code) {
         self.connection.close(quic_code(code), &[]);
-        if let Some(own) = self.own {
+        if let Some(own) = &self.own {
             // Only so that the last packet leaves; whoever misses it notices by itself.
             let _ = timeout(CLOSE_LINGER, own.endpoint.wait_idle()).await;
         }

@@ -103,7 +103,15 @@ pub(crate) struct Simulated {
 
 impl Simulated {
     pub(crate) fn new() -> Self {
-        let world = MemoryWorld::new(DELAY);
+        Self::over(MemoryWorld::new(DELAY))
+    }
+
+    /// One with other chances, and nothing on the way but access links.
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self::over(MemoryWorld::seeded(Duration::ZERO, seed))
+    }
+
+    fn over(world: MemoryWorld) -> Self {
         Self { relay: world.machine(&[RELAY]), device: world.machine(&[DEVICE]), world, address: (RELAY, 443).into() }
     }
 
