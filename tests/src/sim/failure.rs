@@ -83,13 +83,15 @@ impl Failure {
         std::fs::create_dir_all(folder)?;
         let Plan { seed, profile, .. } = &self.plan;
         let without = self.checks.switch.map_or(String::new(), |switch| format!("-without-{}", switch.name()));
+        // Somebody may have written anything there, and it must not lead out of the folder.
+        let profile = profile.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
         let file = folder.join(format!("{profile}-{seed}-invariant-{}{without}.json", self.violation.invariant));
         std::fs::write(&file, self.plan.to_json())?;
         Ok(file)
     }
 
-    /// Says what is left, what happens in it, and how to play it again from `file`. Plays it once more for that.
-    pub fn text(&self, file: &Path) -> String {
+    /// Says what is left, what happens in it, and how to play it again from `file`, if it could be written. Plays it once more for that.
+    pub fn text(&self, file: Option<&Path>) -> String {
         let Self { plan, violation, events, tries, .. } = self;
         let left = plan.events.len();
         let shortened = match tries {
@@ -101,13 +103,14 @@ impl Failure {
             0 => format!("Its schedule has {events} events."),
             _ => format!("Of {events} events {left} are left, after {tries} shorter schedules were tried."),
         };
+        let kept = file.map_or_else(String::new, |file| {
+            let command = replay_command(file, self.checks.switch);
+            format!("The schedule is in {}. Play it again:\n    {command}\n", file.display())
+        });
         format!(
-            "{shortened}\n\n{}\nTo keep, in tests/tests/simulation/regressions.rs, under a name that says what was wrong:\n\n{}\n\
-             The schedule is in {}. Play it again:\n    {}\n",
+            "{shortened}\n\n{}\nTo keep, in tests/tests/simulation/regressions.rs, under a name that says what was wrong:\n\n{}\n{kept}",
             self.timeline(),
             as_test(plan, violation),
-            file.display(),
-            replay_command(file, self.checks.switch),
         )
     }
 

@@ -22,6 +22,7 @@ pub type PersonId = u8;
 
 /// What is played, from the first event to the last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Seed of the machines' own chance, and of the links'.
     pub seed: u64,
@@ -40,6 +41,7 @@ pub struct Plan {
 
 /// Somebody with a phone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Person {
     /// Where they are; families are split between both.
     pub side: Side,
@@ -120,6 +122,7 @@ pub enum TellsSeen {
 
 /// The relay's machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RelayMachine {
     /// Bytes of its disk; `None` = enough.
     pub disk_bytes: Option<u64>,
@@ -129,6 +132,7 @@ pub struct RelayMachine {
 
 /// Something that happens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Event {
     /// When.
     pub at: Millis,

@@ -1,6 +1,15 @@
 //! Plans as files: written for `--replay`, read back, and told what is wrong with them.
 
-use super::plan::{Deed, Millis, PersonDeed, PersonId, Plan};
+use zajil_net::links;
+
+use super::plan::{DAY, Deed, Millis, PersonDeed, PersonId, Plan};
+
+/// The longest run, milliseconds.
+const LONGEST: Millis = 3_650 * DAY;
+
+fn link_names() -> String {
+    links::Profile::ALL.map(links::Profile::name).join(", ")
+}
 
 /// Why a plan cannot be played.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +53,20 @@ pub enum PlanError {
         /// When the last event is.
         last: Millis,
     },
+    /// Nobody lives so long.
+    #[error("calm is at {calm_at} ms; let it come within {LONGEST} ms, which are ten years")]
+    Long {
+        /// When calm comes.
+        calm_at: Millis,
+    },
+    /// A link that there is no model of.
+    #[error("person {who} has the link {access:?}; there are {}", link_names())]
+    Link {
+        /// Who.
+        who: PersonId,
+        /// What is written there.
+        access: String,
+    },
     /// Two notes have one number.
     #[error("event {event} sends note {serial}, which another event sends too; give every note its own serial")]
     Twice {
@@ -82,11 +105,19 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Says whether the plan can be played: everybody named exists, times are in order, notes have their own numbers.
+    /// Says whether the plan can be played: everybody named exists, and every link, times are in order, notes have their own numbers.
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), PlanError> {
+        let unknown = self.people.iter().position(|person| links::Profile::named(&person.access).is_none());
+        if let Some((who, person)) = unknown.and_then(|who| Some((who, self.people.get(who)?))) {
+            let who = PersonId::try_from(who).unwrap_or(PersonId::MAX);
+            return Err(PlanError::Link { who, access: person.access.clone() });
+        }
+        if self.calm_at > LONGEST {
+            return Err(PlanError::Long { calm_at: self.calm_at });
+        }
         let mut serials = std::collections::BTreeSet::new();
         let mut last = 0;
         for (place, event) in self.events.iter().enumerate() {
@@ -165,5 +196,17 @@ mod tests {
         let twice = broken(&|plan| plan.events.push(Event { at: last, ..note.clone() }));
         assert_eq!(twice, PlanError::Twice { event: place, serial: 1 });
         assert!(matches!(Plan::from_json("{}"), Err(PlanError::Text(_))));
+        assert_eq!(broken(&|plan| plan.calm_at = u64::MAX), PlanError::Long { calm_at: u64::MAX });
+        let fibre = PlanError::Link { who: 1, access: "fibre".into() };
+        assert!(fibre.to_string().contains("edge, gprs"), "{fibre}");
+        assert_eq!(broken(&|plan| plan.people[1].access = "fibre".into()), fibre);
+    }
+
+    #[test]
+    fn a_plan_of_another_version_is_no_plan() {
+        let text = plan(Profile::Family, 3, None).to_json();
+        for (known, other) in [("disk_bytes", "disk_limit"), ("\"seed\"", "\"format\":7,\"seed\"")] {
+            assert!(matches!(Plan::from_json(&text.replace(known, other)), Err(PlanError::Text(_))), "{other}");
+        }
     }
 }

@@ -49,7 +49,7 @@ fn a_sabotaged_world_is_shortened_to_one_that_fails_still_and_again_from_its_fil
     assert_eq!(read, failure.plan);
     assert!(breaks(&trial(&read, &checks), invariant), "{text}");
 
-    let told = failure.text(&file);
+    let told = failure.text(Some(&file));
     for part in ["#[test]", "cargo xtask sim --replay", switch.name(), &format!("invariant {invariant}")] {
         assert!(told.contains(part), "no {part} in:\n{told}");
     }

@@ -92,6 +92,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
 /// Plays many seeds.
 fn play(arguments: &Arguments) -> Result<Verdict, String> {
     let count = arguments.seeds.unwrap_or(SEEDS_USUAL);
+    if let Some(folder) = &arguments.out {
+        // Now, and not after an hour.
+        std::fs::create_dir_all(folder).map_err(|error| format!("could not make {}: {error}", folder.display()))?;
+    }
     let (profile, days, switch) = (arguments.profile, arguments.days, arguments.switch);
     let first = arguments.seed;
     let worlds =
@@ -115,7 +119,7 @@ fn play(arguments: &Arguments) -> Result<Verdict, String> {
     if let Some((world, broken)) = failure {
         let again = again(arguments, world);
         if !settings.stop.load(Ordering::Relaxed) {
-            tell_failure(arguments, &world.plan(), &checks(world.seed), broken, &again, &settings.stop)?;
+            tell_failure(arguments, &world.plan(), &checks(world.seed), broken, &again, &settings.stop);
         } else if !arguments.json {
             // Who stops it does not wait until it is looked into, which takes some worlds more.
             told::text(format_args!("{}", failure::headline(broken, &again)));
@@ -158,7 +162,7 @@ fn replay(arguments: &Arguments, file: &Path) -> Result<Verdict, String> {
     }
     if played.failed() {
         let stop = signals::listen()?;
-        tell_failure(arguments, &plan, &checks, &played, &failure::replay_command(file, arguments.switch), &stop)?;
+        tell_failure(arguments, &plan, &checks, &played, &failure::replay_command(file, arguments.switch), &stop);
         return Ok(Verdict::Broken);
     }
     if !arguments.json {
@@ -175,7 +179,7 @@ fn tell_failure(
     broken: &Trial,
     again: &str,
     stop: &Arc<AtomicBool>,
-) -> Result<(), String> {
+) {
     if !arguments.json {
         told::text(format_args!("{}", failure::headline(broken, again)));
     }
@@ -184,14 +188,22 @@ fn tell_failure(
         tell!("looking for a shorter schedule, {} s at most …", time.as_secs());
     }
     let failure = Failure::look_into(plan, checks, broken, time, stop);
-    let folder = arguments.out.clone().unwrap_or_else(usual_folder);
-    let file = failure.write(&folder).map_err(|error| format!("could not write into {}: {error}", folder.display()))?;
+    let folder = folder(arguments);
+    let file = failure.write(&folder);
     if arguments.json {
-        tell!("{}", json!({ "schedule": file, "events": failure.plan.events.len() }));
+        tell!("{}", json!({ "schedule": file.as_ref().ok(), "events": failure.plan.events.len() }));
     } else {
-        told::text(format_args!("{}", failure.text(&file)));
+        told::text(format_args!("{}", failure.text(file.as_deref().ok())));
     }
-    Ok(())
+    // All else is told: what was found counts for more than that it could not be kept.
+    if let Err(error) = file {
+        eprintln!("could not write into {}: {error}", folder.display());
+    }
+}
+
+/// Where the schedules of failures go.
+fn folder(arguments: &Arguments) -> PathBuf {
+    arguments.out.clone().unwrap_or_else(usual_folder)
 }
 
 /// In what cargo built this program in; here, if it was copied from there.
