@@ -14,10 +14,6 @@ pub const EXCEPTIONS: &[(Situation, &str)] = &[
         Situation::QuotaRefusedMidParcel,
         "only a parcel of unknown length can meet it: live notes come with a later issue",
     ),
-    (
-        Situation::CloseResumed,
-        "needs a link that goes within the 69 bytes of a last mark; the random lists of proto/tests/pair cut there",
-    ),
     (Situation::InvitationOverAtRelay, "the few weeks among the standard seeds open every link in time"),
     (Situation::SweepCapped, "needs a relay that stands still for six hours without being off"),
     (Situation::SessionRetired, "needs 52 days, and a reader who comes back after them"),
