@@ -30,6 +30,7 @@ pub mod olm;
 pub mod outer;
 pub mod padding;
 pub mod pairing;
+mod pickle;
 pub mod provider;
 pub mod roster;
 pub mod seal;

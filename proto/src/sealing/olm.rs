@@ -13,10 +13,7 @@ use vodozemac::Curve25519PublicKey;
 use vodozemac::olm::{self, AccountPickle, DecryptionError, SessionConfig, SessionCreationError, SessionPickle};
 use zeroize::Zeroizing;
 
-/// vodozemac can be written out in one format that any serde format can carry: its own encrypted pickle. This key makes
-/// that pickle, and is no secret; the device's store seals the record it lies in. (The plain pickles hold an internally
-/// tagged enum, which formats that do not describe themselves, such as postcard, cannot read back.)
-const PICKLE_KEY: [u8; 32] = [0; 32];
+use super::pickle;
 
 /// Why Olm does not do it. None of these names a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -140,7 +137,7 @@ impl Account {
     }
 
     fn text(&self) -> &str {
-        self.text.get_or_init(|| Zeroizing::new(self.get().pickle().encrypt(&PICKLE_KEY)))
+        self.text.get_or_init(|| pickle::write(&self.get().pickle()))
     }
 
     /// Changes the account; the text is of the old one.
@@ -157,7 +154,7 @@ impl Account {
         #[expect(clippy::expect_used, reason = "see the invariant above")]
         let text = self.text.get().expect("an account that is not opened is a text");
         #[expect(clippy::expect_used, reason = "see the invariant above")]
-        let pickle = AccountPickle::from_encrypted(text, &PICKLE_KEY).expect("it was read before");
+        let pickle = pickle::read::<AccountPickle>(text).expect("it was read before");
         olm::Account::from_pickle(pickle)
     }
 
@@ -270,21 +267,21 @@ impl<'de> Deserialize<'de> for Account {
     /// Reads the text, so that a damaged one is refused now; its keys are computed when they are needed.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Zeroizing::new(String::deserialize(deserializer)?);
-        AccountPickle::from_encrypted(&text, &PICKLE_KEY).map_err(serde::de::Error::custom)?;
+        pickle::read::<AccountPickle>(&text).map_err(serde::de::Error::custom)?;
         Ok(Self { opened: OnceLock::new(), text: OnceLock::from(text) })
     }
 }
 
 impl Serialize for Session {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Zeroizing::new(self.0.pickle().encrypt(&PICKLE_KEY)).serialize(serializer)
+        pickle::write(&self.0.pickle()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Session {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Zeroizing::new(String::deserialize(deserializer)?);
-        let pickle = SessionPickle::from_encrypted(&text, &PICKLE_KEY).map_err(serde::de::Error::custom)?;
+        let pickle = pickle::read::<SessionPickle>(&text).map_err(serde::de::Error::custom)?;
         Ok(Self(olm::Session::from_pickle(pickle)))
     }
 }

@@ -1,6 +1,5 @@
 //! What was seen of a simulated world: everything the oracle may judge by, and nothing that only the judged code knows.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use zajil_client::engine::api::{
@@ -78,16 +77,6 @@ pub enum Seen {
     Audited(u8, String),
     /// Something ended by a panic, or never ended.
     Broken(String),
-}
-
-impl Seen {
-    /// Returns what must be the same again from the same seed: all but how many bytes a phone's disk holds. vodozemac writes its
-    /// own random values down in decimals, which take more digits at one time than at another.
-    pub fn repeatable(&self) -> Cow<'_, Self> {
-        let Self::PhoneLoad(who, load) = self else { return Cow::Borrowed(self) };
-        let status = load.status.clone().map(|status| StatusView { stored_bytes: 0, ..status });
-        Cow::Owned(Self::PhoneLoad(*who, PhoneLoad { disk_bytes: 0, status, ..load.clone() }))
-    }
 }
 
 /// A note that the program took.

@@ -219,7 +219,7 @@ impl World {
 
     fn see(&self, seen: Seen) {
         let at = self.now();
-        lock(&self.tracer).add(&format!("{at} {:?}", seen.repeatable()));
+        lock(&self.tracer).add(&format!("{at} {:?}", seen));
         self.entries.borrow_mut().push(Entry { at, seen });
     }
 
