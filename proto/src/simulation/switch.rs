@@ -29,6 +29,10 @@ named! {
         SeenMovesOnRead = "seen-moves-on-read",
         /// The relay moves the seen bucket for a word that somebody passes on, as if its owner had brought it.
         SeenMovesWithoutOwner = "seen-moves-without-owner",
+        /// The relay moves the seen bucket for a word that comes before the handshake is over.
+        SeenMovesEarly = "seen-moves-early",
+        /// The relay does at once, before the handshake is over, what must not be done for who brings it late.
+        HandshakeNotAwaited = "handshake-not-awaited",
         /// The relay gives the room of a released parcel back at once: its writer can tell when it was fetched.
         QuotaReturnsAtOnce = "quota-returns-at-once",
         /// The relay puts up with a peer that asks faster than the store answers.
@@ -198,6 +202,7 @@ impl Switch {
             Self::FramesNotBounded => &[2, 6, 9],
             // What somebody asks, or what comes, is never told.
             Self::TicketBelievedForAll => &[8, 9],
+            Self::SeenMovesEarly => &[0, 8],
             Self::LogTellsMailbox | Self::LogTellsHour => &[7],
             Self::OlderWordReplacesNewer
             | Self::SeenMovesOnRepeat
@@ -219,6 +224,7 @@ impl Switch {
             | Self::TlsNotTried
             | Self::HeardNotKept => &[9],
             Self::DigitsNotCompared
+            | Self::HandshakeNotAwaited
             | Self::ProofNotChecked
             | Self::HeaderNotChecked
             | Self::MarkNotChecked

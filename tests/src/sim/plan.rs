@@ -333,6 +333,11 @@ pub enum AttackerDeed {
         /// How long, seconds.
         seconds: u32,
     },
+    /// Holds back what an own phone says before its handshake is over, and brings it to the relay `hours` later.
+    HoldBack {
+        /// How much later, hours.
+        hours: u16,
+    },
     /// Opens somebody's invitation link first, or again: whoever overheard it.
     StealLink {
         /// The inviter.
@@ -377,7 +382,8 @@ impl Deed {
                 AttackerDeed::Flood { .. }
                 | AttackerDeed::Hoard { .. }
                 | AttackerDeed::Pour { .. }
-                | AttackerDeed::Guess { .. } => Vec::new(),
+                | AttackerDeed::Guess { .. }
+                | AttackerDeed::HoldBack { .. } => Vec::new(),
             },
         }
     }

@@ -249,6 +249,7 @@ fn plainest(deed: &mut Deed) {
             AttackerDeed::Flood { connections: count }
             | AttackerDeed::Hoard { parcels: count }
             | AttackerDeed::Pour { requests: count }
+            | AttackerDeed::HoldBack { hours: count }
             | AttackerDeed::Guess { tries: count } => *count = 1,
             AttackerDeed::StealLink { .. } => {}
         },
@@ -281,6 +282,7 @@ fn halved(deed: &mut Deed) {
             AttackerDeed::Flood { connections: count }
             | AttackerDeed::Hoard { parcels: count }
             | AttackerDeed::Pour { requests: count }
+            | AttackerDeed::HoldBack { hours: count }
             | AttackerDeed::Guess { tries: count } => *count = (*count / 2).max(1),
             AttackerDeed::StealLink { .. } => {}
         },

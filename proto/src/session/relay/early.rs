@@ -69,7 +69,6 @@ impl RelaySession {
     pub(super) fn confirmed(&mut self, now: Instant, exporter: [u8; 32]) {
         self.exporter.get_or_insert(exporter);
         if let Some(Halt::Handshake(frame)) = self.halt.take_if(|halt| matches!(halt, Halt::Handshake(_))) {
-            reached!(WaitedForHandshake);
             self.authority.halted_bytes = 0;
             if self.state == State::Open
                 && let Err(code) = self.frame(now, Lane::Control, *frame)

@@ -127,7 +127,8 @@ impl RelaySession {
         if !self.lanes.is_greeted() && !matches!(frame, Frame::Hello { .. } | Frame::Padding(_) | Frame::Close { .. }) {
             return Err(Code::UNEXPECTED);
         }
-        if self.exporter.is_none() && waits(&frame) {
+        if self.exporter.is_none() && waits(&frame) && !sabotaged!(HandshakeNotAwaited) {
+            reached!(WaitedForHandshake);
             self.halt = Some(Halt::Handshake(Box::new(frame)));
             return Ok(());
         }

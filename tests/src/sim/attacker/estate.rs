@@ -36,8 +36,8 @@ pub(super) struct Estate {
     pub(super) dropped: Pair,
     /// A slot with the newer of [`Estate::words`] in it.
     pub(super) told: Pair,
-    /// An older word and a newer one.
-    pub(super) words: [Word; 2],
+    /// An older word, the one that was put last, and one that was not put.
+    pub(super) words: [Word; 3],
     /// A slot without a word.
     pub(super) untold: Pair,
     /// A slot that was there, with a word, and was dropped: what a contact who was cut off asks for.
@@ -46,6 +46,17 @@ pub(super) struct Estate {
     pub(super) epoch: Epoch,
     /// What the relay observed of the newer word.
     observation: Option<Box<Observation>>,
+}
+
+/// What has become of an estate since it was laid out, as far as its owner knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meanwhile {
+    /// Nothing.
+    Nothing,
+    /// The parcel was released.
+    Released,
+    /// Somebody may have brought the word that had not been put.
+    WordBrought,
 }
 
 /// Whoever holds the keys, in a session.
@@ -83,7 +94,7 @@ impl Keeper {
         let chance = &mut scene.chance;
         let parcel = filled.parcel(chance, CHUNKS, Lifetime::DEFAULT);
         let lost = dropped.parcel(chance, 1, Lifetime::DEFAULT);
-        let words = [1, 2].map(|version| word(chance, &told, version));
+        let words = [1, 2, 3].map(|version| word(chance, &told, version));
         let cut_off = word(chance, &revoked, 1);
         let mailboxes = [&filled, &empty, &dropped].map(|pair| (Scope::Mailbox, pair));
         let slots = [&told, &untold, &revoked].map(|pair| (Scope::Slot, pair));
@@ -195,23 +206,26 @@ impl Keeper {
 }
 
 impl Estate {
-    /// Looks whether all is as it was left; `released`: without the parcel. What is not is returned in words. Nothing
-    /// is said of a relay that cannot be reached, or has another store by now.
-    pub(super) async fn damage(&self, scene: &mut AttackScene, released: bool) -> Vec<String> {
+    /// Looks whether all is as it was left; what is not is returned in words. Nothing is said of a relay that cannot be reached, or has
+    /// another store by now.
+    pub(super) async fn damage(&self, scene: &mut AttackScene, meanwhile: Meanwhile) -> Vec<String> {
         let network = Arc::clone(&scene.network);
         let Some(mut keeper) = Keeper::open(scene, &network).await.filter(|keeper| keeper.epoch == self.epoch) else {
             return Vec::new();
         };
         let Some(found) = keeper.find(self).await else { return Vec::new() };
         let mut damage = Vec::new();
-        let (parcels, body) =
-            if released { (Vec::new(), Vec::new()) } else { (vec![self.parcel.id()], self.parcel.parcel.body.clone()) };
+        let (parcels, body) = match meanwhile {
+            Meanwhile::Released => (Vec::new(), Vec::new()),
+            Meanwhile::Nothing | Meanwhile::WordBrought => (vec![self.parcel.id()], self.parcel.parcel.body.clone()),
+        };
+        let (newest, brought) = (Some(&self.words[1]), (meanwhile == Meanwhile::WordBrought).then_some(&self.words[2]));
         if found.parcels != parcels {
             damage.push(format!("{} parcels where {} were left", found.parcels.len(), parcels.len()));
         } else if found.body != body {
             damage.push("a parcel's bytes are others than were put".to_owned());
         }
-        if found.word.as_deref() != Some(&self.words[1]) {
+        if ![newest, brought].contains(&found.word.as_deref()) {
             damage.push("another word than the newest that was put".to_owned());
         } else if found.observation != self.observation {
             damage.push("what the relay observed of a word has changed without its owner".to_owned());

@@ -12,7 +12,7 @@ use zajil_proto::time::Lifetime;
 use zajil_proto::wire::{Code, Frame, Precision, Prove, PutStart, PutState, Register, Scope, Word, WordLive, WordPut};
 
 use super::AttackScene;
-use super::estate::{Estate, Keeper, word};
+use super::estate::{Estate, Keeper, Meanwhile, word};
 use super::peer::Peer;
 use crate::parcels::{OwnParcel, Pair};
 
@@ -81,7 +81,7 @@ pub(super) async fn guess(scene: &mut AttackScene, tries: u16) -> Vec<String> {
     breaches.extend(listen_inside(scene, &estate, rounds).await);
     breaches.extend(force(scene, &estate).await);
     let _unreachable = pass_on_what_is_older(scene, &estate).await;
-    breaches.extend(estate.damage(scene, false).await);
+    breaches.extend(estate.damage(scene, Meanwhile::Nothing).await);
     // What is not given back, goes by itself.
     let _unreachable = estate.clear(scene).await;
     breaches

@@ -6,6 +6,7 @@
 mod crowd;
 mod estate;
 mod guess;
+mod held_back;
 mod peer;
 mod replay;
 #[cfg(test)]
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use zajil_client::engine::api::Voice;
-use zajil_net::{Clock, Network};
+use zajil_net::{Clock, Network, RelayMemory};
 use zajil_proto::ids::SlotId;
 use zajil_proto::parcel::Header;
 use zajil_proto::relay_link::RelayLink;
@@ -50,6 +51,8 @@ pub struct AttackScene {
     pub links: BTreeMap<(PersonId, PersonId), String>,
     /// What cuts datagrams short for them.
     pub mangler: Mangler,
+    /// What their own phone remembers of the relay, while it does.
+    pub memory: Option<Arc<RelayMemory>>,
     /// What they have got of invitations, up to now.
     pub loot: Rc<RefCell<Vec<Loot>>>,
     /// Questions without a key that the relay has answered: where it answers none, nothing was compared.
@@ -81,7 +84,7 @@ pub struct Loot {
 
 /// Does what the plan says, and returns what they got that nobody may get, in words.
 ///
-/// Takes as long as it takes, up to an hour: a world runs it as a task of the attacker's machine. Nothing of theirs is
+/// Takes as long as it takes, up to an hour beyond what the plan says: a world runs it as a task of the attacker's machine. Nothing of theirs is
 /// left running afterwards. Where the relay is out of reach meanwhile, or loses its disk, there is nothing to be said.
 pub async fn act(deed: &AttackerDeed, scene: &mut AttackScene, captured: &Captured) -> Vec<String> {
     let doing = async {
@@ -99,9 +102,14 @@ pub async fn act(deed: &AttackerDeed, scene: &mut AttackScene, captured: &Captur
                 scene.mangler.truncate(of, Duration::from_secs(seconds.into()));
                 Vec::new()
             }
+            AttackerDeed::HoldBack { hours } => held_back::bring_late(scene, hours).await,
             AttackerDeed::StealLink { from, to } => thief::steal(scene, from, to).await,
         }
     };
-    let breaches = timeout(DEED_MAX, doing).await;
-    breaches.unwrap_or_else(|_| vec![format!("{deed:?} had not ended after an hour")])
+    let waits = match deed {
+        AttackerDeed::HoldBack { hours } => Duration::from_hours((*hours).into()),
+        _ => Duration::ZERO,
+    };
+    let breaches = timeout(DEED_MAX + waits, doing).await;
+    breaches.unwrap_or_else(|_| vec![format!("{deed:?} had not ended in its time")])
 }

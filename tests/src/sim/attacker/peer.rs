@@ -53,8 +53,14 @@ impl AttackScene {
         self.dialling_on(&network)
     }
 
+    /// Returns how to dial: with the attacker's chance, and what they remember of the relay.
+    pub(super) fn options(&mut self) -> DialOptions {
+        let (rng_seed, memory) = (Some(random::bytes(&mut self.chance)), self.memory.clone());
+        DialOptions { rng_seed, memory, ..DialOptions::default() }
+    }
+
     fn dialling_on(&mut self, network: &Arc<dyn Network>) -> impl Future<Output = Option<Connection>> + Send + use<> {
-        let options = DialOptions { rng_seed: Some(random::bytes(&mut self.chance)), ..DialOptions::default() };
+        let options = self.options();
         let (network, relay) = (Arc::clone(network), self.relay.clone());
         async move { zajil_net::dial(&*network, &relay.address, PinnedKeys::one(relay.key), &options).await.ok() }
     }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use zajil_net::Network;
 
 use super::AttackScene;
-use super::estate::Keeper;
+use super::estate::{Keeper, Meanwhile};
 use super::wiretap::{Captured, Datagram, Mangler, Wiretapped};
 use crate::sim::plan::PersonId;
 
@@ -40,13 +40,22 @@ const PROBE_BYTES: usize = 1_200;
 /// Longest datagram there is.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// Under this number the attacker's own datagrams are kept.
-const OWN: u8 = 0;
+pub(super) const OWN: u8 = 0;
 
 /// Sends what somebody sent in the last `seconds` again, from an address of their own.
 pub(super) async fn others(scene: &AttackScene, captured: &Captured, of: PersonId, seconds: u32) -> Vec<String> {
-    let began = Instant::now();
     let datagrams = captured.last(of, seconds);
-    let Some((sent, received)) = send_again(scene, &datagrams).await else { return Vec::new() };
+    bring(scene, &datagrams, (captured, of)).await
+}
+
+/// Sends datagrams that `of` has sent, or would have sent, from an address of their own.
+pub(super) async fn bring(
+    scene: &AttackScene,
+    datagrams: &[Datagram],
+    (captured, of): (&Captured, PersonId),
+) -> Vec<String> {
+    let began = Instant::now();
+    let Some((sent, received)) = send_again(scene, datagrams).await else { return Vec::new() };
     // What overtakes the phone's own datagrams at the relay makes the connection the attacker's; then quinn counts what the phone
     // goes on to send as if it came from there too. So it is no gift: somebody sent it.
     let recent = captured.last(of, u32::MAX).into_iter().filter(|datagram| datagram.at + LISTENS >= began);
@@ -79,7 +88,7 @@ pub(super) async fn own(scene: &mut AttackScene) -> Vec<String> {
         return Vec::new();
     }
     let mut breaches = others(scene, &captured, OWN, u32::MAX).await;
-    let damage = estate.damage(scene, true).await;
+    let damage = estate.damage(scene, Meanwhile::Released).await;
     breaches.extend(damage.iter().map(|damage| format!("datagrams sent again changed something: {damage}")));
     let _unreachable = estate.clear(scene).await;
     breaches

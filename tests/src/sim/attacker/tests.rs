@@ -9,12 +9,12 @@ use zajil_net::limits::TCP_HEAD_START;
 use zajil_net::memory::{MemoryWorld, SimulatedClock, Way};
 use zajil_net::{DialOptions, EndpointSecrets, RelayIdentity};
 use zajil_proto::keys::SigningKey;
-use zajil_proto::simulation::{self, Switch};
+use zajil_proto::simulation::{self, Situation, Switch};
 use zajil_proto::time::Minute;
 use zajil_relay::relay::{Parts as RelayParts, Relay};
 use zajil_relay::store::{Engine, MemoryStore, Store, StoreLimits};
 
-use super::estate::Keeper;
+use super::estate::{Keeper, Meanwhile};
 use super::guess::{Answer, NOTHING, Question, told_apart};
 use super::wiretap::Wiretapped;
 use super::*;
@@ -53,6 +53,7 @@ pub(in crate::sim) fn with_a_relay(test: impl AsyncFnOnce(&mut Arena)) {
             known: Known::default(),
             links: BTreeMap::new(),
             mangler: Mangler::default(),
+            memory: None,
             loot: Rc::default(),
             answers: 0,
         };
@@ -133,6 +134,26 @@ fn note(seconds: usize) -> Request {
 }
 
 #[test]
+fn what_a_phone_says_first_is_good_once_it_comes_hours_later_but_moves_nothing() {
+    with_a_relay(async |arena| {
+        simulation::begin(None);
+        assert_eq!(arena.act(AttackerDeed::HoldBack { hours: 13 }).await, Vec::<String>::new());
+        assert_eq!(simulation::reached().get(&Situation::WaitedForHandshake), Some(&1), "the relay took no early data");
+    });
+    for (switch, what) in [
+        (Switch::SeenMovesEarly, "what the relay observed of a word has changed without its owner"),
+        (Switch::HandshakeNotAwaited, "0 parcels where 1 were left"),
+    ] {
+        simulation::begin(Some(switch));
+        with_a_relay(async |arena| {
+            let breaches = arena.act(AttackerDeed::HoldBack { hours: 13 }).await;
+            assert!(breaches.len() == 1 && breaches[0].ends_with(what), "{}: {breaches:?}", switch.name());
+        });
+        simulation::begin(None);
+    }
+}
+
+#[test]
 fn who_asks_for_too_much_in_one_breath_is_answered_or_sent_away() {
     with_a_relay(async |arena| {
         assert_eq!(arena.act(AttackerDeed::Pour { requests: 3_000 }).await, Vec::<String>::new());
@@ -174,7 +195,7 @@ fn whoever_guesses_with_a_stolen_list_gets_nothing_and_changes_nothing() {
         arena.scene.known =
             Known { headers: vec![estate.parcel.parcel.header.clone()], slots: vec![estate.told.slot()] };
         assert_eq!(arena.act(AttackerDeed::Guess { tries: 24 }).await, Vec::<String>::new());
-        assert_eq!(estate.damage(&mut arena.scene, false).await, Vec::<String>::new());
+        assert_eq!(estate.damage(&mut arena.scene, Meanwhile::Nothing).await, Vec::<String>::new());
     });
 }
 
@@ -185,8 +206,8 @@ fn what_is_gone_is_missed() {
         let mut keeper = Keeper::open(&mut arena.scene, &network).await.expect("the relay is there");
         let estate = keeper.lay_out(&mut arena.scene).await.expect("there is room");
         keeper.release(&estate).await.expect("the session goes on");
-        assert_eq!(estate.damage(&mut arena.scene, false).await, ["0 parcels where 1 were left"]);
-        assert_eq!(estate.damage(&mut arena.scene, true).await, Vec::<String>::new());
+        assert_eq!(estate.damage(&mut arena.scene, Meanwhile::Nothing).await, ["0 parcels where 1 were left"]);
+        assert_eq!(estate.damage(&mut arena.scene, Meanwhile::Released).await, Vec::<String>::new());
     });
 }
 

@@ -1,6 +1,6 @@
 //! What an eavesdropper at a phone's link sees and does: keeps datagrams to send them again, and cuts them short.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -99,10 +99,11 @@ impl Captured {
     }
 }
 
-/// Says whose datagrams lose their last byte, and until when. Clones are handles to the same.
+/// Says whose datagrams lose their last byte, and until when, and whose are held back. Clones are handles to the same.
 #[derive(Debug, Clone, Default)]
 pub struct Mangler {
     until: Arc<Mutex<BTreeMap<PersonId, Instant>>>,
+    held: Arc<Mutex<BTreeSet<PersonId>>>,
 }
 
 impl Mangler {
@@ -114,6 +115,16 @@ impl Mangler {
     /// Returns whether what a phone sends now loses its last byte.
     pub fn truncates(&self, of: PersonId) -> bool {
         self.lock().get(&of).is_some_and(|until| Instant::now() < *until)
+    }
+
+    /// Lets nothing through of what a phone sends from now on; it is kept if the phone is listened to.
+    pub fn hold_back(&self, of: PersonId) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(of);
+    }
+
+    /// Returns whether nothing of what a phone sends is let through.
+    pub fn holds_back(&self, of: PersonId) -> bool {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).contains(&of)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PersonId, Instant>> {
@@ -185,6 +196,9 @@ impl AsyncUdpSocket for TappedSocket {
         for whole in transmit.contents.chunks(segment) {
             let (at, to) = (Instant::now(), transmit.destination);
             self.captured.keep(self.whose, Datagram { at, from: self.from, to, bytes: whole.to_vec() });
+            if self.mangler.holds_back(self.whose) {
+                continue;
+            }
             let contents = match whole.split_last() {
                 Some((_, short)) if self.mangler.truncates(self.whose) => short,
                 _ => whole,

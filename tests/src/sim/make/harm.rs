@@ -2,7 +2,10 @@
 
 use super::Making;
 use crate::chance::Chance;
-use crate::sim::plan::{AttackerDeed, Deed, Event, MINUTE, Millis, RelayDeed, SECOND};
+use crate::sim::plan::{AttackerDeed, Deed, Event, HOUR, MINUTE, Millis, RelayDeed, SECOND};
+
+/// How often somebody's first words are held back in the life of a world: a relay that starts again meanwhile takes none of them.
+const HELD_BACK: usize = 3;
 
 impl Making {
     /// Links are overheard, packets kept and sent again, the relay is flooded and guessed at.
@@ -39,6 +42,18 @@ impl Making {
             };
             self.push_harm(seen, deed);
             at += chance.wait(self.pace.harm);
+        }
+        self.hold_back();
+    }
+
+    /// What a phone says first is held back, for long enough that a relay that believed it would move a bucket.
+    fn hold_back(&mut self) {
+        let mut chance = self.chance.fork("held back");
+        let last = self.events.iter().map(|event| event.at).max().unwrap_or(0);
+        for _ in 0..HELD_BACK {
+            let hours = below_u16(&mut chance, 6, 20);
+            let Some(latest) = last.checked_sub(u64::from(hours) * HOUR).filter(|latest| *latest > 0) else { continue };
+            self.push_harm(chance.below(latest), AttackerDeed::HoldBack { hours });
         }
     }
 

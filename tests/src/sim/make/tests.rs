@@ -96,6 +96,7 @@ fn all_that_breaks_works_again_before_calm() {
 fn harm_lasts(deed: &Deed) -> Millis {
     match deed {
         Deed::Attacker(AttackerDeed::Truncate { seconds, .. }) => u64::from(*seconds) * 1_000,
+        Deed::Attacker(AttackerDeed::HoldBack { hours }) => u64::from(*hours) * HOUR,
         _ => 0,
     }
 }
@@ -137,7 +138,7 @@ fn every_kind_of_deed_is_done_in_some_plan() {
         .flat_map(|seed| plan(Profile::mixture(seed), seed, None).events)
         .map(|event| kind(&event.deed))
         .collect();
-    let all = "AskSeen false,AskSeen true,Access,Attacker Flood,Attacker Guess,Attacker Hoard,Attacker Pour,\
+    let all = "AskSeen false,AskSeen true,Access,Attacker Flood,Attacker Guess,Attacker Hoard,Attacker HoldBack,Attacker Pour,\
         Attacker ReplayDatagrams,Attacker StealLink,Attacker Truncate,Audit,ClockJump,DiskBytes false,DiskBytes true,DiskFault CutAfter,\
         DiskFault CutBefore,DiskFault Full,Hesitate,LinkDown,LinkSilent,LinkUp,Listen,Look,OneWay false,OneWay true,\
         Pair false,Pair true,PowerCut,Rebind,Relay CopyRestored,Relay DiskBytes false,\

@@ -231,6 +231,7 @@ fn attacker_deed(deed: &AttackerDeed) -> String {
         AttackerDeed::Pour { requests } => format!("asks for {requests} things in one breath"),
         AttackerDeed::Guess { tries } => format!("guesses {tries} times"),
         AttackerDeed::Truncate { of, seconds } => format!("cuts person {of}'s datagrams short for {seconds} s"),
+        AttackerDeed::HoldBack { hours } => format!("holds back what their own phone says first, for {hours} h"),
         AttackerDeed::StealLink { from, to } => format!("opens the link from person {from} to person {to}"),
     }
 }

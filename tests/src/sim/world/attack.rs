@@ -99,6 +99,7 @@ async fn scene(world: &World, deed: &AttackerDeed, nth: u16) -> AttackScene {
         known,
         links,
         mangler: world.harm.mangler.clone(),
+        memory: None,
         loot: Rc::clone(&world.harm.loot),
         answers: 0,
     }
