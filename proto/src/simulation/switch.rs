@@ -9,8 +9,18 @@ named! {
         StoredBeforeSync = "stored-before-sync",
         /// The relay says *stored* at any durable mark of a parcel, not only at the last.
         StoredBeforeLastMark = "stored-before-last-mark",
+        /// The relay keeps the quota of released parcels in memory only: with the next start all of it is free.
+        FreedNotKept = "freed-not-kept",
+        /// The relay's store does not write down how late it is: with every start its clock begins anew.
+        ClockNotKept = "clock-not-kept",
+        /// The relay's store ends no invitation whose time is over.
+        InvitationNeverEnds = "invitation-never-ends",
+        /// A relay goes on telling what it observed more exactly, or less, than the owner of a slot now allows.
+        OldPrecisionTold = "old-precision-told",
         /// The relay evicts its oldest parcel, and tells nobody, where it should refuse a new one for want of room.
         EvictedWhenFull = "evicted-when-full",
+        /// The relay takes new work into the room that it keeps free for old promises.
+        ReserveNotKept = "reserve-not-kept",
         /// The relay counts no parcel and no byte against the quota of a mailbox.
         QuotaNotCounted = "quota-not-counted",
         /// The relay leaves no tombstone: what was released or has expired can be put, and comes, once more.
@@ -192,12 +202,15 @@ impl Switch {
             | Self::UploadRestarts => &[4],
             Self::HeadOfLineBlocks => &[5, 9],
             // A mailbox for one reply that takes two: the second thinks that it was the first.
+            Self::ClockNotKept => &[1, 6],
             Self::UsedLinkAccepted => &[6, 9],
             Self::RedialNeverSlows
             | Self::HuntsLoudly
             | Self::WatchesOutliveSessions
             | Self::QuotaNotCounted
             | Self::LoadNotBounded
+            | Self::ReserveNotKept
+            | Self::InvitationNeverEnds
             | Self::DeliveredNotLetGo => &[6],
             Self::FramesNotBounded => &[2, 6, 9],
             // What somebody asks, or what comes, is never told.
@@ -207,6 +220,7 @@ impl Switch {
             Self::OlderWordReplacesNewer
             | Self::SeenMovesOnRepeat
             | Self::SeenMovesOnRead
+            | Self::OldPrecisionTold
             | Self::OlderWordBelieved
             | Self::WordNotOfferedAgain
             | Self::SlotLeftBehind
@@ -228,6 +242,7 @@ impl Switch {
             | Self::ProofNotChecked
             | Self::HeaderNotChecked
             | Self::MarkNotChecked
+            | Self::FreedNotKept
             | Self::QuotaReturnsAtOnce
             | Self::NotesNotPadded
             | Self::LaterAtOnce

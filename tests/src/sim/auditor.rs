@@ -7,6 +7,8 @@
 
 mod books;
 mod growing;
+mod passing;
+mod precision;
 mod stranger;
 mod talk;
 #[cfg(test)]
@@ -29,7 +31,9 @@ use zajil_proto::wire::{Code, Scope, Word};
 
 use super::plan::Millis;
 use crate::chance::Chance;
-use books::{Books, NARROW, SINGLE, State};
+use books::{Books, CRAMPED, NARROW, SINGLE, State};
+use growing::CRAMPED_BYTES;
+use passing::Passing;
 use talk::Talk;
 
 /// Longest time of one visit.
@@ -38,6 +42,10 @@ const VISIT_MAX: Duration = Duration::from_secs(20 * 60);
 const ENTRUSTED_MAX: usize = 8;
 /// Visits after which somebody else tries the same doors, percent.
 const STRANGER_PERCENT: u64 = 40;
+/// Visits at which the owner of the slot chooses how exactly is told when they were there, percent.
+const PRECISION_PERCENT: u64 = 40;
+/// Visits at which a parcel is begun that its mailbox has no room for, percent.
+const OVERGROWN_PERCENT: u64 = 20;
 /// Between an answer and a look whether something has come that should not.
 const MOMENT: Duration = Duration::from_secs(2);
 /// Bytes that the narrow mailbox may hold.
@@ -162,6 +170,15 @@ impl Visit {
             self.thing(books, &mut reader, &mut writer, scene).await?;
         }
         self.grow(books, &reader, &mut writer, scene).await?;
+        let passing = books.passing.take();
+        books.passing = self.pass(passing, &mut writer, scene).await?;
+        auditor.owned.extend(books.passing.as_ref().map(Passing::mailbox));
+        if scene.chance.happens(PRECISION_PERCENT) {
+            self.choose_precision(books, &mut reader, &mut writer, scene).await?;
+        }
+        if scene.chance.happens(OVERGROWN_PERCENT) {
+            self.overgrow(books, &mut writer, scene).await?;
+        }
         if scene.chance.happens(STRANGER_PERCENT) {
             self.try_the_door(books, scene).await?;
         }
@@ -372,6 +389,7 @@ async fn register(books: &mut Books, writer: &mut Talk, scene: &AuditScene) -> O
         let registering = match place {
             SINGLE => Registering { parcels_max: Some(1), ..usual },
             NARROW => Registering { room: Room::Bytes(NARROW_BYTES), ..usual },
+            CRAMPED => Registering { room: Room::Bytes(CRAMPED_BYTES), ..usual },
             _ => usual,
         };
         (writer.register(scene, registering).await? == Code::OK).then_some(())?;

@@ -10,11 +10,6 @@ use zajil_proto::simulation::Situation;
 pub const EXCEPTIONS: &[(Situation, &str)] = &[
     (Situation::PutAgainInSession, "a device of ours never does it; the random lists of proto/tests/pair do"),
     (Situation::UploadedTwiceAtOnce, "a phone has one session at a time with its one home; proto/tests/pair has two"),
-    (
-        Situation::QuotaRefusedMidParcel,
-        "only a parcel of unknown length can meet it: live notes come with a later issue",
-    ),
-    (Situation::InvitationOverAtRelay, "the few weeks among the standard seeds open every link in time"),
     (Situation::SweepCapped, "needs a relay that stands still for six hours without being off"),
     (Situation::SessionRetired, "needs 52 days, and a reader who comes back after them"),
     (Situation::FrameForeign, "nobody without a pair's key can put into its mailbox"),

@@ -472,6 +472,9 @@ impl<R: Rows> Ledger<R> {
     fn free(&mut self, mailbox: &MailboxId, bytes: u64, parcels: u32) -> Result<(), StoreError> {
         let freed = FreedRow { mailbox: *mailbox, bytes, parcels };
         freed.add_to(&mut self.freed);
+        if sabotaged!(FreedNotKept) {
+            return Ok(());
+        }
         let row = self.next_freed_row;
         self.rows.write(Table::Freed, row, &freed.encode(), &[])?;
         self.next_freed_row = row.saturating_add(1);

@@ -59,7 +59,7 @@ impl<R: Rows> Ledger<R> {
             slot.kept.homes.clone_from(&registration.homes);
             slot.kept.precision = registration.precision;
             slot.kept.period = period;
-            if slot.kept.observation.width != registration.precision {
+            if slot.kept.observation.width != registration.precision && !sabotaged!(OldPrecisionTold) {
                 // Of which version its owner came stays known: a repeat of it is no arrival at the new precision either.
                 slot.kept.observation = Observation { version: slot.kept.observation.version, ..Observation::NONE };
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use zajil_proto::ids::{MailboxId, ParcelId, SlotId};
-use zajil_proto::reached;
+use zajil_proto::{reached, sabotaged};
 
 use super::parcels::Leaving;
 use super::record::Validity;
@@ -97,7 +97,7 @@ impl<R: Rows> Ledger<R> {
         let mut gone: Vec<MailboxId> = Vec::new();
         for (id, mailbox) in &self.mailboxes {
             match mailbox.kept.validity {
-                Validity::Until(end) if end <= step => ended.push(*id),
+                Validity::Until(end) if end <= step && !sabotaged!(InvitationNeverEnds) => ended.push(*id),
                 Validity::Over(end) if end <= step => gone.push(*id),
                 Validity::Lasting | Validity::Until(_) if idle(mailbox.kept.period) => gone.push(*id),
                 _ => {}

@@ -6,9 +6,10 @@ use zajil_proto::ids::{MailboxId, ParcelId};
 use zajil_proto::limits::TOMBSTONE_EXTRA_HOURS;
 use zajil_proto::random::Random;
 use zajil_proto::time::Lifetime;
-use zajil_proto::wire::{Observation, Word};
+use zajil_proto::wire::{Observation, Precision, Word};
 
 use super::growing::Growing;
+use super::passing::Passing;
 use super::talk::{Found, Told};
 use super::{Breach, Standing};
 use crate::parcels::{OwnParcel, Pair};
@@ -18,20 +19,22 @@ use crate::sim::plan::{HOUR, MINUTE, Millis};
 pub(super) const SINGLE: usize = 2;
 /// The mailbox for few bytes.
 pub(super) const NARROW: usize = 3;
+/// The mailbox that is too small for what is begun in it.
+pub(super) const CRAMPED: usize = 4;
 /// How long after its time a parcel may still lie at a relay that runs: a step of its clock, and what full and slow disks delay.
-const LATE_MAX: Millis = 12 * HOUR;
+pub(super) const LATE_MAX: Millis = 12 * HOUR;
 /// A step of the relay's clock.
-const STEP: Millis = 6 * HOUR;
+pub(super) const STEP: Millis = 6 * HOUR;
 /// How long after a parcel has left its room may still be taken: a step of the relay's clock, and a minute.
 const ROOM_RETURNS: Millis = 6 * HOUR + MINUTE;
 /// What a relay's clock loses of each run: it counts minutes.
-const LOST_PER_START: Millis = 2 * MINUTE;
+pub(super) const LOST_PER_START: Millis = 2 * MINUTE;
 
 /// Everything that was entrusted to one store.
 #[derive(Debug)]
 pub(super) struct Books {
-    /// Two as everybody has, [`SINGLE`], [`NARROW`].
-    pub(super) boxes: [Pair; 4],
+    /// Two as everybody has, [`SINGLE`], [`NARROW`], [`CRAMPED`].
+    pub(super) boxes: [Pair; 5],
     pub(super) slot: Pair,
     /// Whether the relay has said that all of these are there.
     pub(super) registered: bool,
@@ -47,7 +50,11 @@ pub(super) struct Books {
     /// The version that the relay surely has, or a newer one.
     pub(super) surely: u64,
     /// What was observed of a version, when that was first told.
-    observed: Option<(u64, Option<Observation>)>,
+    pub(super) observed: Option<(u64, Option<Observation>)>,
+    /// How exactly the relay may tell when the slot's owner was there, as far as that is known.
+    pub(super) precision: Option<Precision>,
+    /// The mailbox for a while.
+    pub(super) passing: Option<Passing>,
 }
 
 /// A parcel that was put.
@@ -105,6 +112,8 @@ impl Books {
             version: 0,
             surely: 0,
             observed: None,
+            precision: Some(Precision::SixHours),
+            passing: None,
         }
     }
 
@@ -229,6 +238,11 @@ impl Books {
             return vec![breach(8, "a word is told that nobody wrote")];
         }
         self.surely = version;
+        if let (Some(precision), Some(seen)) = (self.precision, &told.observation)
+            && seen.width != precision
+        {
+            return vec![breach(8, format!("{:?} is told, and its owner allows {precision:?}", seen.width))];
+        }
         let observed = (version, told.observation);
         let moved = self.observed.as_ref().is_some_and(|before| before.0 == version && *before != observed);
         self.observed = Some(observed);

@@ -5,7 +5,7 @@ use zajil_proto::ids::ParcelId;
 use zajil_proto::time::Lifetime;
 use zajil_proto::wire::Code;
 
-use super::books::Books;
+use super::books::{Books, CRAMPED};
 use super::talk::Talk;
 use super::{AuditScene, Standing, Visit};
 use crate::parcels::OwnParcel;
@@ -15,6 +15,8 @@ use crate::sim::plan::{HOUR, Millis};
 const PLACE: usize = 0;
 /// Chunks of the whole: nine marks.
 const CHUNKS: usize = 72;
+/// Bytes that the mailbox may hold which is too small for it: two marks.
+pub(super) const CRAMPED_BYTES: u32 = 20_000;
 /// Hours for which what nobody goes on with stays.
 const LIFETIME_HOURS: u16 = 12;
 
@@ -88,5 +90,34 @@ impl Visit {
         }
         books.growing = Some(growing);
         grown.map(|_| ())
+    }
+
+    /// Begins a parcel that does not say how long it will be, in a mailbox that is too small for it: it is taken as far as there is room.
+    pub(super) async fn overgrow(
+        &mut self,
+        books: &mut Books,
+        writer: &mut Talk,
+        scene: &mut AuditScene,
+    ) -> Option<()> {
+        let lifetime = Lifetime::from_hours(LIFETIME_HOURS).expect("it is between an hour and 90 days");
+        let whole = books.boxes[CRAMPED].growing(&mut scene.chance, CHUNKS, lifetime);
+        books.grown.insert(whole.id());
+        let mut held = 0;
+        for marks in 1..whole.parcel.marks.len() {
+            let next = whole.beginning(marks);
+            let (_, code) = writer.grow(&next, held).await?;
+            if code != Code::OK {
+                break;
+            }
+            held = u32::try_from(next.parcel.body.len()).expect("a parcel is short");
+            if held > CRAMPED_BYTES {
+                self.breach(6, format!("a mailbox for {CRAMPED_BYTES} B took {held} B of one parcel"));
+                break;
+            }
+        }
+        self.looked += 1;
+        let pair = books.boxes[CRAMPED].clone();
+        let _answer = writer.withdraw(&pair, &whole).await?;
+        Some(())
     }
 }

@@ -53,6 +53,8 @@ fn a_relay_without_a_safeguard_is_found_out() {
         (Switch::TombstoneForgotten, 4),
         (Switch::QuotaNotCounted, 6),
         (Switch::UsedLinkAccepted, 6),
+        (Switch::InvitationNeverEnds, 6),
+        (Switch::OldPrecisionTold, 8),
         (Switch::OlderWordReplacesNewer, 8),
         (Switch::ReleaseToldToWriter, 9),
     ] {

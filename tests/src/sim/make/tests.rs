@@ -254,7 +254,7 @@ fn the_generator_was_not_changed_by_accident() {
             "storm 6b1c903ca827e3f9",
             "disks 4bbe531b77a0c37f",
             "words 2ce45cdca02dca11",
-            "hostile 9815edab1ef448c2",
+            "hostile dc8044a8d2730f15",
         ]
     );
 }

@@ -13,6 +13,7 @@ mod load;
 mod logs;
 mod marks;
 mod padding;
+mod reserve;
 mod seen;
 mod settled;
 mod spans;
@@ -64,6 +65,7 @@ pub fn judge(plan: &Plan, record: &Record) -> Vec<Violation> {
     padding::judge(&story, &mut violations);
     bytes::judge(&story, &mut violations);
     load::judge(&story, &mut violations);
+    reserve::judge(&story, &mut violations);
     logs::judge(&story, &mut violations);
     left::judge(&story, &mut violations);
     seen::judge(&story, &mut violations);

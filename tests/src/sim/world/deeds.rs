@@ -162,7 +162,10 @@ fn relay(world: &Rc<World>, deed: &RelayDeed) {
             let seen_by = Rc::clone(world);
             let _task = world.spawn(async move { relay::stop(&seen_by).await });
         }
-        RelayDeed::DiskBytes(bytes) => host.disk.set_capacity(*bytes),
+        RelayDeed::DiskBytes(bytes) => {
+            world.see(Seen::RelayLoad(host.load(&world.network)));
+            host.disk.set_capacity(*bytes);
+        }
         RelayDeed::SyncFails => host.disk.fail_next_sync(),
         RelayDeed::SyncTakes(millis) => host.disk.set_sync_time(Duration::from_millis(*millis)),
         RelayDeed::DiskLost => relay::lose_disk(world),
