@@ -21,7 +21,15 @@ pub enum Fault {
     /// The power fails after the write and before the answer: [`StoreError::Closed`], written, the disk must be opened
     /// again.
     CutAfter,
+    /// The disk fails the sync and does not have the commit: [`StoreError::Database`], nothing written, the disk must be opened again. The
+    /// power stays.
+    SyncLost,
+    /// The disk fails the sync and has the commit all the same: [`StoreError::Database`], written, the disk must be opened again.
+    SyncKept,
 }
+
+/// SQLite's code for a sync that failed (`SQLITE_IOERR_FSYNC`).
+const SYNC_FAILED: i32 = 1_034;
 
 /// A disk in memory. It outlives the [`MemoryStore`]s opened on it; clones are the same disk.
 #[derive(Clone, Default)]
@@ -44,8 +52,8 @@ struct Disk {
     scrubs: u64,
     /// Size of the disk; `None` = more than will ever be used.
     capacity: Option<u64>,
-    /// Whom to tell when a fault cuts the power.
-    on_cut: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// Whom to tell when a fault closes the store.
+    on_fault: Option<Arc<dyn Fn(Fault) + Send + Sync>>,
 }
 
 /// A copy of what a [`MemoryDisk`] holds, as a backup of the whole phone.
@@ -108,9 +116,10 @@ impl MemoryDisk {
         self.lock().fault = None;
     }
 
-    /// Says whom to tell, before the commit answers, when a fault has cut the power: what else runs on the machine ends then.
-    pub fn on_cut(&self, tell: impl Fn() + Send + Sync + 'static) {
-        self.lock().on_cut = Some(Arc::new(tell));
+    /// Says whom to tell, before the commit answers, by which fault the store is closed: where the power is cut, what else runs on the
+    /// machine ends then.
+    pub fn on_fault(&self, tell: impl Fn(Fault) + Send + Sync + 'static) {
+        self.lock().on_fault = Some(Arc::new(tell));
     }
 
     /// Sets the size of the disk, bytes; `None` = more than will ever be used.
@@ -276,8 +285,8 @@ impl DeviceStore for MemoryStore {
         let fault = disk.next_fault();
         match fault {
             Some(Fault::Full) => return Err(StoreError::Full),
-            Some(Fault::CutBefore) => return Err(cut(disk)),
-            Some(Fault::CutAfter) | None => {}
+            Some(fault @ (Fault::CutBefore | Fault::SyncLost)) => return Err(closed(disk, fault)),
+            Some(Fault::CutAfter | Fault::SyncKept) | None => {}
         }
         disk.bytes = disk.bytes_after(&changed);
         for (name, held) in changed {
@@ -287,10 +296,7 @@ impl DeviceStore for MemoryStore {
             }
         }
         disk.commits = disk.commits.saturating_add(1);
-        if fault.is_some() {
-            return Err(cut(disk));
-        }
-        Ok(Durable::after_sync(()))
+        fault.map_or_else(|| Ok(Durable::after_sync(())), |fault| Err(closed(disk, fault)))
     }
 
     fn get(&self, kind: Kind, key: &[u8]) -> Result<Option<Value>, StoreError> {
@@ -346,15 +352,18 @@ fn taken(key: &[u8], held: &Held) -> u64 {
     u64::try_from(key.len().saturating_add(held.value.len())).unwrap_or(u64::MAX)
 }
 
-/// Cuts the power. Whoever is told finds the disk unlocked.
-fn cut(mut disk: MutexGuard<'_, Disk>) -> StoreError {
+/// Closes the store by a fault. Whoever is told finds the disk unlocked.
+fn closed(mut disk: MutexGuard<'_, Disk>, fault: Fault) -> StoreError {
     disk.end_life();
-    let told = disk.on_cut.clone();
+    let told = disk.on_fault.clone();
     drop(disk);
     if let Some(tell) = told {
-        tell();
+        tell(fault);
     }
-    StoreError::Closed
+    match fault {
+        Fault::SyncLost | Fault::SyncKept => StoreError::Database { doing: "writing the records", code: SYNC_FAILED },
+        Fault::Full | Fault::CutBefore | Fault::CutAfter => StoreError::Closed,
+    }
 }
 
 /// What each changed record becomes; `None` if it is no more.

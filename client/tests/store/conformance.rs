@@ -362,6 +362,8 @@ fn each_fault_in_memory_leaves_the_batch_whole_or_not_at_all() {
         (Fault::Full, StoreError::Full, false),
         (Fault::CutBefore, StoreError::Closed, false),
         (Fault::CutAfter, StoreError::Closed, true),
+        (Fault::SyncLost, StoreError::Database { doing: "writing the records", code: 1_034 }, false),
+        (Fault::SyncKept, StoreError::Database { doing: "writing the records", code: 1_034 }, true),
     ] {
         let disk = MemoryDisk::new();
         let mut store = disk.open().unwrap();

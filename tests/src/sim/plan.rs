@@ -265,6 +265,15 @@ pub enum DiskFault {
     CutBefore,
     /// Power is cut after the write; the phone starts again after a minute.
     CutAfter,
+    /// The sync fails, and what was written is not there; the program is started again after a minute.
+    SyncLost,
+    /// The sync fails, and what was written is there all the same; the program is started again after a minute.
+    SyncKept,
+}
+
+impl DiskFault {
+    /// Every one; all but the first close the store.
+    pub const ALL: [Self; 5] = [Self::Full, Self::CutBefore, Self::CutAfter, Self::SyncLost, Self::SyncKept];
 }
 
 /// What happens to the relay.

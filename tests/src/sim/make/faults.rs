@@ -103,8 +103,13 @@ impl Making {
                 self.pair_of(who, at, PersonDeed::DiskBytes(Some(bytes)), end, PersonDeed::DiskBytes(None));
             }
             Fault::CommitFails => {
-                let fault =
-                    *chance.weighted(&[(2, DiskFault::Full), (3, DiskFault::CutBefore), (3, DiskFault::CutAfter)]);
+                let fault = *chance.weighted(&[
+                    (2, DiskFault::Full),
+                    (3, DiskFault::CutBefore),
+                    (3, DiskFault::CutAfter),
+                    (1, DiskFault::SyncLost),
+                    (1, DiskFault::SyncKept),
+                ]);
                 self.push(at, who, PersonDeed::DiskFault { commits: chance.below(12), fault });
             }
             Fault::ClockJump => self.clock_fault(who, at, length, chance),

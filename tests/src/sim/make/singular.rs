@@ -80,7 +80,7 @@ impl Making {
     /// quota.
     fn disks(&mut self, chance: &mut Chance) {
         for (at, from, to) in self.notes() {
-            let fault = *chance.pick(&[DiskFault::Full, DiskFault::CutBefore, DiskFault::CutAfter]);
+            let fault = *chance.pick(&DiskFault::ALL);
             let commits = chance.below(6);
             match chance.below(100) {
                 0..18 => self.push(at.saturating_sub(1), from, PersonDeed::DiskFault { commits, fault }),

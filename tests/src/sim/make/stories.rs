@@ -369,7 +369,7 @@ impl Making {
         for round in 0..4 {
             let from = at + round * 6 * MINUTE;
             self.send(from, speaker, reader, chance.between(1, 3), None);
-            let fault = *chance.pick(&[DiskFault::CutBefore, DiskFault::CutAfter]);
+            let fault = *chance.pick(&DiskFault::ALL[1..]);
             let fault = PersonDeed::DiskFault { commits: chance.below(4), fault };
             let (who, when) = if chance.happens(25) { (reader, from) } else { (speaker, from + MINUTE) };
             self.push(when, who, fault);

@@ -71,6 +71,8 @@ fn disk_fault(fault: DiskFault) -> Fault {
         DiskFault::Full => Fault::Full,
         DiskFault::CutBefore => Fault::CutBefore,
         DiskFault::CutAfter => Fault::CutAfter,
+        DiskFault::SyncLost => Fault::SyncLost,
+        DiskFault::SyncKept => Fault::SyncKept,
     }
 }
 

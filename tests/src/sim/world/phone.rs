@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use zajil_client::engine::api::{ContactView, Failure, Reply, Request};
 use zajil_client::engine::host::{Call, Host, Parts, create, open};
-use zajil_client::store::MemoryDisk;
+use zajil_client::store::{Fault, MemoryDisk};
 use zajil_net::DialOptions;
 use zajil_net::memory::{LinkState, MemoryWorld, SimulatedClock, Way};
 
@@ -45,8 +45,8 @@ pub(super) struct Phone {
     pub(super) eyes: tokio::sync::Mutex<()>,
     state: RefCell<State>,
     opens: Cell<u64>,
-    /// Whether a fault of the disk has cut the power of what runs.
-    cut: Arc<AtomicBool>,
+    /// Whether a fault of the disk has closed the store of what runs.
+    broke: Arc<AtomicBool>,
 }
 
 /// How a phone's link is.
@@ -112,16 +112,18 @@ impl Phone {
             eyes: tokio::sync::Mutex::default(),
             state: RefCell::default(),
             opens: Cell::new(0),
-            cut: Arc::default(),
+            broke: Arc::default(),
         }
     }
 
-    /// Lets a fault of the disk cut everything at once: what runs must not say goodbye.
+    /// Lets a cut of the power, which a fault of the disk brings, cut everything at once: what runs must not say goodbye.
     pub(super) fn watch_disk(&self, network: &MemoryWorld) {
-        let (network, ip, cut) = (network.clone(), self.ip, Arc::clone(&self.cut));
-        self.disk.on_cut(move || {
-            cut.store(true, Ordering::Relaxed);
-            network.crash(ip);
+        let (network, ip, broke) = (network.clone(), self.ip, Arc::clone(&self.broke));
+        self.disk.on_fault(move |fault| {
+            broke.store(true, Ordering::Relaxed);
+            if matches!(fault, Fault::CutBefore | Fault::CutAfter) {
+                network.crash(ip);
+            }
         });
     }
 
@@ -280,14 +282,14 @@ fn has_ended(world: &Rc<World>, phone: &Rc<Phone>, life: u64, ended: Result<(), 
         return;
     }
     let asked = phone.state.borrow().stop.is_none();
-    let cut = phone.cut.swap(false, Ordering::Relaxed);
+    let broke = phone.broke.swap(false, Ordering::Relaxed);
     off(world, phone);
     match ended {
         Ok(()) if asked => return,
         Ok(()) => world.broken(format!("the program of person {} ended without being asked to", phone.id)),
         // A disk fault of the plan, or a full disk: the phone starts again, as its owner would do.
         Err(Failure::DiskFull) => {}
-        Err(Failure::Store(_)) if cut => {}
+        Err(Failure::Store(_)) if broke => {}
         Err(failure) => world.broken(format!("the program of person {} ended: {failure}", phone.id)),
     }
     let (world, phone) = (Rc::clone(world), Rc::clone(phone));

@@ -17,6 +17,8 @@ use super::relay::RELAY;
 const STRETCH_BYTES: usize = 8;
 /// Different bytes that a stretch must have to be told from chance: zeros, lengths and flags have fewer.
 const DIFFERENT_BYTES_MIN: usize = 6;
+/// What stands around the names of fields in what vodozemac keeps: words such as *session*, which logs have too.
+const FIELD_MARKS: &[u8] = b"_\":,{}[]";
 /// Records of a phone that hold keys of its person or somebody else, or names of things at a relay, all through. In the others
 /// these stand in the records' own keys, or fill them to the end, as bodies do.
 const KINDS: [Kind; 6] = [Kind::Profile, Kind::Contact, Kind::Slot, Kind::Word, Kind::Relay, Kind::Invitation];
@@ -58,7 +60,8 @@ impl Secrets {
     /// Keeps what a record holds, in stretches.
     fn keep_record(&self, what: &str, record: &[u8]) {
         for stretch in record.chunks_exact(STRETCH_BYTES) {
-            if stretch.iter().collect::<BTreeSet<_>>().len() >= DIFFERENT_BYTES_MIN {
+            let is_name = stretch.iter().all(|byte| byte.is_ascii_alphabetic() || FIELD_MARKS.contains(byte));
+            if stretch.iter().collect::<BTreeSet<_>>().len() >= DIFFERENT_BYTES_MIN && !is_name {
                 self.keep(|| what.to_owned(), stretch);
             }
         }
