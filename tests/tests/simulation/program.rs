@@ -55,3 +55,23 @@ fn to_play_for_no_minutes_is_refused_in_words() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("leave --minutes out"), "{said}");
 }
+
+#[test]
+fn an_option_that_would_do_nothing_is_refused() {
+    for arguments in [
+        &["--speed", "--switch", "order-by-chance"] as &[&str],
+        &["--speed", "--replay", "plan.json"],
+        &["--trace", "trace", "--seeds", "3"],
+        &["--trace", "trace", "--speed"],
+        &["--replay", "plan.json", "--seeds", "3"],
+        &["--replay", "plan.json", "--keep-going"],
+        &["--sabotage", "--situations"],
+        &["--sabotage", "--write", "--seeds", "3"],
+        &["--sabotage", "--write", "--profile", "storm"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_zajil-sim")).args(arguments).output().expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains("cannot be used with"), "{arguments:?}: {said}");
+    }
+}

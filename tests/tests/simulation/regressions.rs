@@ -318,6 +318,37 @@ fn who_gives_no_receipts_any_more_before_a_later_one_has_left_owes_it_no_more() 
     assert_eq!(trial(&plan, &Checks::default()).violations, []);
 }
 
+#[test]
+fn a_list_of_notes_is_as_old_as_the_answer_that_brought_it() {
+    // Found by the simulated world: person 2 had a list, listened in to two notes behind a long meeting, and took the list down
+    // when a note was in it that they had spoken meanwhile.
+    let plan = Plan::from_json(
+        r#"{
+"seed":2018,"profile":"disks",
+"people":[
+{"side":"Town","habit":"Daemon","access":"lan","behind_nat":false,"receipts":"AtOnce","seen":"SixHours","clock_off_minutes":0,"drift_ppm":0,"disk_bytes":null},
+{"side":"Camp","habit":"Daemon","access":"lan","behind_nat":false,"receipts":"AtOnce","seen":"SixHours","clock_off_minutes":0,"drift_ppm":0,"disk_bytes":null},
+{"side":"Camp","habit":"Commands","access":"gprs","behind_nat":false,"receipts":"AtOnce","seen":"SixHours","clock_off_minutes":0,"drift_ppm":0,"disk_bytes":null}
+],
+"relay":{"disk_bytes":null,"sync_millis":1},
+"events":[
+{"at":0,"deed":{"Person":[1,{"Pair":{"with":2,"in_person":true,"link_takes":0}}]}},
+{"at":60000,"deed":{"Person":[1,{"Send":{"to":2,"serial":29,"seconds":26,"lifetime_days":null}}]}},
+{"at":60000,"deed":{"Person":[1,{"Send":{"to":2,"serial":31,"seconds":33,"lifetime_days":null}}]}},
+{"at":60000,"deed":{"Person":[2,"Sync"]}},
+{"at":60000,"deed":{"Person":[2,"Sync"]}},
+{"at":60000,"deed":{"Person":[2,{"Listen":{"skip":0}}]}},
+{"at":60000,"deed":{"Person":[2,"Sync"]}},
+{"at":102787,"deed":{"Person":[2,{"Send":{"to":1,"serial":39,"seconds":1,"lifetime_days":null}}]}},
+{"at":102787,"deed":{"Person":[2,"Sync"]}}
+],
+"calm_at":102788
+}"#,
+    )
+    .expect("this is a plan");
+    assert_eq!(trial(&plan, &Checks::default()).violations, []);
+}
+
 /// What somebody sends in all who meets a relay without room 150 times while so many notes wait, and which invariants that breaks.
 fn sent_while_waiting(notes: u32, switch: Option<Switch>) -> (u64, Vec<u8>) {
     let by = |at, deed| Event { at, deed: Deed::Person(0, deed) };

@@ -78,3 +78,19 @@ fn a_schedule_that_keeps_every_promise_ends_well_and_one_that_is_none_does_not()
     assert_eq!(zajil_sim(&[], &folder.path().join("missing")).status.code(), Some(3));
     assert_eq!(zajil_sim(&["--seeds", "0"], &file).status.code(), Some(2));
 }
+
+#[test]
+fn what_happens_in_a_schedule_can_be_written_down() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let [file, into] = ["plan.json", "trace"].map(|name| folder.path().join(name));
+    let mut plan = Seeded::standard(1).plan();
+    plan.events.truncate(20);
+    std::fs::write(&file, plan.to_json()).expect("a file can be written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zajil-sim"));
+    let output =
+        command.arg("--replay").arg(&file).arg("--trace").arg(&into).arg("--json").output().expect("it starts");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let lines = std::fs::read_to_string(&into).expect("it was written").lines().count();
+    assert_eq!(told["trace_lines"], lines);
+}

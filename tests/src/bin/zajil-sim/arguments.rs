@@ -23,10 +23,11 @@ docs/TESTING.md says how to read a failure, and how to add to the world.";
 /// Plays towns, camps, their links and everything that goes wrong, from seeds, and judges what was seen.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask sim", after_help = EXIT_CODES, max_term_width = 120)]
-#[command(group = ArgGroup::new("what").args(["replay", "sabotage", "speed", "trace"]))]
+#[command(group = ArgGroup::new("what").args(["sabotage", "speed", "trace"]))]
 pub(crate) struct Arguments {
     /// How many seeds are played (with --sabotage: at most, for each safeguard; 200 unless said).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(conflicts_with_all = ["replay", "trace"])]
     pub(crate) seeds: Option<u64>,
     /// The first seed.
     #[arg(long, value_name = "S", default_value_t = 1, conflicts_with_all = ["replay", "sabotage"])]
@@ -39,45 +40,46 @@ pub(crate) struct Arguments {
     pub(crate) profile: Option<Profile>,
     /// Worlds played at once; else as many as there are cores.
     #[arg(long, value_name = "J", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(conflicts_with_all = ["replay", "speed", "trace"])]
     jobs: Option<u16>,
     /// No world is begun after so many minutes.
-    #[arg(long, value_name = "M", value_parser = minutes)]
+    #[arg(long, value_name = "M", value_parser = minutes, conflicts_with_all = ["replay", "sabotage", "speed", "trace"])]
     minutes: Option<u64>,
     /// Go on after a world that failed.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["replay", "sabotage", "speed", "trace"])]
     pub(crate) keep_going: bool,
     /// Print one JSON object per line: a world each, then the sum.
     #[arg(long)]
     pub(crate) json: bool,
     /// Do not look for a shorter schedule that fails as well (it takes up to five minutes).
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["sabotage", "speed", "trace"])]
     pub(crate) no_shrink: bool,
     /// Where the schedules of failures are written; else `zajil-sim` in the folder of what cargo builds.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["sabotage", "speed", "trace"])]
     pub(crate) out: Option<PathBuf>,
     /// Make every costly check on every seed (logs, without a note, twice), not on a share of them.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["replay", "sabotage", "speed", "trace"])]
     pub(crate) thorough: bool,
     /// Play without this safeguard (docs/TESTING.md lists them); with --sabotage: this one alone.
-    #[arg(long, value_name = "NAME", value_parser = switch)]
+    #[arg(long, value_name = "NAME", value_parser = switch, conflicts_with = "speed")]
     pub(crate) switch: Option<Switch>,
     /// Print how often each rare situation came about, too.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["replay", "sabotage", "speed", "trace"])]
     pub(crate) situations: bool,
-    /// Play one schedule from a file, with every check.
-    #[arg(long, value_name = "FILE")]
+    /// Play one schedule from a file, with every check; with --trace: write down what happens in it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sabotage", "speed"])]
     pub(crate) replay: Option<PathBuf>,
     /// Switch each safeguard off and count the seeds until a promise is broken.
     #[arg(long)]
     pub(crate) sabotage: bool,
     /// Put the table of --sabotage into this document, between its markers; docs/TESTING.md unless named.
-    #[arg(long, value_name = "DOCUMENT", requires = "sabotage", conflicts_with = "switch", num_args = 0..=1)]
-    #[arg(default_missing_value = "docs/TESTING.md")]
+    #[arg(long, value_name = "DOCUMENT", requires = "sabotage", num_args = 0..=1)]
+    #[arg(default_missing_value = "docs/TESTING.md", conflicts_with_all = ["switch", "seeds", "days", "profile"])]
     pub(crate) write: Option<PathBuf>,
     /// Play the whole town and say how much faster than real time that goes.
     #[arg(long)]
     pub(crate) speed: bool,
-    /// Write everything that happens in the world of one seed into a file, line by line.
+    /// Write everything that happens in one world, of a seed or of --replay, into a file, line by line.
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 }

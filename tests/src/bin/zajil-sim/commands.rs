@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -74,11 +74,11 @@ impl From<Verdict> for ExitCode {
 /// If a file cannot be read or written, in words.
 pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
     panics::listen();
-    if let Some(file) = &arguments.replay {
-        return replay(arguments, file);
-    }
     if let Some(file) = &arguments.trace {
         return trace(arguments, file);
+    }
+    if let Some(file) = &arguments.replay {
+        return replay(arguments, file);
     }
     if arguments.sabotage {
         return sabotages(arguments);
@@ -146,10 +146,14 @@ fn again(arguments: &Arguments, world: &Seeded) -> String {
     format!("{}{switch}{thorough}", world.command())
 }
 
+fn read_plan(file: &Path) -> Result<Plan, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("could not read {}: {error}", file.display()))?;
+    Plan::from_json(&text).map_err(|error| format!("{}: {error}", file.display()))
+}
+
 /// Plays one plan from a file.
 fn replay(arguments: &Arguments, file: &Path) -> Result<Verdict, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("could not read {}: {error}", file.display()))?;
-    let plan = Plan::from_json(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+    let plan = read_plan(file)?;
     let checks = Checks { switch: arguments.switch, ..Checks::all() };
     let own = plan.clone();
     let (played, ending) = campaign::watched(&arguments.settings(), move || trial(&own, &checks));
@@ -213,20 +217,38 @@ fn usual_folder() -> PathBuf {
     target.unwrap_or_else(|| Path::new(".")).join("zajil-sim")
 }
 
-/// Writes the trace of one seed.
+/// Writes the trace of one world.
 fn trace(arguments: &Arguments, file: &Path) -> Result<Verdict, String> {
-    let plan = Seeded::new(arguments.seed, arguments.profile, arguments.days).plan();
-    let options = Options { switch: arguments.switch, trace: true, ..Options::default() };
-    let trace = world::play(&plan, &options).trace;
-    let write = || {
-        let mut out = std::io::BufWriter::new(std::fs::File::create(file)?);
-        for line in trace.lines.iter().flatten() {
-            writeln!(out, "{line}")?;
-        }
-        out.flush()
+    let plan = match &arguments.replay {
+        Some(file) => read_plan(file)?,
+        None => Seeded::new(arguments.seed, arguments.profile, arguments.days).plan(),
     };
-    write().map_err(|error| format!("could not write {}: {error}", file.display()))?;
-    tell!("{} {}", hexadecimal(&trace.hash), trace.entries);
+    // Now, and not when it has been played.
+    let told = |error: std::io::Error| format!("could not write {}: {error}", file.display());
+    let mut out = std::io::BufWriter::new(std::fs::File::create(file).map_err(told)?);
+    let options = Options { switch: arguments.switch, trace: true, ..Options::default() };
+    let kept = Arc::new(Mutex::new(None));
+    let keeps = Arc::clone(&kept);
+    let (played, ending) = campaign::watched(&arguments.settings(), move || {
+        *keeps.lock().unwrap_or_else(PoisonError::into_inner) = Some(world::play(&plan, &options).trace);
+        Trial::default()
+    });
+    if ending == Ending::Stuck {
+        tell!("the world does not end");
+        return Ok(Verdict::Stuck);
+    }
+    let Some(trace) = kept.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+        tell!("the world broke: {}", played.first().map_or("", |broken| broken.text.as_str()));
+        return Ok(Verdict::Broken);
+    };
+    let mut lines = trace.lines.iter().flatten();
+    lines.try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush()).map_err(told)?;
+    let (hash, entries) = (hexadecimal(&trace.hash), trace.entries);
+    if arguments.json {
+        tell!("{}", json!({ "trace": hash, "trace_lines": entries }));
+    } else {
+        tell!("{hash} {entries}");
+    }
     Ok(Verdict::Good)
 }
 

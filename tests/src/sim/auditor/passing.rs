@@ -60,7 +60,8 @@ impl Visit {
             return Some(is_made.then_some(Passing { pair, made }));
         };
         let (is_open, is_over) = (passing.is_open(standing), passing.is_over(standing));
-        if !is_over && !(is_open && scene.chance.happens(ANSWERED_PERCENT)) {
+        let is_tried = is_over || (is_open && scene.chance.happens(ANSWERED_PERCENT));
+        if !is_tried {
             return Some(Some(passing));
         }
         let parcel = passing.pair.parcel(&mut scene.chance, 1, Lifetime::DEFAULT);

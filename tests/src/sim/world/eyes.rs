@@ -27,13 +27,14 @@ pub(super) async fn look(world: &Rc<World>, phone: &Rc<Phone>) {
         }
     }
     let Ok(Reply::Notes(notes)) = ask(world, phone, Request::Inbox { all: true }).await else { return };
-    for note in &notes {
-        see_note(world, phone, note).await;
-    }
+    // At once: whoever listens in waits behind what others ask of the program meanwhile, and the list is as old as its answer.
     let order: Vec<u32> = notes.iter().map(|note| note.number).collect();
     if phone.view.borrow().order != order {
         phone.view.borrow_mut().order.clone_from(&order);
         world.see(Seen::Order(phone.id, order));
+    }
+    for note in &notes {
+        see_note(world, phone, note).await;
     }
 }
 
