@@ -21,7 +21,8 @@ const LINK_TAKES: Millis = 5 * SECOND;
 /// When the note is spoken. Whoever did not find the digits at once tries again after ten minutes.
 pub const SPEAKS_AT: Millis = 11 * MINUTE;
 /// When the listener listens, and when the speaker looks what came of it.
-const LISTENS_AT: Millis = SPEAKS_AT + 40 * SECOND;
+/// When it is listened to.
+pub const LISTENS_AT: Millis = SPEAKS_AT + 40 * SECOND;
 const LOOKS_AT: Millis = LISTENS_AT + 10 * SECOND;
 /// Length of the story's note, seconds: 7 kB at 12 kbit/s, which take a second on `edge`.
 pub const NOTE_SECONDS: u32 = 4;
@@ -79,7 +80,7 @@ pub fn story(access: &str, habit: Habit) -> Plan {
         seed: 1,
         profile: "directed".to_owned(),
         people: vec![person(Side::Town), person(Side::Camp)],
-        relay: RelayMachine { disk_bytes: None, sync_millis: 5 },
+        relay: RelayMachine { disk_bytes: None, sync_millis: 5, drift_ppm: 0 },
         events: Vec::new(),
         calm_at: 0,
     };
@@ -143,6 +144,20 @@ pub fn long_note() -> Plan {
 /// A plan in which the relay's power is cut as well.
 pub fn relay_cut_at(plan: &Plan, at: Millis) -> Plan {
     with(plan, [to_relay(at, RelayDeed::PowerCut), to_relay(at + RELAY_DARK, RelayDeed::Start)])
+}
+
+/// The same, and once more so shortly after it has started again, while it takes up what it had and phones come back to it.
+pub fn relay_cut_again(plan: &Plan, at: Millis, after: Millis) -> Plan {
+    let started = at + RELAY_DARK;
+    with(
+        plan,
+        [
+            to_relay(at, RelayDeed::PowerCut),
+            to_relay(started, RelayDeed::Start),
+            to_relay(started + after, RelayDeed::PowerCut),
+            to_relay(started + after + RELAY_DARK, RelayDeed::Start),
+        ],
+    )
 }
 
 /// A plan in which the relay is asked to stop, and its power is cut while it does.
@@ -272,6 +287,7 @@ mod tests {
             cut_again(Habit::Daemon, SPEAKER, 9, 30 * SECOND, 2),
             relay_cut_at(&long_note(), SPEAKS_AT),
             relay_cut_while_it_stops(&story, SPEAKS_AT, 5),
+            relay_cut_again(&story, SPEAKS_AT, 5),
             one_is_stuck(),
             one_note("lan", 30, &[1_000, 9_000]),
             rebound(),

@@ -125,6 +125,7 @@ impl Making {
         let relay = RelayMachine {
             disk_bytes: None,
             sync_millis: if own.happens(80) { SYNC_MILLIS } else { own.between(1, 60) },
+            drift_ppm: people::drift(&mut chance.fork("relay clock")),
         };
         let people = people::people(&pace, &mut chance.fork("people"));
         let couples = people::couples(profile, &pace, &people, span, &mut chance.fork("couples"));

@@ -128,6 +128,9 @@ pub struct RelayMachine {
     pub disk_bytes: Option<u64>,
     /// How long one sync takes, milliseconds.
     pub sync_millis: u64,
+    /// How fast its clock drifts, parts in a million.
+    #[serde(default)]
+    pub drift_ppm: i32,
 }
 
 /// Something that happens.

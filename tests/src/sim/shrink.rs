@@ -226,7 +226,7 @@ const PLAIN_FIELDS: [fn(&mut Person); 8] = [
 ];
 
 const fn plain_relay() -> RelayMachine {
-    RelayMachine { disk_bytes: None, sync_millis: 1 }
+    RelayMachine { disk_bytes: None, sync_millis: 1, drift_ppm: 0 }
 }
 
 /// Makes a deed as plain as it can be without being another.

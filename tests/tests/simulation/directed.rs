@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use zajil_tests::sim::directed::{
-    Clog, LISTENER, PAIRS_AT, SPEAKER, SPEAKS_AT, WRONG_BY, attacked, clogged, crossing, cut_again, cut_at_commit,
-    long_note, one_is_stuck, one_note, rebound, relay_cut_at, relay_cut_while_it_stops, story,
+    Clog, LISTENER, LISTENS_AT, PAIRS_AT, SPEAKER, SPEAKS_AT, WRONG_BY, attacked, clogged, crossing, cut_again,
+    cut_at_commit, long_note, one_is_stuck, one_note, rebound, relay_cut_again, relay_cut_at, relay_cut_while_it_stops,
+    story,
 };
 use zajil_tests::sim::oracle::{judge, summary};
 use zajil_tests::sim::plan::{AttackerDeed, Deed, DiskFault, Habit, Millis, PersonDeed, PersonId, Plan, SECOND};
@@ -143,6 +144,20 @@ fn a_relay_whose_power_fails_after_any_datagram_of_a_note_loses_nothing() {
         }
     }
     family.end(60);
+}
+
+#[test]
+fn a_relay_whose_power_fails_again_while_it_takes_up_its_work_loses_nothing() {
+    let mut family = Family::default();
+    let plan = long_note();
+    // In the upload, and when the note is fetched. Phones are back within seconds, and then the disk syncs what they bring.
+    for at in [SPEAKS_AT + 1_500, SPEAKS_AT + 3_000, LISTENS_AT] {
+        for after in [0, 1, 150, 300, 900, 1_800, 2_400, 3_000, 3_600, 4_200, 5_000, 7_500] {
+            let cut = relay_cut_again(&plan, at, after);
+            family.play_to_the_end(format!("cut at {at} ms and {after} ms after its start"), &cut, 1);
+        }
+    }
+    family.end(36);
 }
 
 #[test]

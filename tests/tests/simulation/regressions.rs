@@ -166,7 +166,7 @@ fn receipts_are_not_held_up_by_one_who_acknowledges_them_later() {
         seed: 1,
         profile: "directed".into(),
         people: vec![person(Side::Town, GivesReceipts::AtOnce), person(Side::Camp, GivesReceipts::Later)],
-        relay: RelayMachine { disk_bytes: None, sync_millis: 5 },
+        relay: RelayMachine { disk_bytes: None, sync_millis: 5, drift_ppm: 0 },
         events: Vec::new(),
         calm_at: 57 * MINUTE,
     };
@@ -367,7 +367,7 @@ fn sent_while_waiting(notes: u32, switch: Option<Switch>) -> (u64, Vec<u8>) {
         seed: 1,
         profile: "directed".into(),
         people: vec![Person { habit: Habit::Commands, ..Person::plain(Side::Town) }, Person::plain(Side::Camp)],
-        relay: RelayMachine { disk_bytes: None, sync_millis: 5 },
+        relay: RelayMachine { disk_bytes: None, sync_millis: 5, drift_ppm: 0 },
         events,
         calm_at: 180 * MINUTE,
     };

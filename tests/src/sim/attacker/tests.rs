@@ -343,7 +343,7 @@ fn only_phones_whose_datagrams_will_be_sent_again_are_listened_to() {
         seed: 1,
         profile: "test".into(),
         people: Vec::new(),
-        relay: RelayMachine { disk_bytes: None, sync_millis: 5 },
+        relay: RelayMachine { disk_bytes: None, sync_millis: 5, drift_ppm: 0 },
         events: vec![replay(3, 10), replay(3, 60)],
         calm_at: 0,
     };

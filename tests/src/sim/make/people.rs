@@ -52,9 +52,14 @@ fn person(side: Side, pace: &Pace, chance: &mut Chance) -> Person {
         receipts: *chance.weighted(&[(1, GivesReceipts::Off), (5, GivesReceipts::Later), (4, GivesReceipts::AtOnce)]),
         seen: *chance.weighted(&[(1, TellsSeen::Off), (5, TellsSeen::SixHours), (4, TellsSeen::Day)]),
         clock_off_minutes: clock_off(chance),
-        drift_ppm: if chance.happens(70) { signed(chance, 20) } else { signed(chance, 200) },
+        drift_ppm: drift(chance),
         disk_bytes: None,
     }
+}
+
+/// Draws how fast a clock drifts, parts in a million: most crystals are good.
+pub(super) fn drift(chance: &mut Chance) -> i32 {
+    if chance.happens(70) { signed(chance, 20) } else { signed(chance, 200) }
 }
 
 /// Draws how far a clock is off, minutes: mostly a few, seldom a time zone, hardly ever a year, as after an empty

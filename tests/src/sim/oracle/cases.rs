@@ -33,7 +33,7 @@ impl Tale {
             seed: 1,
             profile: "made by hand".into(),
             people: vec![person(); 4],
-            relay: RelayMachine { disk_bytes: None, sync_millis: 5 },
+            relay: RelayMachine { disk_bytes: None, sync_millis: 5, drift_ppm: 0 },
             events: Vec::new(),
             calm_at: 100 * MINUTE,
         };

@@ -126,9 +126,10 @@ fn ahead_together(story: &Story<'_>, who: PersonId, from: Millis, to: Millis) ->
     ahead(Some(who)).min(ahead(None))
 }
 
-/// How much shorter a lifetime is by a crystal that runs fast.
+/// How much shorter a lifetime is by a crystal that runs fast: the device's, or the relay's where the device believes that.
 fn drift(story: &Story<'_>, who: PersonId, lifetime: Millis) -> Millis {
-    let ppm = story.plan.people.get(usize::from(who)).map_or(0, |person| person.drift_ppm.unsigned_abs());
+    let own = story.plan.people.get(usize::from(who)).map_or(0, |person| person.drift_ppm);
+    let ppm = own.unsigned_abs().max(story.plan.relay.drift_ppm.unsigned_abs());
     lifetime.saturating_mul(u64::from(ppm)) / 1_000_000
 }
 

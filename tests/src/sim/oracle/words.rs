@@ -55,7 +55,7 @@ impl Words {
                 Seen::Answer(answer) if words.relay_began.is_none() => {
                     let wall = i64::from(answer.clocks.1) * signed(MINUTE);
                     let moved = story.jumped_by(None, *at) * signed(MINUTE);
-                    words.relay_began = Some(wall - signed(*at) - moved);
+                    words.relay_began = Some(wall - signed(*at) - relay_drift(story, *at) - moved);
                 }
                 _ => {}
             }
@@ -160,7 +160,7 @@ impl Words {
     /// Returns the time by the relay's wall clock at a moment, milliseconds since 1970; known to a minute.
     pub(super) fn relay_wall(&self, story: &Story<'_>, at: Millis) -> Option<i64> {
         let moved = story.jumped_by(None, at) * signed(MINUTE);
-        Some(self.relay_began? + signed(at) + moved)
+        Some(self.relay_began? + signed(at) + relay_drift(story, at) + moved)
     }
 
     /// Returns the time by a person's wall clock at a moment as far as their crystal is good, milliseconds since 1970, and by how
@@ -171,6 +171,11 @@ impl Words {
         let drifts = signed(at) * i64::from(person.drift_ppm.unsigned_abs()) / 1_000_000;
         Some((self.relay_began? + signed(at) + minutes * signed(MINUTE), drifts))
     }
+}
+
+/// Returns by how much the relay's clock has gone wrong by itself until a moment, milliseconds.
+fn relay_drift(story: &Story<'_>, at: Millis) -> i64 {
+    signed(at) * i64::from(story.plan.relay.drift_ppm) / 1_000_000
 }
 
 /// Returns milliseconds as a difference.

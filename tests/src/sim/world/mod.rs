@@ -153,6 +153,7 @@ impl World {
     fn new(plan: Plan, options: &Options) -> Self {
         let network = MemoryWorld::seeded(BACKBONE, plan.seed);
         let relay = RelayHost::new(plan.seed, Arc::new(SimulatedClock::new(START)));
+        relay.clock.set_drift_ppm(plan.relay.drift_ppm);
         relay.disk.set_capacity(plan.relay.disk_bytes);
         relay.disk.set_sync_time(Duration::from_millis(plan.relay.sync_millis));
         let phone = |id: PersonId| {
