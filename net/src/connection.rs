@@ -13,6 +13,7 @@ use crate::handshake::Handshake;
 use crate::limits::TLS_BUFFER_BYTES;
 use crate::networks::{Networks, Place};
 use crate::seams::{ByteStream, Network};
+use crate::system::unspecified;
 
 /// Label of the TLS exporter that binds proofs to a session (P8.2).
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-zajil/1";
@@ -172,6 +173,14 @@ impl ConnectionMover {
     /// What the operating system says; the old socket stays in use then.
     pub fn move_to(&self, network: &dyn Network, local: SocketAddr) -> io::Result<()> {
         self.0.rebind_abstract(network.bind_udp(local)?)
+    }
+
+    /// Opens another socket of the same family, wherever this machine would reach others from now, and goes on from there.
+    ///
+    /// # Errors
+    /// As [`ConnectionMover::move_to`].
+    pub fn move_on(&self, network: &dyn Network) -> io::Result<()> {
+        self.move_to(network, unspecified(self.0.local_addr()?))
     }
 }
 

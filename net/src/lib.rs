@@ -12,6 +12,8 @@
 #![forbid(unsafe_code)]
 
 mod attention;
+#[cfg(target_os = "linux")]
+mod changes;
 mod congestion;
 mod connection;
 mod dial;
@@ -44,7 +46,7 @@ pub use listen::{ListenError, ListenOptions, Listener};
 pub use meter::DialCost;
 pub use networks::{Networks, Place};
 pub use remembered::RelayMemory;
-pub use seams::{ByteListener, ByteStream, Clock, Network, SystemClock};
+pub use seams::{ByteListener, ByteStream, Changes, Clock, Network, SystemClock};
 pub use stop::{Stop, Stopping, stop_signal};
 pub use system::SystemNetwork;
 pub use system_random::SystemRandom;

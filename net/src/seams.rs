@@ -76,6 +76,13 @@ pub trait ByteListener: Send + fmt::Debug {
     fn local_addr(&self) -> io::Result<SocketAddr>;
 }
 
+/// Tells of changes of a machine's network.
+pub trait Changes: Send + fmt::Debug {
+    /// Waits until a link, an address or a route has come or gone since the last call, or since it began to listen. Dropping the
+    /// answer before it comes forgets nothing. Promises neither that a way is open now nor that every change is told.
+    fn next(&mut self) -> Pending<'_, ()>;
+}
+
 /// A network as one machine sees it.
 ///
 /// No implementation logs an address.
@@ -107,6 +114,11 @@ pub trait Network: Send + Sync + fmt::Debug {
 
     /// Says which network this machine would reach others through; `None` where it cannot tell.
     fn place(&self) -> Option<Place> {
+        None
+    }
+
+    /// Begins to listen for changes of this machine's network; `None` where it cannot tell. Must be called within a runtime.
+    fn changes(&self) -> Option<Box<dyn Changes>> {
         None
     }
 

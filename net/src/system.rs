@@ -12,7 +12,7 @@ use crate::limits::{
     UDP_BUFFER_BYTES,
 };
 use crate::networks::Place;
-use crate::seams::{ByteListener, ByteStream, Network, Pending};
+use crate::seams::{ByteListener, ByteStream, Changes, Network, Pending};
 
 /// The operating system's network. Its methods must be called within a tokio runtime that drives I/O and time.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,6 +59,11 @@ impl Network for SystemNetwork {
     fn place(&self) -> Option<Place> {
         // Not on every system, and on Android no program may read it.
         default_route(&std::fs::read_to_string("/proc/net/route").ok()?)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn changes(&self) -> Option<Box<dyn Changes>> {
+        crate::changes::KernelChanges::listen().ok().map(|changes| Box::new(changes) as Box<dyn Changes>)
     }
 
     fn look_up<'a>(&'a self, address: &'a str) -> Pending<'a, io::Result<Vec<SocketAddr>>> {

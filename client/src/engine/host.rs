@@ -22,6 +22,7 @@ use super::model::Profile;
 use super::probing::Probing;
 use super::remembered::Remembered;
 use super::state::Device;
+use super::surroundings::Surroundings;
 use crate::limits::{
     FINISH_MILLIS_MAX, HOST_EVENTS_QUEUED_MAX, HUNT_SELDOM_MILLIS, LINKS_MAX, PROGRESS_QUEUED_MAX, REQUESTS_WAITING_MAX,
 };
@@ -66,6 +67,7 @@ pub struct Host {
     dial: DialOptions,
     pub(crate) links: BTreeMap<VerifyingKey, Link>,
     pub(crate) troubles: BTreeMap<VerifyingKey, Trouble>,
+    surroundings: Surroundings,
     /// How relays are met sooner than for the first time.
     remembered: Remembered,
     /// What is known of networks.
@@ -132,6 +134,7 @@ impl Host {
             networks: Arc::default(),
             links: BTreeMap::new(),
             troubles: BTreeMap::new(),
+            surroundings: Surroundings::default(),
             remembered: Remembered::default(),
             hunts: BTreeMap::new(),
             probing,
@@ -269,6 +272,9 @@ impl Host {
             biased;
             Some(event) = self.events.recv() => self.happened(event).or_else(|failure| self.survive(failure)),
             Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => Ok(()),
+            () = self.surroundings.changed(&*self.network) => {
+                self.network_changed().or_else(|failure| self.survive(failure))
+            }
             () = tokio::time::sleep(wake) => {
                 self.scrub();
                 Ok(())
@@ -360,6 +366,31 @@ impl Host {
         Ok(())
     }
 
+    /// A way to relays may have come or gone: looks for those that are not met at once, and takes what is under way along.
+    fn network_changed(&mut self) -> Result<(), Failure> {
+        reached!(NetworkChanged);
+        let now = self.clock.now();
+        let change = self.surroundings.look(&*self.network, now);
+        if change.has_moved {
+            self.links.values().for_each(Link::moved);
+        }
+        if self.probing.is_spent(now) {
+            return Ok(());
+        }
+        // What was tried before would go on in the old way until its time is over.
+        let tried: Vec<VerifyingKey> =
+            self.links.iter().filter(|(_, link)| !link.meeting.is_connected()).map(|(relay, _)| *relay).collect();
+        for relay in &tried {
+            self.end_meeting(relay)?;
+        }
+        if change.is_one_of_many {
+            self.hunts.values_mut().for_each(|hunt| *hunt = Hunt::quietly(now));
+        } else {
+            self.hunts.clear();
+        }
+        Ok(())
+    }
+
     /// Forgets a link, and keeps what must outlive its meeting.
     fn end_meeting(&mut self, relay: &VerifyingKey) -> Result<(), Failure> {
         let Some(mut link) = self.links.remove(relay) else { return Ok(()) };
@@ -397,6 +428,7 @@ impl Host {
                 options: DialOptions { memory, ..options },
                 ticket,
                 events: self.events_in.clone(),
+                moved: Arc::default(),
             });
             link.meeting.take_over(&mut self.device);
             self.links.insert(key, link);

@@ -31,6 +31,11 @@ impl Hunt {
         Self { since, tries: 0, next }
     }
 
+    /// Begins anew, the first dial at once and with one datagram.
+    pub(crate) const fn quietly(now: Instant) -> Self {
+        Self { since: now, tries: 1, next: now }
+    }
+
     /// Begins after a dial that began at `began`.
     pub(crate) fn after(began: Instant, now: Instant) -> Self {
         Self::new(now, began.after(Duration::from_millis(HUNT_OFTEN_MILLIS)))

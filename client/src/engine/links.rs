@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use zajil_net::{Clock, DialError, DialOptions, DriveEnd, Network, PinnedKeys, dial, dial_early, drive};
 use zajil_proto::ids::Epoch;
 use zajil_proto::keys::VerifyingKey;
@@ -46,6 +46,8 @@ pub(crate) struct Link {
     commands: mpsc::Sender<ClientCommand>,
     queued: VecDeque<ClientCommand>,
     finishing: bool,
+    /// Tells the task that the device is in another network.
+    moved: Arc<Notify>,
 }
 
 /// What a link's task is made of.
@@ -62,6 +64,8 @@ pub(crate) struct LinkTask {
     /// What this relay gave last.
     pub(crate) ticket: Option<Ticket>,
     pub(crate) events: mpsc::Sender<LinkEvent>,
+    /// Says when the device is in another network.
+    pub(crate) moved: Arc<Notify>,
 }
 
 impl Link {
@@ -75,6 +79,7 @@ impl Link {
             commands,
             queued: VecDeque::new(),
             finishing: false,
+            moved: Arc::clone(&task.moved),
         };
         (link, task.run(commands_in))
     }
@@ -88,6 +93,11 @@ impl Link {
                 return;
             }
         }
+    }
+
+    /// Says that the device is in another network: a connection goes on from there.
+    pub(crate) fn moved(&self) {
+        self.moved.notify_one();
     }
 
     /// Returns whether commands are still to be handed over.
@@ -106,7 +116,7 @@ impl Link {
 
 impl LinkTask {
     async fn run(self, commands: mpsc::Receiver<ClientCommand>) {
-        let over = self.carry(commands).await;
+        let over = Box::pin(self.carry(commands)).await;
         self.tell(Happened::Over(over)).await;
     }
 
@@ -135,13 +145,26 @@ impl LinkTask {
             None => ClientSession::early(settings, self.ticket.clone()),
         };
         let (events, mut received) = mpsc::channel(LINK_EVENTS_QUEUED_MAX);
+        let mover = connection.mover();
+        let moving = async {
+            loop {
+                self.moved.notified().await;
+                // Where no socket can be had now, the old one may carry yet; if not, silence ends it.
+                let _moved = mover.as_ref().map(|mover| mover.move_on(&*self.network));
+            }
+        };
         let driving = drive(connection, session, commands, events, Arc::clone(&self.clock));
         let telling = async {
             while let Some(event) = received.recv().await {
                 self.tell(Happened::Session(event)).await;
             }
         };
-        let (end, ()) = tokio::join!(driving, telling);
+        let driven = async { tokio::join!(driving, telling) };
+        let (end, ()) = tokio::select! {
+            biased;
+            driven = driven => driven,
+            () = moving => return None,
+        };
         match end {
             DriveEnd::Closed(Code::OK) | DriveEnd::PeerClosed(Some(Code::OK | Code::DRAINING) | None) => None,
             DriveEnd::Closed(_) | DriveEnd::PeerClosed(Some(_)) => Some(Trouble::Refused),

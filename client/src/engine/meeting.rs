@@ -131,6 +131,11 @@ impl Meeting {
         }
     }
 
+    /// Returns whether there is, or was, a connection.
+    pub(crate) const fn is_connected(&self) -> bool {
+        self.connected
+    }
+
     /// Returns whether the relay has answered.
     pub(crate) const fn is_welcomed(&self) -> bool {
         self.epoch.is_some()

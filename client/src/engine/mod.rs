@@ -27,5 +27,6 @@ mod pairs;
 mod probing;
 mod remembered;
 mod state;
+mod surroundings;
 mod views;
 mod words;

@@ -22,6 +22,10 @@ pub(super) struct Machine {
     pub(super) up: Access,
     pub(super) down: Access,
     pub(super) nat: Option<Nat>,
+    /// How often its link has come or gone so that it could know.
+    pub(super) changes: u64,
+    /// Who waits for the next time.
+    pub(super) listener: Option<Waker>,
     pub(super) sockets: BTreeMap<SocketAddr, Inbox>,
     pub(super) lost_beyond: Count,
     pub(super) sockets_opened: u64,
@@ -78,6 +82,8 @@ impl Machine {
             up: Access::new(up),
             down: Access::new(down),
             nat: None,
+            changes: 0,
+            listener: None,
             sockets: BTreeMap::new(),
             dialled: BTreeSet::new(),
             lost_beyond: Count::default(),
@@ -108,11 +114,18 @@ impl Machine {
         self.addresses.iter().find(|(own, _)| *own == address).map(|(_, state)| *state)
     }
 
-    pub(super) fn set_link_state(&mut self, address: IpAddr, state: LinkState) {
+    /// Changes what the link does at an address. Returns whom to wake if the machine can know of it.
+    pub(super) fn set_link_state(&mut self, address: IpAddr, state: LinkState) -> Option<Waker> {
+        let is_there = |state: Option<LinkState>| state.is_some_and(|state| state != LinkState::Down);
+        let is_known = is_there(self.link_state(address)) != is_there(Some(state));
         match self.addresses.iter_mut().find(|(own, _)| *own == address) {
             Some((_, known)) => *known = state,
             None => self.addresses.push((address, state)),
         }
+        if is_known {
+            self.changes += 1;
+        }
+        self.listener.take_if(|_| is_known)
     }
 
     pub(super) fn traffic(&self) -> Traffic {

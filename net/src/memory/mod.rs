@@ -111,9 +111,8 @@ impl MemoryWorld {
     /// has left it arrives.
     pub fn set_link(&self, address: IpAddr, state: LinkState) {
         self.change(address, |world, id| {
-            if let Some(machine) = world.machine_mut(id) {
-                machine.set_link_state(address, state);
-            }
+            let listener = world.machine_mut(id).and_then(|machine| machine.set_link_state(address, state));
+            world.effects.wake(listener);
             if state == LinkState::Up {
                 world.go_on();
             } else {

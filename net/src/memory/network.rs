@@ -1,4 +1,5 @@
-use core::future::pending;
+use core::future::{pending, poll_fn};
+use core::task::Poll;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
@@ -10,6 +11,7 @@ use tokio::time::{sleep, sleep_until};
 
 use crate::links::nanos;
 use crate::memory::datagram::MemoryUdpSocket;
+use crate::memory::effects::keep_waker;
 use crate::memory::handles::{MemoryListener, MemoryStream};
 use crate::memory::machine::{Backlog, Inbox, Machine};
 use crate::memory::passing::Way;
@@ -18,7 +20,7 @@ use crate::memory::stream::{Side, Stream, TCP_HEADERS_V4, TCP_HEADERS_V6};
 use crate::memory::world::World;
 use crate::memory::{LinkState, MachineId, MemoryWorld};
 use crate::networks::Place;
-use crate::seams::{ByteListener, ByteStream, Network, Pending};
+use crate::seams::{ByteListener, ByteStream, Changes, Network, Pending};
 use crate::system::{alternate, unspecified};
 
 /// Streams waiting to be accepted; more are refused.
@@ -114,6 +116,32 @@ impl MemoryNetwork {
     }
 }
 
+/// What a machine in the simulated network knows of its link.
+#[derive(Debug)]
+struct MemoryChanges {
+    network: MemoryNetwork,
+    /// How many there were when it last told of one.
+    seen: u64,
+}
+
+impl Changes for MemoryChanges {
+    fn next(&mut self) -> Pending<'_, ()> {
+        let (network, seen) = (&self.network, &mut self.seen);
+        Box::pin(poll_fn(move |context| {
+            network.world.with(|world| {
+                let Ok(machine) = network.machine(world) else { return Poll::Pending };
+                if machine.changes != *seen {
+                    *seen = machine.changes;
+                    return Poll::Ready(());
+                }
+                let spent = keep_waker(&mut machine.listener, context.waker());
+                world.effects.spend(spent);
+                Poll::Pending
+            })
+        }))
+    }
+}
+
 impl Network for MemoryNetwork {
     fn runtime(&self) -> Arc<dyn Runtime> {
         let tasks = self.world.with(|world| world.machine_mut(self.machine).map(|machine| Arc::clone(&machine.tasks)));
@@ -189,6 +217,11 @@ impl Network for MemoryNetwork {
             Some(LinkState::Up | LinkState::Silent) => Ok(()),
             Some(LinkState::Down) | None => Err(io::ErrorKind::NetworkUnreachable.into()),
         }
+    }
+
+    fn changes(&self) -> Option<Box<dyn Changes>> {
+        let seen = self.world.with(|world| self.machine(world).map(|machine| machine.changes)).ok()?;
+        Some(Box::new(MemoryChanges { network: self.clone(), seen }))
     }
 
     fn look_up<'a>(&'a self, address: &'a str) -> Pending<'a, io::Result<Vec<SocketAddr>>> {

@@ -154,8 +154,9 @@ impl World {
                 former.addresses.retain(|(own, _)| own != address);
             }
             if let Some(machine) = self.machine_mut(id) {
-                machine.set_link_state(*address, LinkState::Up);
                 machine.runs = true;
+                let listener = machine.set_link_state(*address, LinkState::Up);
+                self.effects.wake(listener);
             }
         }
         id

@@ -123,6 +123,8 @@ named! {
         ClocksDisagree = "clocks-disagree",
         /// A relay cannot be reached often enough that a device dials more slowly.
         RedialSlow = "redial-slow",
+        /// A machine tells that its network has changed, and its device looks for relays at once.
+        NetworkChanged = "network-changed",
         /// TLS over TCP waited for nothing where UDP had not passed before.
         WinnerRemembered = "winner-remembered",
         /// A device reaches a relay over TLS because QUIC has not got through in time.

@@ -1,6 +1,7 @@
 //! The whole way of a note in one paused runtime: a relay and two engines over a simulated network, no thread, no disk, no socket.
 #![cfg(test)]
 
+mod events;
 mod faults;
 mod warm;
 

@@ -12,7 +12,7 @@ use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::time::Instant;
 use zajil_net::seams::Pending;
-use zajil_net::{ByteListener, ByteStream, Network};
+use zajil_net::{ByteListener, ByteStream, Changes, Network, Place};
 
 use crate::sim::plan::{AttackerDeed, Deed, PersonId, Plan};
 
@@ -170,6 +170,14 @@ impl Network for Wiretapped {
 
     fn look_up<'a>(&'a self, address: &'a str) -> Pending<'a, io::Result<Vec<SocketAddr>>> {
         self.network.look_up(address)
+    }
+
+    fn place(&self) -> Option<Place> {
+        self.network.place()
+    }
+
+    fn changes(&self) -> Option<Box<dyn Changes>> {
+        self.network.changes()
     }
 
     fn runtime(&self) -> Arc<dyn quinn::Runtime> {
