@@ -89,8 +89,8 @@ impl RelaySession {
             return Err(Code::BAD_SIGNATURE);
         }
         let is_passed_on = put.live_proof == Signature::NONE;
-        let is_believed = (self.exporter.is_none() && sabotaged!(SeenMovesEarly)) || sabotaged!(SeenMovesWithoutOwner);
-        if is_passed_on && !is_believed {
+        let is_believed = self.exporter.is_none() && sabotaged!(SeenMovesEarly);
+        if is_passed_on && !is_believed && !sabotaged!(SeenMovesWithoutOwner) {
             self.keep_word(put, None);
         } else if is_passed_on || self.exporter.is_some_and(|exporter| put.is_live(&exporter)) {
             let slot = put.word.slot();
