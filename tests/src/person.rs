@@ -148,6 +148,11 @@ impl RunningDaemon {
         self.wait()
     }
 
+    /// Lets it stand still while `meanwhile` happens, as a machine does that sleeps: it is not told.
+    pub fn sleeps<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
+        suspended(&self.child, meanwhile)
+    }
+
     /// Waits until it has ended.
     pub fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("the daemon ends")
@@ -159,6 +164,16 @@ impl Drop for RunningDaemon {
         let _may_have_ended = self.child.kill();
         let _may_have_ended = self.child.wait();
     }
+}
+
+/// Suspends a process while `meanwhile` happens.
+pub(crate) fn suspended<T>(child: &Child, meanwhile: impl FnOnce() -> T) -> T {
+    let id = rustix::process::Pid::from_child(child);
+    let signal = |signal| rustix::process::kill_process(id, signal).expect("a process takes signals");
+    signal(rustix::process::Signal::STOP);
+    let result = meanwhile();
+    signal(rustix::process::Signal::CONT);
+    result
 }
 
 /// Runs a command to its end.

@@ -123,6 +123,11 @@ impl RunningRelay {
         self.child.wait().expect("the relay ends")
     }
 
+    /// Lets it stand still while `meanwhile` happens, as a machine does that sleeps: it is not told.
+    pub fn sleeps<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
+        crate::person::suspended(&self.child, meanwhile)
+    }
+
     /// Asks it with SIGTERM to stop.
     pub fn ask_to_stop(&self) {
         let id = rustix::process::Pid::from_child(&self.child);

@@ -5,11 +5,17 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use zajil_net::limits::IDLE_TIMEOUT;
 use zajil_proto::relay_link::RelayLink;
 use zajil_tests::person::{Person, recording};
 use zajil_tests::relay_process::{RelayHome, RunningRelay};
+
+/// Longest time in which what waits has come to who is awake again: a minute until a relay is looked for, and its answer.
+const WAKES_MAX: Duration = Duration::from_secs(90);
 
 /// A relay with an address that stays the same over restarts, and two people who have it as their home.
 struct Town {
@@ -163,6 +169,49 @@ fn a_daemon_delivers_while_the_command_waits_for_it() {
     assert!(told.out.ends_with("): on their device.\n"), "{}", told.out);
     let answer = town.amal.json(["send", "Yusuf", &path(), "--wait", "heard", "--timeout", "2"]);
     assert_eq!(answer["exit"], 3, "delivered is not heard: {answer}");
+}
+
+/// Waits until so many notes are on somebody's list that were not heard.
+fn until_there_are(notes: usize, person: &Person) {
+    let began = Instant::now();
+    loop {
+        let there = person.json(["inbox"])["notes"].as_array().expect("a list").len();
+        assert!(there <= notes, "{there} notes, and {notes} were sent");
+        if there == notes {
+            return;
+        }
+        assert!(began.elapsed() < WAKES_MAX, "{}", person.json(["status"]));
+        sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn a_phone_that_has_slept_longer_than_its_connection_lasts_gets_what_came_meanwhile() {
+    let town = Town::new();
+    town.pair();
+    let daemon = town.yusuf.daemon();
+    let _told = town.amal.zajil(["send", "Yusuf", &path()]).with_code(0);
+    until_there_are(1, &town.yusuf);
+    daemon.sleeps(|| {
+        let _told = town.amal.zajil(["send", "Yusuf", &path()]).with_code(0);
+        // The relay ends what has been silent for so long.
+        sleep(IDLE_TIMEOUT + Duration::from_secs(10));
+    });
+    until_there_are(2, &town.yusuf);
+}
+
+#[test]
+fn a_relay_that_sleeps_is_out_of_reach_and_has_lost_nothing_when_it_wakes() {
+    let town = Town::new();
+    town.pair();
+    let _daemon = town.yusuf.daemon();
+    let relay = town.relay.as_ref().unwrap();
+    relay.sleeps(|| {
+        let waits = town.amal.zajil(["send", "Yusuf", &path(), "--timeout", "8"]).with_code(3);
+        assert!(waits.out.contains("It waits, and nothing of it is lost."), "{}", waits.out);
+    });
+    let _told = town.amal.zajil(["sync", "--timeout", "60"]).with_code(0);
+    until_there_are(1, &town.yusuf);
 }
 
 #[test]
