@@ -381,6 +381,7 @@ impl Host {
         let tried: Vec<VerifyingKey> =
             self.links.iter().filter(|(_, link)| !link.meeting.is_connected()).map(|(relay, _)| *relay).collect();
         for relay in &tried {
+            self.links.get(relay).into_iter().for_each(Link::give_up);
             self.end_meeting(relay)?;
         }
         if change.is_one_of_many {
@@ -431,8 +432,8 @@ impl Host {
                 moved: Arc::default(),
             });
             link.meeting.take_over(&mut self.device);
+            link.carried_by(self.tasks.spawn(task));
             self.links.insert(key, link);
-            self.tasks.spawn(task);
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
 use zajil_net::{Clock, DialError, DialOptions, DriveEnd, Network, PinnedKeys, dial, dial_early, drive};
 use zajil_proto::ids::Epoch;
 use zajil_proto::keys::VerifyingKey;
@@ -48,6 +49,8 @@ pub(crate) struct Link {
     finishing: bool,
     /// Tells the task that the device is in another network.
     moved: Arc<Notify>,
+    /// Ends the task.
+    task: Option<AbortHandle>,
 }
 
 /// What a link's task is made of.
@@ -80,6 +83,7 @@ impl Link {
             queued: VecDeque::new(),
             finishing: false,
             moved: Arc::clone(&task.moved),
+            task: None,
         };
         (link, task.run(commands_in))
     }
@@ -92,6 +96,18 @@ impl Link {
                 self.queued.push_front(command);
                 return;
             }
+        }
+    }
+
+    /// Notes by what the task that carries it can be ended.
+    pub(crate) fn carried_by(&mut self, task: AbortHandle) {
+        self.task = Some(task);
+    }
+
+    /// Ends the task at once: of a dial that is given up, nothing need be said to anybody.
+    pub(crate) fn give_up(&self) {
+        if let Some(task) = &self.task {
+            task.abort();
         }
     }
 
@@ -149,8 +165,10 @@ impl LinkTask {
         let moving = async {
             loop {
                 self.moved.notified().await;
+                // A byte stream stays with the address that it began at: the relay is dialled anew.
+                let Some(mover) = &mover else { return };
                 // Where no socket can be had now, the old one may carry yet; if not, silence ends it.
-                let _moved = mover.as_ref().map(|mover| mover.move_on(&*self.network));
+                let _moved = mover.move_on(&*self.network);
             }
         };
         let driving = drive(connection, session, commands, events, Arc::clone(&self.clock));
