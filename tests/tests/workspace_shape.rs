@@ -12,8 +12,8 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, Package
 const FILE_LINES_MAX: usize = 700;
 
 /// What `proto` may depend on. A new name here is a decision: it becomes part of what decides.
-const PROTO_DEPENDENCIES: [&str; 8] =
-    ["data-encoding", "hpke", "ring", "serde", "thiserror", "vodozemac", "x25519-dalek", "zeroize"];
+const PROTO_DEPENDENCIES: [&str; 9] =
+    ["data-encoding", "hpke", "ring", "serde", "serde_json", "thiserror", "vodozemac", "x25519-dalek", "zeroize"];
 
 /// Our packages, each with all of ours it may depend on, directly or not.
 const LAYERS: [(&str, &[&str]); 8] = [
