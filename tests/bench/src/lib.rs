@@ -12,11 +12,13 @@
 pub mod chance;
 mod limit;
 pub mod open_relay;
+mod real;
 mod report;
 mod series;
 mod trial;
 
 pub use limit::{limit, limit_of_word};
+pub use real::{Compared, Unable, compare};
 pub use report::{Report, markdown};
 pub use series::{Case, Summary, cases, measure};
 pub use trial::{Link, NOTE_BYTES, Outcome, PATIENCE, Start, Trial, Way, play};

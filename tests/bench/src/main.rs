@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use zajil_bench::{Case, NOTE_BYTES, Report, Way, cases, markdown, measure};
+use zajil_bench::{Case, Compared, NOTE_BYTES, Report, Way, cases, compare, markdown, measure};
 
 /// How long a note takes over bad links: relay and engine in virtual time, beside what the link could do at best.
 #[derive(Debug, Parser)]
@@ -29,6 +29,12 @@ struct Arguments {
     /// Only these: `send`, `receive`, `word`.
     #[arg(long, value_delimiter = ',', value_parser = way, default_value = "send,receive,word")]
     ways: Vec<Way>,
+    /// Play cold notes between real sockets too, over links that `linkem` makes, one at a time, and compare: as root.
+    #[arg(long, conflicts_with = "write")]
+    real: bool,
+    /// The program `linkem`; else the one beside this.
+    #[arg(long, value_name = "FILE", requires = "real")]
+    linkem: Option<PathBuf>,
     /// Write `links.json` and `links.md` into this folder too.
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
@@ -53,6 +59,9 @@ fn way(name: &str) -> Result<Way, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.real {
+        return compare_all(&arguments);
+    }
     let mut report = Report { note_bytes: NOTE_BYTES, first_seed: arguments.seed, lines: Vec::new() };
     let cases = arguments.links.iter().flat_map(|link| &link.0);
     for case in cases.filter(|case| arguments.ways.contains(&case.way)) {
@@ -71,6 +80,34 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Compares one kind after the other, and tells of each as soon as it is measured.
+fn compare_all(arguments: &Arguments) -> ExitCode {
+    let beside = || std::env::current_exe().ok().map(|own| own.with_file_name("linkem"));
+    let linkem = arguments.linkem.clone().or_else(beside).unwrap_or_else(|| PathBuf::from("linkem"));
+    let mut all_came = true;
+    let cases = arguments.links.iter().flat_map(|link| &link.0);
+    for case in cases.filter(|case| arguments.ways.contains(&case.way) && case.is_compared()) {
+        match compare(case, &linkem, arguments.seed, arguments.seeds, usize::from(arguments.jobs)) {
+            Ok(compared) => {
+                all_came &= compared.failed == 0;
+                let Compared { link, way, transfers, failed, simulated, real, ratio } = &compared;
+                if arguments.json {
+                    println!("{}", serde_json::to_string(&compared).unwrap_or_default());
+                } else {
+                    println!(
+                        "{link} {way}: {simulated:.3} s in virtual time, {real:.3} s between sockets, {ratio:.3} × ({transfers} each, {failed} failed)"
+                    );
+                }
+            }
+            Err(error) => {
+                eprintln!("zajil-bench: {} cannot be had: {error}", linkem.display());
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    if all_came { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn told(arguments: &Arguments, report: &Report) -> std::io::Result<()> {

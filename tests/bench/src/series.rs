@@ -99,7 +99,22 @@ const fn spells() -> Loss {
 }
 
 impl Case {
-    fn trial(&self, seed: u64, number: u64, count: u64) -> Trial {
+    /// Returns whether it can be played between real sockets, and is.
+    pub fn is_compared(&self) -> bool {
+        self.start == Start::Cold && self.way != Way::Word && self.period.is_none()
+    }
+
+    /// Returns by which name linkem knows the link.
+    pub(crate) fn profile(&self) -> &str {
+        self.name.strip_suffix("-time").unwrap_or(&self.name)
+    }
+
+    /// Returns what linkem is told besides.
+    pub(crate) fn spells(&self) -> &'static [&'static str] {
+        if self.name.ends_with("-time") { &["--ge-time", "2.62,0.656"] } else { &[] }
+    }
+
+    pub(crate) fn trial(&self, seed: u64, number: u64, count: u64) -> Trial {
         let mut link = self.link.clone();
         if let Some(period) = self.period {
             // Every phase alike.

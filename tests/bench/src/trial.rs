@@ -12,7 +12,7 @@ use zajil_client::engine::host::{Call, Host, Parts, create, open};
 use zajil_client::store::MemoryDisk;
 use zajil_net::links::{LinkSettings, Profile};
 use zajil_net::memory::{MemoryWorld, SimulatedClock};
-use zajil_net::{DialOptions, EndpointSecrets, LinkClass, RelayIdentity};
+use zajil_net::{Clock, DialOptions, EndpointSecrets, LinkClass, Network, RelayIdentity};
 use zajil_proto::keys::SigningKey;
 use zajil_proto::relay_link::RelayLink;
 use zajil_proto::time::Minute;
@@ -22,8 +22,8 @@ use zajil_relay::store::{Cursor, Engine, Exported, MemoryStore, Store, StoreLimi
 use crate::chance::Chance;
 
 const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
-const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 2));
+pub(crate) const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
+pub(crate) const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 2));
 /// 2026-11-20, 12:00 UTC.
 const START: Minute = Minute(29_920_680);
 /// How often the person looks whether it has come.
@@ -113,22 +113,30 @@ pub fn play(trial: &Trial) -> Outcome {
     LocalSet::new().block_on(&runtime, run(trial))
 }
 
-struct World<'a> {
-    trial: &'a Trial,
-    network: MemoryWorld,
-    clock: Arc<SimulatedClock>,
-    opened: u64,
+/// What a transfer stands on: networks and clocks.
+pub(crate) struct Ground {
+    /// The network as the machine with this address sees it.
+    pub(crate) network: Box<dyn Fn(IpAddr) -> Arc<dyn Network>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Where the relay listens.
+    pub(crate) relay: SocketAddr,
+}
+
+pub(crate) struct World<'a> {
+    pub(crate) trial: &'a Trial,
+    pub(crate) ground: Ground,
+    pub(crate) opened: u64,
 }
 
 /// A program that runs on a device.
-struct Program {
+pub(crate) struct Program {
     calls: mpsc::Sender<Call>,
-    task: AbortHandle,
+    pub(crate) task: AbortHandle,
 }
 
 impl World<'_> {
     /// Starts the relay; returns its store too.
-    fn start_relay(&self) -> (RelayLink, MemoryStore) {
+    pub(crate) fn start_relay(&self) -> (RelayLink, MemoryStore) {
         let mut chance = Chance::new(self.trial.seed ^ 0x0e1a);
         let key = SigningKey::draw(&mut chance);
         let store = MemoryStore::new(StoreLimits::default(), &mut chance).expect("an empty store can be made");
@@ -137,41 +145,41 @@ impl World<'_> {
         rng_seed[..8].copy_from_slice(&self.trial.seed.to_be_bytes());
         let kept = store.clone();
         let relay = Relay::start(RelayParts {
-            clock: Arc::<SimulatedClock>::clone(&self.clock),
-            network: self.network.machine(&[RELAY]),
+            clock: Arc::clone(&self.ground.clock),
+            network: (self.ground.network)(self.ground.relay.ip()),
             store: Engine::Memory(store),
             identity: RelayIdentity::new(&key).expect("a certificate can be made"),
             secrets: EndpointSecrets::draw(&mut chance),
-            listen: vec![SocketAddr::from((RELAY, 443))],
+            listen: vec![self.ground.relay],
             settings,
             rng_seed: Some(rng_seed),
         });
         let relay = relay.expect("the relay starts");
         tokio::task::spawn_local(async move { relay.run(std::future::pending()).await });
-        (RelayLink { key: key.public(), admission: String::new(), address: format!("{RELAY}:443") }, kept)
+        (RelayLink { key: key.public(), admission: String::new(), address: self.ground.relay.to_string() }, kept)
     }
 
-    fn parts(&mut self, address: IpAddr, disk: &MemoryDisk) -> Parts {
+    pub(crate) fn parts(&mut self, address: IpAddr, disk: &MemoryDisk) -> Parts {
         self.opened += 1;
         let seed = self.trial.seed ^ (self.opened << 40);
         let mut rng_seed = [0; 32];
         rng_seed[..8].copy_from_slice(&seed.to_be_bytes());
         Parts {
-            clock: Arc::<SimulatedClock>::clone(&self.clock),
-            network: self.network.machine(&[address]),
+            clock: Arc::clone(&self.ground.clock),
+            network: (self.ground.network)(address),
             random: Box::new(Chance::new(seed)),
             store: Box::new(disk.open().expect("the disk can be opened")),
             dial: DialOptions { rng_seed: Some(rng_seed), link_class: self.trial.class, ..DialOptions::default() },
         }
     }
 
-    fn open(&mut self, address: IpAddr, disk: &MemoryDisk) -> Host {
+    pub(crate) fn open(&mut self, address: IpAddr, disk: &MemoryDisk) -> Host {
         open(self.parts(address, disk)).expect("the device can be opened")
     }
 }
 
 impl Program {
-    fn new(mut host: Host) -> Self {
+    pub(crate) fn new(mut host: Host) -> Self {
         let (calls, requests) = mpsc::channel(16);
         let task = tokio::task::spawn_local(async move {
             host.serve(requests, std::future::pending()).await.expect("the device's disk is sound");
@@ -179,7 +187,7 @@ impl Program {
         Self { calls, task: task.abort_handle() }
     }
 
-    async fn ask(&self, request: Request) -> Reply {
+    pub(crate) async fn ask(&self, request: Request) -> Reply {
         let (progress, _unheard) = mpsc::channel(1);
         let (reply, answer) = oneshot::channel();
         self.calls.send(Call { request, progress, reply }).await.expect("the program runs");
@@ -198,7 +206,13 @@ async fn ask(host: &mut Host, request: Request) -> Reply {
 
 async fn run(trial: &Trial) -> Outcome {
     let network = MemoryWorld::seeded(Duration::ZERO, trial.seed);
-    let mut world = World { trial, network: network.clone(), clock: Arc::new(SimulatedClock::new(START)), opened: 0 };
+    let machines = network.clone();
+    let ground = Ground {
+        network: Box::new(move |address| machines.machine(&[address])),
+        clock: Arc::new(SimulatedClock::new(START)),
+        relay: SocketAddr::from((RELAY, 443)),
+    };
+    let mut world = World { trial, ground, opened: 0 };
     let (link, store) = world.start_relay();
     let (near_disk, far_disk) = (MemoryDisk::new(), MemoryDisk::new());
     let mut near = create(world.parts(NEAR, &near_disk), &link).expect("a device can be made");
@@ -254,11 +268,11 @@ async fn run(trial: &Trial) -> Outcome {
     Outcome { whole, first_second, bytes }
 }
 
-fn is_stored(reply: Reply) -> bool {
+pub(crate) fn is_stored(reply: Reply) -> bool {
     matches!(reply, Reply::Sent(note) if note.mark >= NoteMark::AtRelay)
 }
 
-fn send(to: &str, voice: Voice, wait: Wait) -> Request {
+pub(crate) fn send(to: &str, voice: Voice, wait: Wait) -> Request {
     Request::Send { to: to.into(), voice, lifetime_days: None, wait, timeout_millis: millis(PATIENCE) }
 }
 
@@ -287,7 +301,7 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).expect("it is small")
 }
 
-async fn receive(near: &Program, begin: Instant) -> (Option<Duration>, Option<Duration>) {
+pub(crate) async fn receive(near: &Program, begin: Instant) -> (Option<Duration>, Option<Duration>) {
     let mut first_second = None;
     while begin.elapsed() < PATIENCE {
         if let Some(note) = near.note(Direction::In).await {
@@ -304,7 +318,7 @@ async fn receive(near: &Program, begin: Instant) -> (Option<Duration>, Option<Du
 }
 
 /// Two people pair over a good link and exchange a note each way, so that the sessions of both are handed over.
-async fn meet(near: &mut Host, far: &mut Host, voice: &Voice) {
+pub(crate) async fn meet(near: &mut Host, far: &mut Host, voice: &Voice) {
     let invite = Request::Invite { name: "Far".into() };
     let Reply::Invited { link, .. } = ask(near, invite).await else { panic!("a strange answer") };
     let accept = Request::Accept { name: "Near".into(), link, in_person: true };
@@ -329,7 +343,7 @@ async fn sync(host: &mut Host) {
 }
 
 /// A note of [`NOTE_BYTES`] that no coder could make shorter.
-fn voice(chance: &mut Chance) -> Voice {
+pub(crate) fn voice(chance: &mut Chance) -> Voice {
     let mut packet = |_| (0..PACKET_BYTES).map(|_| chance.draw().to_be_bytes()[0]).collect();
     let count = usize::try_from(NOTE_BYTES).expect("it is small") / PACKET_BYTES;
     Voice {

@@ -1,0 +1,155 @@
+//! The same transfers between real sockets, with `linkem` between them: does virtual time tell the truth?
+//!
+//! Relay and devices live in one thread that is in linkem's *town* until all is prepared, and goes to *camp* then: what the device
+//! opens from there on is behind the bad link, what the relay had opened stays where it was. Needs root.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use serde::Serialize;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep, timeout};
+use zajil_client::engine::api::Wait;
+use zajil_client::engine::host::create;
+use zajil_client::store::MemoryDisk;
+use zajil_net::{SystemClock, SystemNetwork};
+
+use crate::chance::Chance;
+use crate::series::{Case, Summary, measure};
+use crate::trial::{
+    FAR, Ground, NEAR, PATIENCE, Program, Start, Trial, Way, World, is_stored, meet, receive, send, voice,
+};
+
+/// The relay's end of linkem's link.
+const TOWN: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 2));
+/// The first port at which a relay listens; each transfer has its own.
+const PORT: u16 = 20_000;
+/// What is on its way from the transfer before has come by then.
+const REST: Duration = Duration::from_secs(3);
+
+/// Why nothing can be compared.
+pub type Unable = io::Error;
+
+/// Transfers of one kind in virtual time and between real sockets. Times in seconds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Compared {
+    /// The link's name.
+    pub link: String,
+    /// `send` or `receive`.
+    pub way: &'static str,
+    /// How many transfers of each.
+    pub transfers: u64,
+    /// How many were not over in time between real sockets.
+    pub failed: usize,
+    /// The median in virtual time.
+    pub simulated: f64,
+    /// The median between real sockets.
+    pub real: f64,
+    /// The second as a multiple of the first.
+    pub ratio: f64,
+}
+
+/// A link that linkem holds, until it is dropped.
+struct Standing {
+    linkem: Child,
+    names: [String; 2],
+}
+
+impl Standing {
+    fn new(program: &Path, case: &Case, seed: u64) -> io::Result<Self> {
+        let names = ["camp", "town"].map(|end| format!("zajil-bench-{}-{end}", std::process::id()));
+        let mut command = Command::new(program);
+        command.args(["up", "--profile", case.profile(), "--seed", &seed.to_string()]);
+        command.args(case.spells());
+        command.args(["--ns-a", &names[0], "--ns-b", &names[1]]);
+        let mut linkem = command.stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        let told = linkem.stdout.take().map(|out| BufReader::new(out).read_line(&mut line));
+        let standing = Self { linkem, names };
+        match told {
+            Some(Ok(_)) if line.contains("\"ready\"") => Ok(standing),
+            _ => Err(io::Error::other("linkem makes no link here; it says why above")),
+        }
+    }
+
+    fn end(&self, end: usize) -> io::Result<File> {
+        File::open(Path::new("/run/netns").join(&self.names[end]))
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        let _may_have_ended = kill_process(Pid::from_child(&self.linkem), Signal::TERM);
+        let _may_have_ended = self.linkem.wait();
+    }
+}
+
+/// Plays `count` cold transfers of a case in virtual time, and as many over a link that `linkem` makes.
+///
+/// # Errors
+/// There is no such link to be had: not root, or no such program.
+pub fn compare(case: &Case, linkem: &Path, first: u64, count: u64, jobs: usize) -> Result<Compared, Unable> {
+    let Summary { link, way, median: simulated, .. } = measure(case, first, count, jobs);
+    let standing = Standing::new(linkem, case, first)?;
+    let mut times = Vec::new();
+    for number in 0..count {
+        let trial = case.trial(first + number, number, count);
+        let [camp, town] = [standing.end(0)?, standing.end(1)?];
+        let port = PORT + u16::try_from(number % 20_000).expect("it is small");
+        let playing = thread::spawn(move || play(&trial, SocketAddr::new(TOWN, port), &camp, &town));
+        times.push(playing.join().expect("nobody panics")?);
+    }
+    let failed = times.iter().filter(|time| time.is_none()).count();
+    times.sort_by_key(|time| time.unwrap_or(PATIENCE));
+    let real = times[times.len() / 2].unwrap_or(PATIENCE).as_secs_f64();
+    Ok(Compared { link, way, transfers: count, failed, simulated, real, ratio: real / simulated })
+}
+
+/// Enters a namespace with this thread, for what it opens from now on.
+fn enter(namespace: &File) -> io::Result<()> {
+    Ok(move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?)
+}
+
+fn play(trial: &Trial, relay: SocketAddr, camp: &File, town: &File) -> io::Result<Option<Duration>> {
+    assert!(trial.start == Start::Cold && trial.way != Way::Word, "only these are compared");
+    enter(town)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let ground =
+            Ground { network: Box::new(|_| Arc::new(SystemNetwork)), clock: Arc::new(SystemClock::new()), relay };
+        let mut world = World { trial, ground, opened: 0 };
+        let (link, _store) = world.start_relay();
+        let (near_disk, far_disk) = (MemoryDisk::new(), MemoryDisk::new());
+        let mut near = create(world.parts(NEAR, &near_disk), &link).expect("a device can be made");
+        let mut far = create(world.parts(FAR, &far_disk), &link).expect("a device can be made");
+        let voice = voice(&mut Chance::new(trial.seed));
+        meet(&mut near, &mut far, &voice).await;
+        drop((near, far));
+        if trial.way == Way::Receive {
+            let far = Program::new(world.open(FAR, &far_disk));
+            far.ask(send("Near", voice.clone(), Wait::Stored)).await;
+            far.task.abort();
+        }
+        enter(camp)?;
+        sleep(REST).await;
+        let near = Program::new(world.open(NEAR, &near_disk));
+        let begin = Instant::now();
+        let whole = if trial.way == Way::Send {
+            let sent = timeout(PATIENCE, near.ask(send("Far", voice, Wait::Stored))).await;
+            sent.is_ok_and(is_stored).then(|| begin.elapsed())
+        } else {
+            receive(&near, begin).await.0
+        };
+        near.task.abort();
+        Ok(whole)
+    })
+}
