@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::parts::Stage;
 use crate::setup;
-use crate::workspace::{BENCH, Workspace};
+use crate::workspace::{BENCH, LINKEM, Workspace};
 
 /// Where the figures of a whole run stand.
 const FIGURES: &str = "docs/benchmarks";
@@ -22,6 +22,12 @@ pub(crate) fn links(workspace: &Workspace, arguments: &[OsString]) -> Result<Exi
     let mut command = Command::new(&program);
     if arguments.is_empty() {
         command.arg("--write").arg(workspace.root.join(FIGURES));
+    }
+    if arguments.iter().any(|argument| argument == "--real") {
+        let Some(linkem) = Stage::new(workspace).program(LINKEM)? else {
+            bail!("linkem does not build");
+        };
+        command.arg("--linkem").arg(linkem);
     }
     // This returns only if it could not be started.
     let failed = command.args(arguments).exec();

@@ -17,6 +17,9 @@ pub(crate) const CLIENT: Program = Program { package: "zajil-client", name: "zaj
 /// The package of the tests of the whole, and the program that plays the simulated world.
 pub(crate) const SIM: Program = Program { package: "zajil-tests", name: "zajil-sim" };
 
+/// The program that puts bad links between network namespaces.
+pub(crate) const LINKEM: Program = Program { package: "linkem", name: "linkem" };
+
 /// The program that times notes over bad links.
 pub(crate) const BENCH: Program = Program { package: "zajil-bench", name: "zajil-bench" };
 
