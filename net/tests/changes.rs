@@ -31,7 +31,6 @@ async fn a_link_that_comes_is_told_and_so_is_one_that_goes() {
     let came = timeout(SOON, changes.next()).await;
     let is_removed = ip(&format!("tuntap del dev {name} mode tun"));
     // What came while nobody listened is told to who listens later.
-    tokio::time::sleep(Duration::from_secs(1)).await;
     let went = timeout(SOON, changes.next()).await;
     assert!(is_removed, "a link of this test is left over: {name}");
     assert!(came.is_ok() && went.is_ok(), "{came:?} {went:?}");

@@ -17,17 +17,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::Serialize;
 use tokio::task::LocalSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use zajil_client::engine::api::Wait;
-use zajil_client::engine::host::create;
-use zajil_client::store::MemoryDisk;
 use zajil_net::{SystemClock, SystemNetwork};
 
-use crate::chance::Chance;
 use crate::series::{Case, Summary, measure};
-use crate::trial::{
-    FAR, Ground, NEAR, PATIENCE, Program, Start, Trial, Way, World, is_stored, meet, receive, send, voice,
-};
+use crate::trial::{FAR, Ground, Met, NEAR, PATIENCE, Program, Start, Trial, Way, World, receive, send};
 
 /// The relay's end of linkem's link.
 const TOWN: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 2));
@@ -128,12 +123,7 @@ fn play(trial: &Trial, relay: SocketAddr, camp: &File, town: &File) -> io::Resul
             Ground { network: Box::new(|_| Arc::new(SystemNetwork)), clock: Arc::new(SystemClock::new()), relay };
         let mut world = World { trial, ground, opened: 0 };
         let (link, _store) = world.start_relay();
-        let (near_disk, far_disk) = (MemoryDisk::new(), MemoryDisk::new());
-        let mut near = create(world.parts(NEAR, &near_disk), &link).expect("a device can be made");
-        let mut far = create(world.parts(FAR, &far_disk), &link).expect("a device can be made");
-        let voice = voice(&mut Chance::new(trial.seed));
-        meet(&mut near, &mut far, &voice).await;
-        drop((near, far));
+        let Met { near: near_disk, far: far_disk, voice } = world.two_who_have_met(&link).await;
         if trial.way == Way::Receive {
             let far = Program::new(world.open(FAR, &far_disk));
             far.ask(send("Near", voice.clone(), Wait::Stored)).await;
@@ -143,12 +133,7 @@ fn play(trial: &Trial, relay: SocketAddr, camp: &File, town: &File) -> io::Resul
         sleep(REST).await;
         let near = Program::new(world.open(NEAR, &near_disk));
         let begin = Instant::now();
-        let whole = if trial.way == Way::Send {
-            let sent = timeout(PATIENCE, near.ask(send("Far", voice, Wait::Stored))).await;
-            sent.is_ok_and(is_stored).then(|| begin.elapsed())
-        } else {
-            receive(&near, begin).await.0
-        };
+        let whole = if trial.way == Way::Send { near.sends(voice, begin).await } else { receive(&near, begin).await.0 };
         near.task.abort();
         Ok(whole)
     })

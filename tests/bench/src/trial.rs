@@ -128,6 +128,13 @@ pub(crate) struct World<'a> {
     pub(crate) opened: u64,
 }
 
+/// Two who have met: what their devices keep, and the note that goes from one to the other.
+pub(crate) struct Met {
+    pub(crate) near: MemoryDisk,
+    pub(crate) far: MemoryDisk,
+    pub(crate) voice: Voice,
+}
+
 /// A program that runs on a device.
 pub(crate) struct Program {
     calls: mpsc::Sender<Call>,
@@ -173,6 +180,20 @@ impl World<'_> {
         }
     }
 
+    /// Makes two devices that know each other and have hung up.
+    pub(crate) async fn two_who_have_met(&mut self, link: &RelayLink) -> Met {
+        let met =
+            Met { near: MemoryDisk::new(), far: MemoryDisk::new(), voice: voice(&mut Chance::new(self.trial.seed)) };
+        let mut near = create(self.parts(NEAR, &met.near), link).expect("a device can be made");
+        let mut far = create(self.parts(FAR, &met.far), link).expect("a device can be made");
+        meet(&mut near, &mut far, &met.voice).await;
+        if self.trial.way == Way::Word {
+            // Its reader can ask for it: what is timed is the next one.
+            ask(&mut near, word("we are well")).await;
+        }
+        met
+    }
+
     pub(crate) fn open(&mut self, address: IpAddr, disk: &MemoryDisk) -> Host {
         open(self.parts(address, disk)).expect("the device can be opened")
     }
@@ -192,6 +213,12 @@ impl Program {
         let (reply, answer) = oneshot::channel();
         self.calls.send(Call { request, progress, reply }).await.expect("the program runs");
         answer.await.expect("the program answers").expect("it can be done")
+    }
+
+    /// Sends a note to the other; returns how long after `begin` it was stored, `None` if not in time.
+    pub(crate) async fn sends(&self, voice: Voice, begin: Instant) -> Option<Duration> {
+        let sent = tokio::time::timeout(PATIENCE, self.ask(send("Far", voice, Wait::Stored))).await;
+        sent.is_ok_and(is_stored).then(|| begin.elapsed())
     }
 
     async fn note(&self, direction: Direction) -> Option<NoteView> {
@@ -214,16 +241,7 @@ async fn run(trial: &Trial) -> Outcome {
     };
     let mut world = World { trial, ground, opened: 0 };
     let (link, store) = world.start_relay();
-    let (near_disk, far_disk) = (MemoryDisk::new(), MemoryDisk::new());
-    let mut near = create(world.parts(NEAR, &near_disk), &link).expect("a device can be made");
-    let mut far = create(world.parts(FAR, &far_disk), &link).expect("a device can be made");
-    let voice = voice(&mut Chance::new(trial.seed));
-    meet(&mut near, &mut far, &voice).await;
-    if trial.way == Way::Word {
-        // Its reader can ask for it: what is timed is the next one.
-        ask(&mut near, word("we are well")).await;
-    }
-    drop((near, far));
+    let Met { near: near_disk, far: far_disk, voice } = world.two_who_have_met(&link).await;
     let far = Program::new(world.open(FAR, &far_disk));
     let mut near = world.open(NEAR, &near_disk);
     // Whatever the meeting takes, the transfer begins at the same time: else it would begin where links come and go alike.
@@ -242,10 +260,7 @@ async fn run(trial: &Trial) -> Outcome {
     let before = network.traffic(NEAR);
     let begin = Instant::now();
     let (whole, first_second) = match trial.way {
-        Way::Send => {
-            let sent = tokio::time::timeout(PATIENCE, near.ask(send("Far", voice.clone(), Wait::Stored))).await;
-            (sent.is_ok_and(is_stored).then(|| begin.elapsed()), None)
-        }
+        Way::Send => (near.sends(voice.clone(), begin).await, None),
         Way::Receive => receive(&near, begin).await,
         Way::Word => {
             let before = newest_word(&store);
@@ -268,7 +283,7 @@ async fn run(trial: &Trial) -> Outcome {
     Outcome { whole, first_second, bytes }
 }
 
-pub(crate) fn is_stored(reply: Reply) -> bool {
+fn is_stored(reply: Reply) -> bool {
     matches!(reply, Reply::Sent(note) if note.mark >= NoteMark::AtRelay)
 }
 
@@ -318,7 +333,7 @@ pub(crate) async fn receive(near: &Program, begin: Instant) -> (Option<Duration>
 }
 
 /// Two people pair over a good link and exchange a note each way, so that the sessions of both are handed over.
-pub(crate) async fn meet(near: &mut Host, far: &mut Host, voice: &Voice) {
+async fn meet(near: &mut Host, far: &mut Host, voice: &Voice) {
     let invite = Request::Invite { name: "Far".into() };
     let Reply::Invited { link, .. } = ask(near, invite).await else { panic!("a strange answer") };
     let accept = Request::Accept { name: "Near".into(), link, in_person: true };
@@ -343,7 +358,7 @@ async fn sync(host: &mut Host) {
 }
 
 /// A note of [`NOTE_BYTES`] that no coder could make shorter.
-pub(crate) fn voice(chance: &mut Chance) -> Voice {
+fn voice(chance: &mut Chance) -> Voice {
     let mut packet = |_| (0..PACKET_BYTES).map(|_| chance.draw().to_be_bytes()[0]).collect();
     let count = usize::try_from(NOTE_BYTES).expect("it is small") / PACKET_BYTES;
     Voice {
