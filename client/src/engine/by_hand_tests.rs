@@ -9,15 +9,16 @@ use zajil_proto::limits::CONTROL_UNACKNOWLEDGED_MAX;
 use zajil_proto::parcel::MarkChain;
 use zajil_proto::sealing::contents::Content;
 use zajil_proto::sealing::{Address, HomeRelay};
-use zajil_proto::session::client::ClientEvent;
+use zajil_proto::session::client::{ClientCommand, ClientEvent};
 use zajil_proto::time::{Instant, Lifetime, Minute};
-use zajil_proto::wire::Welcome;
+use zajil_proto::wire::{Code, Welcome};
 
-use super::api::{NoteMark, SeenPrecision, Voice, WordState};
+use super::api::{NoteMark, SeenPrecision, Voice, WaitReason, WordState};
 use super::meeting::Meeting;
 use super::model::{Cargo, Incoming, Outgoing, Profile, Stage};
 use super::state::{Device, segment_key};
 use super::words::Saying;
+use crate::limits::OFFERED_BYTES_MAX;
 use crate::store::{Batch, Kind, MemoryStore};
 
 /// 2026-11-20, 12:00 UTC.
@@ -85,7 +86,11 @@ fn say(device: &mut Device, millis: u32, now: Minute) -> u32 {
 }
 
 fn say_for(device: &mut Device, millis: u32, lifetime: Lifetime, now: Minute) -> u32 {
-    let packets = vec![vec![7; 80]; 17];
+    say_packets(device, 17, millis, lifetime, now)
+}
+
+fn say_packets(device: &mut Device, packets: usize, millis: u32, lifetime: Lifetime, now: Minute) -> u32 {
+    let packets = vec![vec![7; 80]; packets];
     let voice = Voice {
         codec: 4,
         toc: 0x5c,
@@ -458,4 +463,39 @@ fn clocks_that_are_ahead_end_no_lifetime_alone() {
         assert_eq!(waiting.meet(23, 1, &[]), NoteMark::AtRelay, "{own} {relay}");
         assert_eq!(waiting.meet(24, 1, &[]), NoteMark::Expired, "{own} {relay}");
     }
+}
+
+/// Seed 16 of the mixture: a phone held 29 MB of notes for its relay, because those that it had refused before did not count.
+#[test]
+fn no_more_is_on_offer_at_once_because_the_relay_had_no_time_for_it_before() {
+    let (mut device, _) = pair();
+    for _ in 0..22 {
+        // Ten minutes.
+        say_packets(&mut device, 10_000, 600_000, Lifetime::DEFAULT, START);
+    }
+    for outgoing in device.outgoing.values_mut() {
+        outgoing.waits = Some(WaitReason::Busy);
+    }
+    let mut meeting = Meeting::new(device.profile.home.clone(), None);
+    let (first, at_first) = offers(&mut meeting, &device);
+    assert!((OFFERED_BYTES_MAX..OFFERED_BYTES_MAX + 1_000_000).contains(&at_first), "{at_first}");
+    assert_eq!(offers(&mut meeting, &device), (Vec::new(), 0), "none of it is settled");
+    // What is refused makes room for others, until it is offered again itself.
+    let refused = *first.iter().max_by_key(|id| device.outgoing[id].length).unwrap();
+    meeting.refused(&mut device, &refused, Code::BUSY).unwrap();
+    let (next, bytes) = offers(&mut meeting, &device);
+    assert!(!next.contains(&refused) && (1..1_000_000).contains(&bytes), "{bytes}");
+}
+
+/// What a meeting puts on offer now, and how many bytes that are.
+fn offers(meeting: &mut Meeting, device: &Device) -> (Vec<ParcelId>, u64) {
+    let commands = meeting.plan(device, &BTreeSet::new(), Instant::from_millis(1_000), START).unwrap();
+    let offered = commands.into_iter().filter_map(|command| match command {
+        ClientCommand::Offer(offer) => Some((offer.parcel.header.id(), offer.parcel.body.len() as u64)),
+        _ => None,
+    });
+    offered.fold((Vec::new(), 0), |(mut ids, sum), (id, bytes)| {
+        ids.push(id);
+        (ids, sum + bytes)
+    })
 }

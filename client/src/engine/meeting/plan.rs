@@ -165,8 +165,7 @@ impl Meeting {
             due.sort_by_key(|id| std::hash::BuildHasher::hash_one(&chance, id));
         }
         let on_offer = |id: &ParcelId| {
-            let outgoing =
-                device.outgoing.get(id).filter(|outgoing| outgoing.waits.is_none() && outgoing.is_due(epoch));
+            let outgoing = device.outgoing.get(id).filter(|outgoing| outgoing.is_due(epoch) && !self.pauses(id));
             outgoing.map_or(0, |outgoing| u64::from(outgoing.length))
         };
         let mut bytes: u64 = self.offered.keys().map(on_offer).sum();

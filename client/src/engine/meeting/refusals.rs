@@ -14,6 +14,9 @@ use crate::engine::model::{Cargo, Outgoing};
 use crate::engine::state::Device;
 use crate::store::Batch;
 
+/// When what is on offer again is due again: only once it is refused again.
+const NEVER: Instant = Instant::from_millis(u64::MAX);
+
 /// The parcel by which a relay is asked whether there is room again, for each contact with parcels that found none: the shortest, for
 /// where that has no room none has. The others wait for its answer: forty notes that a full mailbox had refused cost 94 kB in every
 /// meeting, and those were 800 (simulated disks 1469).
@@ -57,6 +60,11 @@ impl Meeting {
         refused && outgoing.waits.is_some()
     }
 
+    /// Returns whether the relay has refused a parcel in this meeting, and it is not on offer until its pause is over.
+    pub(super) fn pauses(&self, id: &ParcelId) -> bool {
+        self.retries.get(id).is_some_and(|retry| retry.at != NEVER)
+    }
+
     /// Lets refused parcels be offered again once their pause is over.
     pub(super) fn plan_retries(&mut self, now: Instant) {
         for (id, code) in self.refusals.drain(..) {
@@ -68,14 +76,14 @@ impl Meeting {
         for id in due {
             // Due again only when it is refused again.
             if let Some(retry) = self.retries.get_mut(&id) {
-                retry.at = Instant::from_millis(u64::MAX);
+                retry.at = NEVER;
             }
             self.offered.remove(&id);
         }
     }
 
     /// Notes that a relay takes no parcel now.
-    pub(super) fn refused(&mut self, device: &mut Device, id: &ParcelId, code: Code) -> Result<(), Failure> {
+    pub(in crate::engine) fn refused(&mut self, device: &mut Device, id: &ParcelId, code: Code) -> Result<(), Failure> {
         let Some(outgoing) = device.outgoing.get_mut(id) else { return Ok(()) };
         outgoing.waits = Some(reason(code));
         self.has_room.remove(&outgoing.contact);
