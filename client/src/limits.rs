@@ -146,6 +146,9 @@ pub const LOCKED_NOTES_MAX: usize = 64;
 pub const BODY_SEGMENTS_MAX: usize = 256;
 /// Bytes of parcels on offer at once in one meeting. The rest waits on the disk for its turn.
 pub const OFFERED_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Bytes of memory that the engine holds at once, 24 MiB: what is on offer, and sealing or opening a note of the longest, which takes about ten
+/// times its sealed length. A telephone of 512 MB ends programs in the background that take more. The simulated world holds the engine to it.
+pub const MEMORY_BYTES_MAX: u64 = 24 * 1024 * 1024;
 /// How often it is looked for parcels that have expired while a meeting goes on, minutes: lifetimes are whole hours.
 pub const EXPIRY_MINUTES: u32 = 60;
 /// Frames after which an acknowledgement is not put off (P5.3): half of what may be unacknowledged.
@@ -205,6 +208,7 @@ pub const LATER_MINUTES_MIN: u32 = 60;
 /// And after at most this long, minutes: within a day.
 pub const LATER_MINUTES_MAX: u32 = 24 * 60;
 
+const _: () = assert!(MEMORY_BYTES_MAX >= OFFERED_BYTES_MAX + 6 * PARCEL_BYTES_MAX as u64);
 const _: () = assert!(CONTACTS_MAX * 2 < zajil_proto::limits::PROOFS_PER_SESSION_MAX);
 const _: () = assert!(LATER_MINUTES_MIN < LATER_MINUTES_MAX);
 const _: () = assert!(ACKNOWLEDGED_AT_ONCE as usize * 2 == zajil_proto::limits::CONTROL_UNACKNOWLEDGED_MAX);

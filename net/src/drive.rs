@@ -5,6 +5,8 @@ use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+#[cfg(feature = "simulation")]
+use zajil_proto::sabotaged;
 use zajil_proto::session::{Input, Output, Session};
 use zajil_proto::wire::Code;
 
@@ -89,6 +91,10 @@ pub async fn drive<S: Session>(
     // The listener may count this place as free from here on.
     drop(place);
     driver.say_last().await;
+    #[cfg(feature = "simulation")]
+    if sabotaged!(EndedSessionsKept) {
+        Box::leak(Box::new(driver.session));
+    }
     end
 }
 

@@ -8,8 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use zajil_proto::reached;
 use zajil_proto::wire::Code;
+use zajil_proto::{accounted, reached};
 
 use crate::connection::{Begun, Connection, quic_code};
 use crate::handshake;
@@ -124,8 +124,8 @@ impl Listener {
             let config = transport::relay_endpoint(secrets, options.rng_seed);
             let endpoint = Endpoint::new_with_abstract_socket(config, Some(quic.clone()), udp, network.runtime())
                 .map_err(bind_error(local, "UDP"))?;
-            listener.acceptors.spawn(door.clone().take_quic(endpoint.clone()));
-            listener.acceptors.spawn(door.clone().take_tcp(tcp, tls.clone()));
+            listener.acceptors.spawn(accounted!(door.clone().take_quic(endpoint.clone())));
+            listener.acceptors.spawn(accounted!(door.clone().take_tcp(tcp, tls.clone())));
             listener.endpoints.push(endpoint);
             listener.addresses.push(local);
         }
@@ -231,12 +231,12 @@ impl Door {
             return;
         }
         let door = self.clone();
-        handshakes.spawn(async move {
+        handshakes.spawn(accounted!(async move {
             let longest = door.handshake_timeout;
             if let Ok(Some(begun)) = timeout(longest, begin(incoming)).await {
                 door.hand_over(begun.connection(longest, place)).await;
             }
-        });
+        }));
     }
 
     async fn take_tcp(self, mut listener: Box<dyn ByteListener>, tls: TlsAcceptor) {
@@ -258,11 +258,11 @@ impl Door {
     fn admit_tcp(&self, stream: Box<dyn ByteStream>, tls: &TlsAcceptor, handshakes: &mut JoinSet<()>) {
         let Some(place) = self.place() else { return };
         let (door, handshake) = (self.clone(), tls.accept(stream));
-        handshakes.spawn(async move {
+        handshakes.spawn(accounted!(async move {
             if let Ok(Ok(stream)) = timeout(door.handshake_timeout, handshake).await {
                 door.hand_over(Connection::tls(stream.into(), Some(place)).ok()).await;
             }
-        });
+        }));
     }
 
     fn place(&self) -> Option<OwnedSemaphorePermit> {

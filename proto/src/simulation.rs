@@ -8,8 +8,13 @@
 //! `simulation`, which the package `tests` alone enables, the first is the literal `false` and the second nothing: no name
 //! and no branch of it is in what people run. A test builds both programs and searches them.
 //!
+//! [`accounted!`](crate::accounted) and [`uncounted!`](crate::uncounted) tell the world whose memory it is; without the feature they are what
+//! stands in them.
+//!
 //! The state is the thread's: a simulated world is one thread, and two worlds in two threads know nothing of each other.
 
+#[cfg(feature = "simulation")]
+pub mod account;
 #[cfg(feature = "simulation")]
 pub mod situation;
 #[cfg(feature = "simulation")]
@@ -62,6 +67,42 @@ macro_rules! reached {
     ($situation:ident) => {{}};
 }
 
+/// A future that the simulated world counts to the machine whose code spawns it here; in every program, the future.
+#[cfg(feature = "simulation")]
+#[macro_export]
+macro_rules! accounted {
+    ($future:expr) => {
+        $crate::simulation::account::accounted($future)
+    };
+}
+
+/// The future, since this build counts nothing.
+#[cfg(not(feature = "simulation"))]
+#[macro_export]
+macro_rules! accounted {
+    ($future:expr) => {
+        $future
+    };
+}
+
+/// What the simulated world does not count as a machine's memory, since it stands for a disk or a link; in every program, the expression.
+#[cfg(feature = "simulation")]
+#[macro_export]
+macro_rules! uncounted {
+    ($work:expr) => {
+        $crate::simulation::account::on_account($crate::simulation::account::WORLD, || $work)
+    };
+}
+
+/// The expression, since this build counts nothing.
+#[cfg(not(feature = "simulation"))]
+#[macro_export]
+macro_rules! uncounted {
+    ($work:expr) => {
+        $work
+    };
+}
+
 /// Makes an enum without fields whose members have a name in kebab-case and a sentence.
 #[cfg(feature = "simulation")]
 macro_rules! named {
@@ -105,5 +146,7 @@ mod tests {
         const OFF: bool = sabotaged!(NoSwitchOfThisName);
         const { assert!(!OFF) };
         reached!(NoSituationOfThisName);
+        const SAME: u32 = uncounted!(accounted!(7));
+        const { assert!(SAME == 7) };
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use zajil_net::{
     Clock, EndpointSecrets, ListenError, ListenOptions, Listener, Network, RelayIdentity, Stopping, stop_signal,
 };
+use zajil_proto::accounted;
 #[cfg(feature = "simulation")]
 use zajil_proto::sabotaged;
 use zajil_proto::session::relay::RelaySettings;
@@ -146,7 +147,7 @@ async fn take_sessions(listener: &mut Listener, shared: &Arc<Shared>, sessions: 
             connection = listener.accept() => {
                 let Some(connection) = connection else { return };
                 let (shared, draining) = (Arc::clone(shared), draining.clone());
-                sessions.spawn(async move { gateway::serve(&shared, connection, number, draining).await });
+                sessions.spawn(accounted!(async move { gateway::serve(&shared, connection, number, draining).await }));
                 number += 1;
             }
         }

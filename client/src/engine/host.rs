@@ -12,7 +12,7 @@ use zajil_proto::random::Random;
 use zajil_proto::relay_link::RelayLink;
 use zajil_proto::sealing::{Address, HomeRelay};
 use zajil_proto::session::client::ClientEvent;
-use zajil_proto::{reached, sabotaged};
+use zajil_proto::{accounted, reached, sabotaged};
 
 use super::api::{self, Failure, Progress, Reply, Request, Trouble};
 use super::goals::{Goal, Waiting};
@@ -432,7 +432,7 @@ impl Host {
                 moved: Arc::default(),
             });
             link.meeting.take_over(&mut self.device);
-            link.carried_by(self.tasks.spawn(task));
+            link.carried_by(self.tasks.spawn(accounted!(task)));
             self.links.insert(key, link);
         }
     }

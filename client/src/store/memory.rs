@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zajil_proto::durable::Durable;
+use zajil_proto::uncounted;
 use zeroize::Zeroizing;
 
 use super::batch::{Change, Operation, within};
@@ -280,7 +281,7 @@ impl DeviceStore for MemoryStore {
         if changes.is_empty() {
             return Ok(Durable::after_sync(()));
         }
-        let changed = apply(&disk.records, &changes)?;
+        let changed = uncounted!(apply(&disk.records, &changes))?;
         disk.has_room(&changes, &changed)?;
         let fault = disk.next_fault();
         match fault {
@@ -291,7 +292,7 @@ impl DeviceStore for MemoryStore {
         disk.bytes = disk.bytes_after(&changed);
         for (name, held) in changed {
             match held {
-                Some(held) => drop(disk.records.insert(name, held)),
+                Some(held) => drop(uncounted!(disk.records.insert(name, held))),
                 None => drop(disk.records.remove(&name)),
             }
         }

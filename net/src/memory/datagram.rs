@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
+use zajil_proto::uncounted;
 
 use crate::memory::effects::keep_waker;
 use crate::memory::machine::Inbox;
@@ -40,7 +41,7 @@ impl MemoryUdpSocket {
         };
         let chosen =
             asked.is_some_and(|(loss, number)| loss(&Packet { from: self.local, to, bytes: bytes.len(), number }));
-        self.world.with(|world| world.send(self.machine, self.local, to, bytes, chosen));
+        uncounted!(self.world.with(|world| world.send(self.machine, self.local, to, bytes, chosen)));
     }
 }
 

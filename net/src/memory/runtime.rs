@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, TokioRuntime};
 use tokio::task::AbortHandle;
+use zajil_proto::accounted;
 
 /// Tasks whose end is looked for at the least before there is room for more.
 const HANDLES_MIN: usize = 32;
@@ -91,7 +92,7 @@ impl Runtime for MemoryRuntime {
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
         // A machine that is no more gets its task too, aborted before it begins: quinn spawns under locks that dropping
         // the future here would want.
-        self.tasks.add(tokio::spawn(future).abort_handle(), self.crashes);
+        self.tasks.add(tokio::spawn(accounted!(future)).abort_handle(), self.crashes);
     }
 
     fn wrap_udp_socket(&self, _: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {

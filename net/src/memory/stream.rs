@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
+use zajil_proto::uncounted;
 
 use crate::limits::IDLE_TIMEOUT;
 use crate::links::nanos;
@@ -245,7 +246,7 @@ impl World {
         };
         end.unread += taken.len();
         if !cut {
-            self.travel(id, side, Piece::Bytes(Bytes::copy_from_slice(taken)));
+            uncounted!(self.travel(id, side, Piece::Bytes(Bytes::copy_from_slice(taken))));
         }
         Poll::Ready(Ok(taken.len()))
     }

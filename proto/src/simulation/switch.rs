@@ -53,6 +53,8 @@ named! {
         LogTellsHour = "log-tells-hour",
         /// The relay keeps the watches of sessions that have ended.
         WatchesOutliveSessions = "watches-outlive-sessions",
+        /// Both ends keep in memory what they needed for a session that has ended.
+        EndedSessionsKept = "ended-sessions-kept",
         /// The relay lets go of a parcel for anybody who names it, whether they have proven its mailbox or not.
         ReleasedByAnybody = "released-by-anybody",
         /// The relay takes a proof for good whoever signed it.
@@ -103,6 +105,10 @@ named! {
         RefusedMeansForgotten = "refused-means-forgotten",
         /// A device asks a relay at each meeting about every parcel for which it had no room, and not by one of them whether it has room.
         AllAskedAgain = "all-asked-again",
+        /// A device puts on offer at once all that waits, however much memory that takes.
+        OffersNotBounded = "offers-not-bounded",
+        /// A device keeps in memory what it has sent of parcels that are stored.
+        SentNotFreed = "sent-not-freed",
         /// A device offers nothing behind a parcel that was refused.
         HeadOfLineBlocks = "head-of-line-blocks",
         /// A device dials a relay that it cannot reach as often after hours as at first.
@@ -167,6 +173,7 @@ named! {
 impl Switch {
     /// Returns the invariants of the simulated world, by number from 1 to 10, of which at least one should break;
     /// 0: somebody gets what is not theirs.
+    #[expect(clippy::too_many_lines, reason = "a table: every switch stands in it once")]
     pub const fn breaks(self) -> &'static [u8] {
         match self {
             // A relay that forgets what grows is brought all of it once more.
@@ -207,6 +214,9 @@ impl Switch {
             Self::RedialNeverSlows
             | Self::HuntsLoudly
             | Self::WatchesOutliveSessions
+            | Self::EndedSessionsKept
+            | Self::OffersNotBounded
+            | Self::SentNotFreed
             | Self::QuotaNotCounted
             | Self::LoadNotBounded
             | Self::ReserveNotKept

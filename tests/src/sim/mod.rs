@@ -8,6 +8,7 @@ pub mod campaign;
 pub mod directed;
 pub mod failure;
 pub mod make;
+pub mod memory;
 pub mod oracle;
 pub mod panics;
 pub mod plan;

@@ -6,6 +6,7 @@ use zajil_client::engine::api::{
     ContactView, Direction, Failure, NoteMark, NoteView, Reply, SeenView, StatusView, WaitReason,
 };
 
+use super::memory::Held;
 use super::plan::{Event, Millis, PersonId};
 
 /// One thing seen, and when.
@@ -65,6 +66,9 @@ pub enum Seen {
     PhoneLoad(PersonId, PhoneLoad),
     /// What the relay held at a full hour and at the end.
     RelayLoad(RelayLoad),
+    /// What memory a phone, or the relay (`None`), holds, and the most it held since the last full hour. No part of the trace: what ring
+    /// and vodozemac drew may take a byte more or less.
+    Memory(Option<PersonId>, Held),
     /// How many words of people lie in slots of the relay at the end.
     WordsLeft(u64),
     /// A person's link began to carry both ways (`true`), or stopped.
@@ -210,6 +214,8 @@ pub struct RelayLoad {
     pub per_mailbox: Vec<u64>,
     /// Rows of tombstones.
     pub tombstones: u64,
+    /// Rows of mailboxes and slots.
+    pub scopes: u64,
     /// The most requests of one session that have waited for the store at once, since the relay began to run.
     pub requests_most: u64,
 }

@@ -175,7 +175,7 @@ impl Meeting {
             if asked_first.keeps_back(&id, outgoing) {
                 continue;
             }
-            if bytes >= OFFERED_BYTES_MAX {
+            if bytes >= OFFERED_BYTES_MAX && !sabotaged!(OffersNotBounded) {
                 break;
             }
             #[cfg(feature = "simulation")]

@@ -279,6 +279,10 @@ impl Uploads {
             port.transmit(Lane::Transfer(transfer), Rank::NOTE_REST, Vec::new(), true);
         }
         self.settled.add(id);
+        #[cfg(feature = "simulation")]
+        if sabotaged!(SentNotFreed) {
+            Box::leak(Box::new(upload));
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use zajil_proto::uncounted;
+
 use super::super::batch::RequestRows;
 use super::super::ledger::{Rows, Table, Visit};
 use super::super::{CheckReport, Space, StoreError};
@@ -148,7 +150,7 @@ impl Rows for MemoryRows {
     }
 
     fn write(&mut self, table: Table, row: i64, record: &[u8], body: &[u8]) -> Result<(), StoreError> {
-        self.change((table, row), Some(Arc::new((record.to_vec(), body.to_vec()))))
+        uncounted!(self.change((table, row), Some(Arc::new((record.to_vec(), body.to_vec())))))
     }
 
     fn delete(&mut self, table: Table, row: i64) -> Result<(), StoreError> {

@@ -13,6 +13,7 @@ use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::time::Instant;
 use zajil_net::seams::Pending;
 use zajil_net::{ByteListener, ByteStream, Changes, Network, Place};
+use zajil_proto::uncounted;
 
 use crate::sim::plan::{AttackerDeed, Deed, PersonId, Plan};
 
@@ -203,7 +204,7 @@ impl AsyncUdpSocket for TappedSocket {
         let segment = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
         for whole in transmit.contents.chunks(segment) {
             let (at, to) = (Instant::now(), transmit.destination);
-            self.captured.keep(self.whose, Datagram { at, from: self.from, to, bytes: whole.to_vec() });
+            uncounted!(self.captured.keep(self.whose, Datagram { at, from: self.from, to, bytes: whole.to_vec() }));
             if self.mangler.holds_back(self.whose) {
                 continue;
             }

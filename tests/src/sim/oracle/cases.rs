@@ -303,6 +303,7 @@ pub(super) fn relay_load() -> RelayLoad {
         parcels: 0,
         per_mailbox: Vec::new(),
         tombstones: 4,
+        scopes: 4,
         requests_most: 3,
     }
 }

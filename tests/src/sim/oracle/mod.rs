@@ -12,6 +12,7 @@ mod left;
 mod load;
 mod logs;
 mod marks;
+mod memory;
 mod padding;
 mod reserve;
 mod seen;
@@ -65,6 +66,7 @@ pub fn judge(plan: &Plan, record: &Record) -> Vec<Violation> {
     padding::judge(&story, &mut violations);
     bytes::judge(&story, &mut violations);
     load::judge(&story, &mut violations);
+    memory::judge(&story, &mut violations);
     reserve::judge(&story, &mut violations);
     logs::judge(&story, &mut violations);
     left::judge(&story, &mut violations);

@@ -2,6 +2,7 @@
 
 use zajil_client::engine::api::Direction;
 
+use crate::sim::memory::Held;
 use crate::sim::oracle::Violation;
 use crate::sim::plan::{AttackerDeed, Deed, Event, Person, PersonDeed, PersonId, RelayDeed};
 use crate::sim::record::{Answer, Heard, PhoneLoad, RelayLoad, Seen, Shown, Stolen, Taken};
@@ -89,6 +90,13 @@ impl Told {
             }
             Seen::PhoneLoad(who, load) => phone_load(*who, load),
             Seen::RelayLoad(load) => relay_load(load),
+            Seen::Memory(None, Held { now, most }) => {
+                relay(SEEN, format!("holds {now} B of memory, and held {most}")).folded("memory")
+            }
+            Seen::Memory(Some(who), Held { now, most }) => {
+                let what = format!("person {who} has {now} B of memory in use, and had {most}");
+                Self::new(SEEN, "phones".into(), what).folded("memory")
+            }
             Seen::WordsLeft(words) => relay(SEEN, format!("has words of {words} slots at the end")),
             Seen::Link(who, carries) => {
                 Self::seen(*who, if *carries { "link carries" } else { "link does not carry" }).folded_by_itself()

@@ -154,6 +154,12 @@ pub(super) async fn load(world: &Rc<World>) {
         phone_load(world, phone).await;
     }
     world.see(Seen::RelayLoad(world.relay.load(&world.network)));
+    let held = |whose: Option<PersonId>| {
+        let held = world.accounts.held(whose.map_or(relay::ACCOUNT, phone::account_of))?;
+        Some(Seen::Memory(whose, held))
+    };
+    let machines = world.phones().map(|phone| Some(phone.id)).chain([None]);
+    machines.filter_map(held).for_each(|seen| world.see_untraced(seen));
 }
 
 async fn phone_load(world: &Rc<World>, phone: &Rc<Phone>) {

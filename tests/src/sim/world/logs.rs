@@ -11,6 +11,7 @@ use tracing::{Level, Metadata};
 use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
+use zajil_proto::uncounted;
 use zajil_relay::config::LogLevel;
 
 thread_local! {
@@ -47,7 +48,7 @@ impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         LINES.with_borrow_mut(|lines| {
             if let Some(lines) = lines {
-                lines.extend_from_slice(bytes);
+                uncounted!(lines.extend_from_slice(bytes));
             }
         });
         Ok(bytes.len())

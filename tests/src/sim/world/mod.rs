@@ -23,7 +23,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use zajil_client::engine::api::Voice;
 use zajil_net::Clock;
-use zajil_net::links::Profile as LinkProfile;
+use zajil_net::links::{LinkSettings, Loss, Profile as LinkProfile};
 use zajil_net::memory::{MemoryWorld, Passing, SimulatedClock};
 use zajil_proto::simulation::{self, Situation, Switch};
 use zajil_proto::time::Minute;
@@ -35,6 +35,7 @@ use self::relay::RelayHost;
 use self::secrets::Secrets;
 pub use self::trace::Trace;
 use self::trace::Tracer;
+use super::memory::Accounts;
 use super::plan::{HOUR, Millis, PersonId, Plan};
 use super::record::{Entry, Record, Seen, Traffic};
 
@@ -52,6 +53,8 @@ pub struct Options {
     pub log: bool,
     /// Keep the lines of the trace.
     pub trace: bool,
+    /// No link loses, doubles or delays anything by chance: what happens to one datagram says nothing of the next.
+    pub lossless: bool,
 }
 
 /// What came of playing.
@@ -129,6 +132,8 @@ fn finish(world: &Rc<World>, calm_at: Millis) -> (Record, Trace) {
 /// The world while it is played.
 struct World {
     plan: Plan,
+    accounts: Accounts,
+    lossless: bool,
     start: Instant,
     network: MemoryWorld,
     relay: RelayHost,
@@ -165,7 +170,10 @@ impl World {
         };
         let phones: BTreeMap<PersonId, Rc<Phone>> = plan.cast().into_iter().filter_map(phone).collect();
         phones.values().for_each(|phone| phone.watch_disk(&network));
+        let accounts = 1 + phones.keys().next_back().map_or(relay::ACCOUNT, |id| phone::account_of(*id));
         Self {
+            accounts: Accounts::open(usize::try_from(accounts).unwrap_or(usize::MAX)),
+            lossless: options.lossless,
             start: Instant::now(),
             network,
             relay,
@@ -224,6 +232,11 @@ impl World {
         self.entries.borrow_mut().push(Entry { at, seen });
     }
 
+    /// Sees something that may differ from run to run, and so is no part of the trace.
+    fn see_untraced(&self, seen: Seen) {
+        self.entries.borrow_mut().push(Entry { at: self.now(), seen });
+    }
+
     fn broken(&self, what: String) {
         self.see(Seen::Broken(what));
     }
@@ -245,6 +258,9 @@ impl World {
         match LinkProfile::named(&access.profile) {
             Some(profile) => {
                 let (mut up, mut down) = profile.settings();
+                if self.lossless {
+                    (up, down) = (without_chance(up), without_chance(down));
+                }
                 (up.blocks_udp, down.blocks_udp) = (access.blocks_udp, access.blocks_udp);
                 self.network.set_access(phone.ip, up, down);
             }
@@ -295,6 +311,11 @@ impl World {
             connections: counted.sockets_opened,
         }
     }
+}
+
+/// The same link, but that chance has no part in it.
+fn without_chance(link: LinkSettings) -> LinkSettings {
+    LinkSettings { loss: Loss::None, jitter: Duration::ZERO, duplicate_ppm: 0, reorder_ppm: 0, ..link }
 }
 
 fn lock(tracer: &Mutex<Tracer>) -> std::sync::MutexGuard<'_, Tracer> {

@@ -15,8 +15,9 @@ use zajil_client::engine::host::{Call, Host, Parts, create, open};
 use zajil_client::store::{Fault, MemoryDisk};
 use zajil_net::DialOptions;
 use zajil_net::memory::{LinkState, MemoryWorld, SimulatedClock, Way};
+use zajil_proto::simulation::account;
 
-use super::World;
+use super::{World, relay};
 use crate::chance::Chance;
 use crate::sim::plan::{Habit, Person, PersonId, Side};
 use crate::sim::record::{Seen, Shown};
@@ -29,6 +30,11 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(900);
 const RESTART_PAUSE: Duration = Duration::from_secs(60);
 /// How long a program may take to end when it is asked to.
 const END_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// On whose account its memory is taken.
+pub(super) const fn account_of(id: PersonId) -> u32 {
+    relay::ACCOUNT + 1 + id as u32
+}
 
 /// One person's phone.
 pub(super) struct Phone {
@@ -225,10 +231,10 @@ async fn daemon(
     requests: mpsc::Receiver<Call>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
-    let mut host = phone.host(world)?;
+    let mut host = account::on_account(account_of(phone.id), || phone.host(world))?;
     phone.apply_nat(world);
     phone.apply_link(world);
-    host.serve(requests, stopped).await
+    account::on(account_of(phone.id), host.serve(requests, stopped)).await
 }
 
 /// Opens the device for each request, as the program does when no daemon runs. Only what looks, and nothing else, is asked
@@ -240,7 +246,8 @@ async fn commands(
     mut requests: mpsc::Receiver<Call>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
-    let mut unchanged = Some(phone.host(world)?);
+    let taken_up = || account::on_account(account_of(phone.id), || phone.host(world));
+    let mut unchanged = Some(taken_up()?);
     tokio::pin!(stopped);
     loop {
         let call = tokio::select! {
@@ -252,11 +259,11 @@ async fn commands(
         let looks = only_looks(&request);
         let mut host = match unchanged.take().filter(|_| looks) {
             Some(host) => host,
-            None => phone.host(world)?,
+            None => taken_up()?,
         };
         phone.apply_nat(world);
         phone.apply_link(world);
-        let answer = host.execute(request, &mut |_| {}).await;
+        let answer = account::on(account_of(phone.id), host.execute(request, &mut |_| {})).await;
         let cut = matches!(&answer, Err(Failure::Store(_)));
         // Whoever asked may have lost patience.
         let _unheard = reply.send(answer.clone());
@@ -351,7 +358,8 @@ pub(super) async fn ask(world: &World, phone: &Phone, request: Request) -> Resul
         answer.await.ok()
     });
     match asked.await {
-        Ok(Some(Ok(reply))) => Ok(reply),
+        // A copy, so that what the world keeps of it is not the phone's memory.
+        Ok(Some(Ok(reply))) => Ok(reply.clone()),
         Ok(Some(Err(failure))) => Err(NoAnswer::Failed(failure)),
         Ok(None) => Err(NoAnswer::Off),
         Err(_) => {

@@ -14,6 +14,7 @@ use zajil_net::{EndpointSecrets, RelayIdentity};
 use zajil_proto::ids::{MailboxId, SlotId};
 use zajil_proto::keys::SigningKey;
 use zajil_proto::relay_link::RelayLink;
+use zajil_proto::simulation::account;
 use zajil_relay::metrics::{ASKED_MOST, Metrics};
 use zajil_relay::relay::{Observer, Parts, Relay};
 use zajil_relay::store::{Cursor, Engine, Exported, MemoryStore, Snapshot, Store, StoreError, StoreLimits};
@@ -24,6 +25,8 @@ use crate::sim::record::{RelayLoad, Seen};
 
 /// Where the relay is.
 pub(super) const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+/// On whose account its memory is taken.
+pub(super) const ACCOUNT: u32 = account::WORLD + 1;
 /// How long the service manager waits before it starts a relay that ended by itself.
 const SERVICE_PAUSE: Duration = Duration::from_secs(10);
 /// How long a relay that was asked to stop may take; its own drain limit is shorter.
@@ -87,6 +90,7 @@ impl RelayHost {
             parcels: per_mailbox.values().sum(),
             per_mailbox: per_mailbox.into_values().collect(),
             tombstones: held.rows().tombstones as u64,
+            scopes: held.rows().scopes as u64,
             requests_most,
         }
     }
@@ -139,7 +143,7 @@ pub(super) fn start(world: &Rc<World>) {
     }
     host.starts.set(host.starts.get() + 1);
     let life = host.starts.get();
-    let relay = match Relay::start(host.parts(&world.network)) {
+    let relay = match account::on_account(ACCOUNT, || Relay::start(host.parts(&world.network))) {
         Ok(relay) => relay,
         Err(error) => return world.broken(format!("the relay does not start: {error}")),
     };
@@ -148,7 +152,7 @@ pub(super) fn start(world: &Rc<World>) {
     let (stop, stopped) = oneshot::channel();
     let seen_by = Rc::clone(world);
     let task = world.spawn(async move {
-        let ended = relay.run(async { stopped.await.unwrap_or(()) }).await;
+        let ended = account::on(ACCOUNT, relay.run(async { stopped.await.unwrap_or(()) })).await;
         seen_by.see(Seen::Relay(false));
         seen_by.network.crash(RELAY);
         seen_by.relay.disk.restart().unwrap_or_else(|error| seen_by.broken(trouble("the relay's store", &error)));
