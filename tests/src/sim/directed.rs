@@ -3,6 +3,8 @@
 //! The story: two people pair over a link that one sends the other, one speaks, the other listens, and the first sees
 //! that it was heard. All else is a change to it.
 
+pub mod stuck;
+
 use super::plan::{
     AttackerDeed, Deed, DiskFault, Event, HOUR, Habit, MINUTE, Millis, Person, PersonDeed, PersonId, Plan, RelayDeed,
     RelayMachine, SECOND, Side,
@@ -170,28 +172,6 @@ pub fn clogged(plan: &Plan, clog: Clog, at: Millis, lasts: Millis) -> Plan {
     with(plan, [Event { at, deed: clog.begins() }, Event { at: at + lasts, deed: clog.ends() }])
 }
 
-/// A note that nobody can take, before one for somebody else: the relay has lost its disk, and one of two listeners is
-/// dark, so that their mailbox is not there.
-pub fn one_is_stuck() -> Plan {
-    let mut plan = story("edge", Habit::Daemon);
-    plan.people.push(Person { side: Side::Camp, ..plan.people[usize::from(LISTENER)].clone() });
-    let pair = PersonDeed::Pair { with: DARK, in_person: false, link_takes: LINK_TAKES };
-    let lost = SPEAKS_AT - 2 * MINUTE;
-    with(
-        &plan,
-        [
-            by(2 * PAIRS_AT, SPEAKER, pair),
-            by(lost - SECOND, DARK, PersonDeed::LinkDown),
-            to_relay(lost, RelayDeed::DiskLost),
-            by(SPEAKS_AT - SECOND, SPEAKER, note(2, DARK, 3 * NOTE_SECONDS)),
-            by(SPEAKS_AT + SECOND, SPEAKER, note(3, LISTENER, NOTE_SECONDS)),
-            by(LISTENS_AT + 5 * MINUTE, LISTENER, PersonDeed::Look),
-            by(LISTENS_AT + 20 * MINUTE, DARK, PersonDeed::LinkUp),
-            by(LISTENS_AT + 40 * MINUTE, DARK, PersonDeed::Listen { skip: 0 }),
-        ],
-    )
-}
-
 /// One note of `seconds`, and cuts of the sender's power at these times after it was spoken.
 pub fn one_note(access: &str, seconds: u32, cuts: &[Millis]) -> Plan {
     let mut plan = story(access, Habit::Daemon);
@@ -288,7 +268,7 @@ mod tests {
             relay_cut_at(&long_note(), SPEAKS_AT),
             relay_cut_while_it_stops(&story, SPEAKS_AT, 5),
             relay_cut_again(&story, SPEAKS_AT, 5),
-            one_is_stuck(),
+            stuck::Stuck::of(1).with,
             one_note("lan", 30, &[1_000, 9_000]),
             rebound(),
             crossing(900),

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use zajil_net::links::Profile as LinkProfile;
 use zajil_proto::simulation::{Situation, Switch};
 
-use super::directed::{DARK, one_is_stuck};
+use super::directed::stuck::{STUCK_SERIAL, Stuck};
 use super::oracle::{self, Violation};
-use super::plan::{Event, Millis, Plan};
+use super::plan::{Millis, Plan};
 use super::world::{self, Options, Played};
 
 /// One in so many seeds is played twice, for invariant 10.
@@ -17,11 +16,6 @@ const TWICE_EVERY: u64 = 10;
 const LOG_EVERY: u64 = 5;
 /// One in so many seeds plays the story of a stuck note, for invariant 5.
 const WITHOUT_EVERY: u64 = 5;
-
-/// The link of everybody in the story of a stuck note.
-const LOSSLESS: LinkProfile = LinkProfile::Lan;
-/// The note in it that nobody can take.
-const STUCK_SERIAL: u32 = 2;
 
 /// The number that stands for "it did not even end": no promise of the architecture, but never right.
 pub const BROKEN: u8 = 0;
@@ -130,23 +124,11 @@ pub fn trial(plan: &Plan, checks: &Checks) -> Trial {
     }
 }
 
-/// Plays the story of a note that nobody can take, with that note and without it, by the chance of `seed`.
-///
-/// Not the plan at hand: where links lose datagrams, one note less gives every later one another fate, and no lateness proves
-/// anything. The links of the story lose none.
-fn stuck_note(seed: u64, options: &Options) -> Vec<Violation> {
-    let mut with = one_is_stuck();
-    with.seed = seed;
-    let (up, _) = LOSSLESS.settings();
-    for person in &mut with.people {
-        LOSSLESS.name().clone_into(&mut person.access);
-    }
-    let mut without = with.clone();
-    // With the one it is for, whose control frames would be stuck as well.
-    let is_stuck = |event: &Event| event.deed.people().contains(&DARK);
-    without.events.retain(|event| !is_stuck(event));
-    let [one, other] = [&with, &without].map(|plan| world::play(plan, options).record);
-    let rate_bits = up.rate_bits.expect("every link has a rate");
+/// Plays the seed's story of a stuck note, with that note and without it, and judges invariant 5.
+pub fn stuck_note(seed: u64, options: &Options) -> Vec<Violation> {
+    let Stuck { with, without, rate_bits, .. } = Stuck::of(seed);
+    let options = Options { lossless: true, ..options.clone() };
+    let [one, other] = [&with, &without].map(|plan| world::play(plan, &options).record);
     oracle::judge_without((&with, &one), (&without, &other), STUCK_SERIAL, rate_bits)
 }
 
@@ -187,7 +169,6 @@ pub fn difference(one: &[String], other: &[String]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::plan::{Deed, PersonDeed};
 
     #[test]
     fn the_first_line_in_which_two_traces_differ_is_told_with_those_before() {
@@ -197,16 +178,6 @@ mod tests {
         assert!(told.contains("line 3") && told.contains("- c") && told.contains("+ d"), "{told}");
         let told = difference(&lines("a b"), &lines("a b d")).expect("one is longer");
         assert!(told.contains("- (the end)") && told.contains("+ d"), "{told}");
-    }
-
-    #[test]
-    fn the_story_of_a_stuck_note_has_one_and_can_do_without_it() {
-        let sends = |serial| {
-            let is = |event: &Event| matches!(event.deed, Deed::Person(_, PersonDeed::Send { serial: own, .. }) if own == serial);
-            one_is_stuck().events.iter().filter(|event| is(event)).count()
-        };
-        assert_eq!((sends(STUCK_SERIAL), sends(STUCK_SERIAL + 1)), (1, 1));
-        assert!(LOSSLESS.settings().0.rate_bits.is_some());
     }
 
     #[test]

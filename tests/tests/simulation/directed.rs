@@ -2,17 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 
+use zajil_tests::sim::directed::stuck::Stuck;
 use zajil_tests::sim::directed::{
     Clog, LISTENER, LISTENS_AT, PAIRS_AT, SPEAKER, SPEAKS_AT, WRONG_BY, attacked, clogged, crossing, cut_again,
-    cut_at_commit, long_note, one_is_stuck, one_note, rebound, relay_cut_again, relay_cut_at, relay_cut_while_it_stops,
-    story,
+    cut_at_commit, long_note, one_note, rebound, relay_cut_again, relay_cut_at, relay_cut_while_it_stops, story,
 };
 use zajil_tests::sim::oracle::{judge, summary};
 use zajil_tests::sim::plan::{AttackerDeed, Deed, DiskFault, Habit, Millis, PersonDeed, PersonId, Plan, SECOND};
 use zajil_tests::sim::record::{Record, Seen, Traffic};
-use zajil_tests::sim::trial::{Checks, trial};
+use zajil_tests::sim::trial::stuck_note;
 use zajil_tests::sim::{Options, play};
+
+/// Whose stories of a stuck note are played: both causes several times.
+const STUCK_SEEDS: RangeInclusive<u64> = 1..=16;
 
 /// Plans of one kind, played one after the other; ends with what was wrong in any of them.
 #[derive(Default)]
@@ -197,12 +201,13 @@ fn a_link_that_falls_silent_anywhere_and_comes_back_loses_nothing() {
 
 #[test]
 fn a_note_that_nobody_can_take_delays_no_other() {
-    let plan = one_is_stuck();
-    let checks = Checks { without: true, ..Checks::default() };
-    assert_eq!(trial(&plan, &checks).violations, []);
     let mut family = Family::default();
-    family.play_to_the_end("one is stuck", &plan, 3);
-    family.end(1);
+    for seed in STUCK_SEEDS {
+        let Stuck { cause, with, .. } = Stuck::of(seed);
+        family.play(format!("{cause:?} by seed {seed}"), &with);
+        assert_eq!(stuck_note(seed, &Options::default()), [], "{cause:?} by seed {seed}");
+    }
+    family.end(STUCK_SEEDS.count());
 }
 
 /// What the first phone sent for its note: all it sent, but what it sends in the same time, with the same cuts, without
