@@ -57,6 +57,15 @@ fn to_play_for_no_minutes_is_refused_in_words() {
 }
 
 #[test]
+fn seeds_that_there_are_not_are_refused() {
+    let arguments = ["--seed", "18446744073709551615", "--seeds", "2"];
+    let output = Command::new(env!("CARGO_BIN_EXE_zajil-sim")).args(arguments).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("fewer seeds are left"), "{said}");
+}
+
+#[test]
 fn an_option_that_would_do_nothing_is_refused() {
     for arguments in [
         &["--speed", "--switch", "order-by-chance"] as &[&str],

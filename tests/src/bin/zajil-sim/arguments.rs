@@ -15,7 +15,7 @@ const EXIT_CODES: &str = "Exit status:
   2  wrong usage
   3  a file could not be read or written
   4  a world did not end
-  130  stopped by Ctrl-C or SIGTERM; what was played until then is told
+  130  stopped by Ctrl-C, SIGTERM or SIGHUP; what was played until then is told
   141  nobody reads what it prints any more: the pipe was closed
 
 docs/TESTING.md says how to read a failure, and how to add to the world.";
@@ -85,6 +85,11 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// Returns whether there are as many seeds as are asked for.
+    pub(crate) fn seeds_exist(&self) -> bool {
+        self.seeds.is_none_or(|count| self.seed.checked_add(count - 1).is_some())
+    }
+
     /// How a campaign is led.
     pub(crate) fn settings(&self) -> campaign::Settings {
         let usual = campaign::Settings::default();

@@ -9,12 +9,17 @@ mod told;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use crate::arguments::Arguments;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if !arguments.seeds_exist() {
+        let error = "fewer seeds are left from --seed on than --seeds asks for: the last is 18446744073709551615";
+        Arguments::command().error(ErrorKind::ValueValidation, error).exit();
+    }
     match commands::run(&arguments) {
         Ok(verdict) => verdict.into(),
         Err(error) => {
