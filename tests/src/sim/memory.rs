@@ -150,6 +150,10 @@ struct Counter;
 
 impl AllocationTracker for Counter {
     fn allocated(&self, _: usize, bytes: usize, _: usize, group: AllocationGroupId) {
+        // What is on no account is everybody's: threads would only get into each other's way.
+        if group == AllocationGroupId::ROOT {
+            return;
+        }
         let group = number(&group);
         if let (Some(held), Some(most)) = (HELD.get(group), MOST.get(group)) {
             let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
@@ -162,6 +166,9 @@ impl AllocationTracker for Counter {
     }
 
     fn deallocated(&self, _: usize, bytes: usize, _: usize, from: AllocationGroupId, _: AllocationGroupId) {
+        if from == AllocationGroupId::ROOT {
+            return;
+        }
         if let Some(held) = HELD.get(number(&from)) {
             held.fetch_sub(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
         }
