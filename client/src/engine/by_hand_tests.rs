@@ -18,7 +18,7 @@ use super::meeting::Meeting;
 use super::model::{Cargo, Incoming, Outgoing, Profile, Stage};
 use super::state::{Device, segment_key};
 use super::words::Saying;
-use crate::limits::OFFERED_BYTES_MAX;
+use crate::limits::{LATER_MINUTES_MAX, LATER_MINUTES_MIN, OFFERED_BYTES_MAX};
 use crate::store::{Batch, Kind, MemoryStore};
 
 /// 2026-11-20, 12:00 UTC.
@@ -498,4 +498,20 @@ fn offers(meeting: &mut Meeting, device: &Device) -> (Vec<ParcelId>, u64) {
         ids.push(id);
         (ids, sum + bytes)
     })
+}
+
+#[test]
+fn what_is_told_later_is_told_at_a_time_that_nobody_can_count_back_from() {
+    let (mut device, _) = pair();
+    let mut dues = BTreeSet::new();
+    for _ in 0..200 {
+        device.contacts.get_mut(&OTHER).unwrap().due = None;
+        device.owe(OTHER, false, START);
+        dues.insert(device.contacts[&OTHER].due.unwrap().0 - START.0);
+    }
+    let (first, last) = (*dues.first().unwrap(), *dues.last().unwrap());
+    assert!(first >= LATER_MINUTES_MIN && last < LATER_MINUTES_MAX);
+    // 200 draws of 1 380 minutes: fewer than 120 different ones, or none in a tenth at either end, come once in a million runs.
+    assert!(dues.len() > 120, "{} different times", dues.len());
+    assert!(first < LATER_MINUTES_MIN + 138 && last > LATER_MINUTES_MAX - 138, "{first} to {last}");
 }

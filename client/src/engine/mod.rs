@@ -6,6 +6,7 @@
 //! - `lived`: how long this device has lived, by two clocks of which one may lie
 //! - `meeting`: what to ask one relay, and what to do with what comes
 //! - `state`, `model`: what this device knows and how it is kept
+//! - `inspection`: what a disk tells, for the simulated world
 //! - `probing`: what looking for relays costs
 //! - `remembered`: what this program remembers of relays that it has met
 //! - `pairs`, `frames`, `notes`, `words`: pairing, control frames, notes, last words
@@ -18,6 +19,8 @@ mod frames;
 mod goals;
 pub mod host;
 mod hunting;
+#[cfg(feature = "simulation")]
+pub mod inspection;
 mod links;
 mod lived;
 mod meeting;

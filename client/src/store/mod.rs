@@ -54,7 +54,7 @@ mod index;
 mod keys;
 mod kind;
 mod memory;
-mod record;
+pub(crate) mod record;
 mod reserve;
 mod seal;
 mod sqlite;

@@ -82,7 +82,7 @@ fn encode<T: Record>(record: &T) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     Ok(value)
 }
 
-fn decode<T: Record>(value: &[u8]) -> Result<T, StoreError> {
+pub(crate) fn decode<T: Record>(value: &[u8]) -> Result<T, StoreError> {
     let kind = T::KIND;
     let shape = StoreError::RecordShape { kind };
     let (&got, rest) = value.split_first().ok_or_else(|| shape.clone())?;

@@ -25,6 +25,8 @@ named! {
         QuotaNotCounted = "quota-not-counted",
         /// The relay leaves no tombstone: what was released or has expired can be put, and comes, once more.
         TombstoneForgotten = "tombstone-forgotten",
+        /// The relay forgets no parcel that was announced and of which no byte has come.
+        AnnouncedKept = "announced-kept",
         /// The relay tells a writer that a parcel was released, where it should say *stored*.
         ReleaseToldToWriter = "release-told-to-writer",
         /// The relay's store ages by the wall clock, jumps and all.
@@ -83,6 +85,8 @@ named! {
         ReleaseNotAskedAgain = "release-not-asked-again",
         /// A device erases a note's key when the note begins to arrive, not when it is durably opened.
         KeyErasedEarly = "key-erased-early",
+        /// A device keeps the key of a note that it has opened: whoever takes the phone opens it again.
+        KeyNotErased = "key-not-erased",
         /// A device lets go of a note whose session has not come, instead of keeping it locked.
         LockedNoteDropped = "locked-note-dropped",
         /// A device forgets the keys of notes that have not come when their session is a day old.
@@ -101,6 +105,8 @@ named! {
         StoredMeansForgotten = "stored-means-forgotten",
         /// A device does not offer again what a relay lost with its store.
         EpochIgnored = "epoch-ignored",
+        /// A device says of whatever a relay refuses that the mailbox is full.
+        ReasonMistold = "reason-mistold",
         /// A device forgets a parcel that a relay refuses.
         RefusedMeansForgotten = "refused-means-forgotten",
         /// A device asks a relay at each meeting about every parcel for which it had no room, and not by one of them whether it has room.
@@ -215,6 +221,7 @@ impl Switch {
             | Self::HuntsLoudly
             | Self::WatchesOutliveSessions
             | Self::EndedSessionsKept
+            | Self::AnnouncedKept
             | Self::OffersNotBounded
             | Self::SentNotFreed
             | Self::QuotaNotCounted
@@ -249,6 +256,8 @@ impl Switch {
             | Self::HeardNotKept => &[9],
             Self::DigitsNotCompared
             | Self::HandshakeNotAwaited
+            | Self::KeyNotErased
+            | Self::ReasonMistold
             | Self::ProofNotChecked
             | Self::HeaderNotChecked
             | Self::MarkNotChecked

@@ -99,6 +99,11 @@ impl MemoryStore {
         self.settled().restart()
     }
 
+    /// Returns how many parcels, announced ones among them, are still there more than a step after they had to go.
+    pub fn overdue(&self) -> usize {
+        self.settled().ledger.overdue()
+    }
+
     /// Copies the disk as a power cut would leave it.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot(self.settled().ledger.rows().durable())

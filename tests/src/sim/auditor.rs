@@ -170,6 +170,7 @@ impl Visit {
             self.thing(books, &mut reader, &mut writer, scene).await?;
         }
         self.grow(books, &reader, &mut writer, scene).await?;
+        self.announce(books, &mut writer, scene).await?;
         let passing = books.passing.take();
         books.passing = self.pass(passing, &mut writer, scene).await?;
         auditor.owned.extend(books.passing.as_ref().map(Passing::mailbox));

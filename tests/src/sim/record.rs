@@ -191,6 +191,8 @@ pub struct PhoneLoad {
     pub sent_bytes: u64,
     /// Bytes on its disk.
     pub disk_bytes: u64,
+    /// Notes that were opened and that what lies on its disk opens again.
+    pub opened_keys: usize,
     /// What the program tells of itself.
     pub status: Option<StatusView>,
 }
@@ -216,6 +218,8 @@ pub struct RelayLoad {
     pub tombstones: u64,
     /// Rows of mailboxes and slots.
     pub scopes: u64,
+    /// Parcels, announced ones among them, that are there more than a step after they had to go.
+    pub overdue: u64,
     /// The most requests of one session that have waited for the store at once, since the relay began to run.
     pub requests_most: u64,
 }

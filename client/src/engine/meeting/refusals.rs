@@ -104,8 +104,9 @@ impl Meeting {
 }
 
 /// Says why a refused parcel waits.
-const fn reason(code: Code) -> WaitReason {
+fn reason(code: Code) -> WaitReason {
     match code {
+        Code::NOT_HERE | Code::RELAY_FULL | Code::BUSY if sabotaged!(ReasonMistold) => WaitReason::MailboxFull,
         Code::NOT_HERE | Code::OVER => WaitReason::NotHere,
         Code::MAILBOX_FULL => WaitReason::MailboxFull,
         Code::RELAY_FULL => WaitReason::RelayFull,

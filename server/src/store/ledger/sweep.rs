@@ -76,10 +76,20 @@ impl<R: Rows> Ledger<R> {
             .filter(|(_, parcel)| parcel.begin.is_none() && parcel.expires <= now)
             .map(|(id, _)| *id)
             .collect();
+        #[cfg(feature = "simulation")]
+        if !silent.is_empty() && sabotaged!(AnnouncedKept) {
+            return Ok(0);
+        }
         for id in &silent {
             self.remove(&[*id], Leaving::ByTime)?;
         }
         Ok(u64::try_from(silent.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Returns how many parcels are still there more than a step after they had to go.
+    pub(in crate::store) fn overdue(&self) -> usize {
+        let now = self.clock.step();
+        self.parcels.values().filter(|parcel| parcel.expires.saturating_add(1) < now).count()
     }
 
     fn forget_tombstones(&mut self) -> Result<(), StoreError> {

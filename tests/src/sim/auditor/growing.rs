@@ -92,6 +92,18 @@ impl Visit {
         grown.map(|_| ())
     }
 
+    /// Announces a parcel of which nothing ever comes: the relay may not keep its place for ever.
+    pub(super) async fn announce(
+        &mut self,
+        books: &mut Books,
+        writer: &mut Talk,
+        scene: &mut AuditScene,
+    ) -> Option<()> {
+        let lifetime = Lifetime::from_hours(LIFETIME_HOURS).expect("it is between an hour and 90 days");
+        let whole = books.boxes[PLACE].growing(&mut scene.chance.fork("announced"), CHUNKS, lifetime);
+        writer.grow(&whole.beginning(0), 0).await.map(|_| ())
+    }
+
     /// Begins a parcel that does not say how long it will be, in a mailbox that is too small for it: it is taken as far as there is room.
     pub(super) async fn overgrow(
         &mut self,

@@ -289,7 +289,15 @@ pub(super) fn load(waiting: u32) -> PhoneLoad {
         daemon: true,
         clock_off_minutes: Some(0),
     };
-    PhoneLoad { tasks: 3, sockets: 1, connections: 1, sent_bytes: 1_200, disk_bytes: 10_000, status: Some(status) }
+    PhoneLoad {
+        tasks: 3,
+        sockets: 1,
+        connections: 1,
+        sent_bytes: 1_200,
+        disk_bytes: 10_000,
+        opened_keys: 0,
+        status: Some(status),
+    }
 }
 
 /// What a relay holds at rest.
@@ -304,6 +312,7 @@ pub(super) fn relay_load() -> RelayLoad {
         per_mailbox: Vec::new(),
         tombstones: 4,
         scopes: 4,
+        overdue: 0,
         requests_most: 3,
     }
 }

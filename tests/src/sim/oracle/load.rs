@@ -13,7 +13,7 @@ use zajil_client::engine::api::NoteMark;
 use zajil_client::limits::{
     CONTACTS_MAX, FINISH_MILLIS_MAX, HUNT_OFTEN_MILLIS, HUNT_RARELY_MILLIS, HUNT_SELDOM_FOR_MILLIS, OUTBOX_BYTES_MAX,
 };
-use zajil_net::limits::{CLOSE_LINGER, CLOSE_TIMEOUT};
+use zajil_net::limits::{CLOSE_LINGER, CLOSE_TIMEOUT, UNHEARD_RTT};
 use zajil_proto::limits::{IDLE_MILLIS, STORE_REQUESTS_MAX};
 use zajil_relay::limits::{MAILBOX_BYTES_MAX, MAILBOX_PARCELS_MAX, SESSIONS_MAX, TOMBSTONES_MAX};
 
@@ -56,9 +56,11 @@ const KEPT_BYTES: u64 = 250_000;
 /// Bytes that a phone keeps of a note beside its recording: what is listed of it, and tags of notes that were opened.
 const KEPT_BYTES_PER_NOTE: u64 = 1_500;
 
-/// Connections that may still be closing: each is dialled at the earliest after the pause, and lingers so long.
+/// Connections that may still be closing: each is dialled at the earliest after the pause, and lingers so long. QUIC keeps the socket of a
+/// connection that is closed for three probe timeouts (RFC 9000, section 10.2), each of three times the round trip where none was measured.
 const fn closing() -> usize {
-    let lingers = FINISH_MILLIS_MAX + 1_000 * (CLOSE_TIMEOUT.as_secs() + CLOSE_LINGER.as_secs());
+    let drains = 3 * 3 * UNHEARD_RTT.as_secs() * 1_000 + 3 * 3 * UNHEARD_RTT.subsec_millis() as u64;
+    let lingers = FINISH_MILLIS_MAX + 1_000 * (CLOSE_TIMEOUT.as_secs() + CLOSE_LINGER.as_secs()) + drains;
     let mut connections = 0;
     while connections as u64 * HUNT_OFTEN_MILLIS < lingers {
         connections += 1;
@@ -156,6 +158,7 @@ fn relay(story: &Story<'_>, load: &RelayLoad, at: Millis, is_last: bool) -> Vec<
         above("sessions of the relay that watch mailboxes", load.watching, load.sessions),
         above("requests of one session that waited at the relay", load.requests_most, size(STORE_REQUESTS_MAX) + A_FEW),
         above("tombstones of the relay", load.tombstones, size(TOMBSTONES_MAX)),
+        above("parcels that the relay keeps beyond their time", load.overdue, 0),
         above("bytes of parcels at the relay", load.disk_bytes, most_held(story, load)),
     ];
     let most = load.per_mailbox.iter().max().copied().unwrap_or(0);
@@ -329,6 +332,7 @@ mod tests {
             .breaks(6, "sessions of the relay that watch mailboxes: 2, and 1 at most");
         relay_with(60, |load| load.per_mailbox = vec![3, 2_001]).breaks(6, "parcels in one mailbox: 2001");
         relay_with(60, |load| load.tombstones = 8_000_001).breaks(6, "tombstones");
+        relay_with(60, |load| load.overdue = 1).breaks(6, "parcels that the relay keeps beyond their time: 1");
         relay_with(60, |load| load.requests_most = 1_024 + 8).is_good();
         relay_with(60, |load| load.requests_most = 1_200).breaks(6, "requests of one session that waited");
     }

@@ -14,8 +14,10 @@ mod logs;
 mod marks;
 mod memory;
 mod padding;
+mod reasons;
 mod reserve;
 mod seen;
+mod seized;
 mod settled;
 mod spans;
 mod stolen;
@@ -68,9 +70,11 @@ pub fn judge(plan: &Plan, record: &Record) -> Vec<Violation> {
     load::judge(&story, &mut violations);
     memory::judge(&story, &mut violations);
     reserve::judge(&story, &mut violations);
+    reasons::judge(&story, &mut violations);
     logs::judge(&story, &mut violations);
     left::judge(&story, &mut violations);
     seen::judge(&story, &mut violations);
+    seized::judge(&story, &mut violations);
     settled::judge(&story, &mut violations);
     violations.sort_by_key(|violation| (violation.at, violation.invariant));
     violations

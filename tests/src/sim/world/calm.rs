@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use zajil_client::engine::api::{Reply, Request};
+use zajil_client::engine::inspection::keys_of_opened_notes;
 use zajil_net::memory::LinkState;
 
 use super::phone::{self, Link, Phone, ask};
 use super::relay;
-use super::{World, deeds, eyes, person_named, secrets};
+use super::{World, deeds, eyes, person_named, secrets, trouble};
 use crate::sim::plan::{Habit, MINUTE, Millis, PersonId};
 use crate::sim::record::{PhoneLoad, Seen};
 
@@ -170,6 +171,11 @@ async fn phone_load(world: &Rc<World>, phone: &Rc<Phone>) {
     let (tasks, sockets) = (world.network.tasks(phone.ip), world.network.sockets(phone.ip));
     let traffic = world.traffic(phone);
     let (connections, sent_bytes) = (traffic.connections, traffic.sent_bytes);
-    let load = PhoneLoad { tasks, sockets, connections, sent_bytes, disk_bytes: phone.disk.bytes(), status };
+    let opened_keys = keys_of_opened_notes(&phone.disk).unwrap_or_else(|error| {
+        world.broken(trouble("the sessions of a phone", &error));
+        0
+    });
+    let disk_bytes = phone.disk.bytes();
+    let load = PhoneLoad { tasks, sockets, connections, sent_bytes, disk_bytes, opened_keys, status };
     world.see(Seen::PhoneLoad(phone.id, load));
 }

@@ -91,6 +91,7 @@ impl RelayHost {
             per_mailbox: per_mailbox.into_values().collect(),
             tombstones: held.rows().tombstones as u64,
             scopes: held.rows().scopes as u64,
+            overdue: self.disk.overdue() as u64,
             requests_most,
         }
     }

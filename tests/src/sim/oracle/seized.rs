@@ -1,0 +1,38 @@
+//! Invariant 0: whoever takes a phone, and whatever its relay kept, opens no note that was opened before: its key is gone.
+//!
+//! Looked for at every full hour and at the end, in what lies on the disk. Not judged: what is in memory, and recordings, which stay until
+//! their person deletes them.
+
+use super::Violation;
+use super::story::Story;
+use crate::sim::record::Seen;
+
+/// Judges a run.
+pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
+    let keeps = story.record.entries.iter().filter_map(|entry| match &entry.seen {
+        Seen::PhoneLoad(who, load) if load.opened_keys > 0 => {
+            let text = format!("the phone of person {who} keeps keys of {} notes that were opened", load.opened_keys);
+            Some(Violation::new(0, entry.at, text))
+        }
+        _ => None,
+    });
+    violations.extend(keeps);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cases::{Tale, load};
+    use super::*;
+    use crate::sim::record::PhoneLoad;
+
+    #[test]
+    fn a_key_that_outlives_the_opening_of_its_note_is_found() {
+        let kept = |opened_keys| {
+            let mut tale = Tale::good();
+            tale.add(60, Seen::PhoneLoad(1, PhoneLoad { opened_keys, ..load(0) }));
+            tale
+        };
+        kept(0).is_good();
+        kept(2).breaks(0, "the phone of person 1 keeps keys of 2 notes");
+    }
+}
