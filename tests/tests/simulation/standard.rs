@@ -6,7 +6,7 @@ use std::process::Command;
 use zajil_proto::simulation::Situation;
 use zajil_tests::sim::campaign::{self, Notice, Outcome, Settings};
 use zajil_tests::sim::failure;
-use zajil_tests::sim::record::Entry;
+use zajil_tests::sim::record::{Entry, Seen};
 use zajil_tests::sim::seeded::{OPEN, STANDARD, Seeded};
 use zajil_tests::sim::situations;
 use zajil_tests::sim::trial::{Checks, Trial, trial};
@@ -63,7 +63,9 @@ fn a_seed_gives_the_same_trace_twice_in_one_process() {
     assert_eq!(zajil_tests::sim::trial::difference(lines[0], lines[1]), None);
     assert_eq!((one.trace.hash, one.trace.entries), (other.trace.hash, other.trace.entries));
     // By value: times and lists of links are shown by no `Debug`, so the trace has none of them.
-    let differs = |(a, b): &(&Entry, &Entry)| (a.at, &a.seen) != (b.at, &b.seen);
+    // How much memory was held may differ by what ring and vodozemac drew; when it was looked at may not.
+    let is_memory = |entry: &Entry| matches!(entry.seen, Seen::Memory(..));
+    let differs = |(a, b): &(&Entry, &Entry)| a.at != b.at || (a.seen != b.seen && !(is_memory(a) && is_memory(b)));
     let entries = one.record.entries.iter().zip(&other.record.entries);
     assert_eq!(entries.clone().find(differs), None, "the network saw the same, people did not");
     assert_eq!(one.record.entries.len(), other.record.entries.len());
