@@ -6,8 +6,8 @@
 pub mod stuck;
 
 use super::plan::{
-    AttackerDeed, Deed, DiskFault, Event, HOUR, Habit, MINUTE, Millis, Person, PersonDeed, PersonId, Plan, RelayDeed,
-    RelayMachine, SECOND, Side,
+    AttackerDeed, DAY, Deed, DiskFault, Event, HOUR, Habit, MINUTE, Millis, Person, PersonDeed, PersonId, Plan,
+    RelayDeed, RelayMachine, SECOND, Side,
 };
 
 /// Who makes the link and speaks.
@@ -230,6 +230,21 @@ pub fn wrong_clock(minutes: i32, jumps: bool) -> Plan {
     } else {
         events.push(by(SPEAKS_AT - 2 * MINUTE, LISTENER, PersonDeed::ClockJump(minutes)));
     }
+    with(&plan, events)
+}
+
+/// Two who have paired switch their phones off for so many days; then one speaks, and the other listens.
+pub fn after_months(days: u64) -> Plan {
+    let mut plan = story("lan", Habit::Daemon);
+    plan.events.retain(|event| event.at < SPEAKS_AT);
+    let (both, back) = ([SPEAKER, LISTENER], days * DAY);
+    let mut events = vec![
+        by(back + MINUTE, SPEAKER, note(1, LISTENER, NOTE_SECONDS)),
+        by(back + 2 * MINUTE, LISTENER, PersonDeed::Listen { skip: 0 }),
+        by(back + 3 * MINUTE, SPEAKER, PersonDeed::Look),
+    ];
+    events.extend(both.map(|who| by(SPEAKS_AT, who, PersonDeed::SwitchOff)));
+    events.extend(both.map(|who| by(back, who, PersonDeed::SwitchOn)));
     with(&plan, events)
 }
 

@@ -6,8 +6,9 @@ use std::ops::RangeInclusive;
 
 use zajil_tests::sim::directed::stuck::Stuck;
 use zajil_tests::sim::directed::{
-    Clog, LISTENER, LISTENS_AT, PAIRS_AT, SPEAKER, SPEAKS_AT, WRONG_BY, attacked, clogged, crossing, cut_again,
-    cut_at_commit, long_note, one_note, rebound, relay_cut_again, relay_cut_at, relay_cut_while_it_stops, story,
+    Clog, LISTENER, LISTENS_AT, PAIRS_AT, SPEAKER, SPEAKS_AT, WRONG_BY, after_months, attacked, clogged, crossing,
+    cut_again, cut_at_commit, long_note, one_note, rebound, relay_cut_again, relay_cut_at, relay_cut_while_it_stops,
+    story,
 };
 use zajil_tests::sim::oracle::{judge, summary};
 use zajil_tests::sim::plan::{AttackerDeed, Deed, DiskFault, Habit, Millis, PersonDeed, PersonId, Plan, SECOND};
@@ -208,6 +209,13 @@ fn a_note_that_nobody_can_take_delays_no_other() {
         assert_eq!(stuck_note(seed, &Options::default()), [], "{cause:?} by seed {seed}");
     }
     family.end(STUCK_SEEDS.count());
+}
+
+#[test]
+fn a_mailbox_that_nobody_used_for_five_months_is_there_when_they_come_back() {
+    let mut family = Family::default();
+    family.play_to_the_end("five months in the dark", &after_months(150), 1);
+    family.end(1);
 }
 
 /// What the first phone sent for its note: all it sent, but what it sends in the same time, with the same cuts, without
