@@ -7,16 +7,13 @@ mod refusals;
 mod releases;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{Epoch, MailboxId, ParcelId, SlotId};
-use zajil_proto::keys::Secret;
 use zajil_proto::outbox::Retry;
 use zajil_proto::parcel::Class;
 use zajil_proto::sealing::HomeRelay;
-use zajil_proto::sealing::pairing::PairingSecrets;
 use zajil_proto::session::client::{Arrived, Asked, ClientCommand, ClientEvent};
 use zajil_proto::time::{Instant, Minute};
 use zajil_proto::wire::{Code, Welcome};
@@ -45,8 +42,6 @@ pub(crate) struct Meeting {
     watched: BTreeSet<MailboxId>,
     /// For which contact each *invitation* mailbox is watched.
     fetching: BTreeMap<MailboxId, u32>,
-    /// What the pairing secrets of contacts give: its four keys cost more than all the rest of a plan.
-    pairings: BTreeMap<u32, (Secret, Arc<PairingSecrets>)>,
     drained: BTreeSet<MailboxId>,
     /// Whether there was a connection: without one nothing that was offered has left.
     connected: bool,
@@ -103,7 +98,6 @@ impl Meeting {
             made: BTreeSet::new(),
             watched: BTreeSet::new(),
             fetching: BTreeMap::new(),
-            pairings: BTreeMap::new(),
             drained: BTreeSet::new(),
             connected: false,
             offered: BTreeMap::new(),
@@ -152,7 +146,7 @@ impl Meeting {
     pub(crate) fn has_fetched_for_another(&self, device: &Device, key: u32) -> bool {
         match device.contacts.get(&key).map(|contact| &contact.stage) {
             Some(Stage::Fetching { link, .. }) => {
-                let mailbox = PairingSecrets::of(&link.secret).invitation.mailbox();
+                let mailbox = device.pairings.of(key, &link.secret).invitation.mailbox();
                 self.fetching.get(&mailbox).is_some_and(|before| *before != key)
             }
             _ => false,
@@ -339,7 +333,7 @@ impl Meeting {
         for (key, contact) in &mut device.contacts {
             let mut ids = vec![contact.own.mailbox().0];
             if let Stage::Invited { inviter, .. } = &contact.stage {
-                let secrets = PairingSecrets::of(&inviter.link.secret);
+                let secrets = device.pairings.of(*key, &inviter.link.secret);
                 ids.extend([secrets.invitation.mailbox().0, secrets.reply.mailbox().0]);
             }
             if ids.contains(id) && ids.iter().all(|id| self.made.contains(id)) {
@@ -501,7 +495,7 @@ impl Meeting {
         device.retire_sessions(&mailbox, lived)?;
         device.end_invitation(&mailbox, lived)?;
         let fetching = device.contacts.iter().find_map(|(key, contact)| match &contact.stage {
-            Stage::Fetching { link, .. } if PairingSecrets::of(&link.secret).invitation.mailbox() == mailbox => {
+            Stage::Fetching { link, .. } if device.pairings.of(*key, &link.secret).invitation.mailbox() == mailbox => {
                 Some(*key)
             }
             _ => None,
@@ -567,7 +561,7 @@ impl Device {
         self.put_profile(&mut batch)?;
         let retired = self.contacts.iter().find_map(|(key, contact)| {
             let secret = contact.retired.as_ref()?;
-            (PairingSecrets::of(secret).reply.mailbox().0 == *id).then_some(*key)
+            (self.pairings.of(*key, secret).reply.mailbox().0 == *id).then_some(*key)
         });
         // The reply mailbox is dropped after the invitation: with its answer both are gone.
         if let Some(key) = retired {

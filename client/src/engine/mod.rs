@@ -9,6 +9,7 @@
 //! - `inspection`: what a disk tells, for the simulated world
 //! - `probing`: what looking for relays costs
 //! - `remembered`: what this program remembers of relays that it has met
+//! - `pairings`: what pairing secrets give, derived once
 //! - `pairs`, `frames`, `notes`, `words`: pairing, control frames, notes, last words
 //! - `views`: the state as programs see it
 
@@ -26,6 +27,7 @@ mod lived;
 mod meeting;
 mod model;
 mod notes;
+mod pairings;
 mod pairs;
 mod probing;
 mod remembered;

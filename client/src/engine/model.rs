@@ -352,10 +352,9 @@ impl Incoming {
         Header::trusted(&bytes).ok()
     }
 
-    /// Returns the state from which an assembly goes on; `body` is all that is held.
-    pub(crate) fn resumed(&self, body: &[u8]) -> Resumed {
-        let marked = usize::try_from(self.chain.1).unwrap_or(usize::MAX);
-        Resumed { chain: self.chain, tail: body.get(marked..).unwrap_or_default().to_vec(), closed: self.closed }
+    /// Returns the state from which an assembly goes on; `tail` is what is held beyond the last mark.
+    pub(crate) fn resumed(&self, tail: Vec<u8>) -> Resumed {
+        Resumed { chain: self.chain, tail, closed: self.closed }
     }
 }
 

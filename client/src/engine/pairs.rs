@@ -2,9 +2,10 @@
 
 use zajil_proto::durable::Durable;
 use zajil_proto::ids::{MailboxId, ParcelId};
+use zajil_proto::keys::Secret;
 use zajil_proto::parcel::Header;
 use zajil_proto::sealing::contents::Content;
-use zajil_proto::sealing::pairing::{Pair, PairingError, PairingSecrets, accept_reply, invite, open_invitation, reply};
+use zajil_proto::sealing::pairing::{Pair, PairingError, accept_reply, invite, open_invitation, reply};
 use zajil_proto::sealing::{Homes, Link, MailboxOwner, NoteSession, RING, ReturnCode};
 use zajil_proto::time::{Lifetime, Minute};
 use zajil_proto::{reached, sabotaged};
@@ -229,7 +230,7 @@ impl Device {
         let over = self.contacts.iter().find_map(|(key, contact)| match &contact.stage {
             Stage::Invited { inviter, .. } if !self.is_open(*key, lived) => {
                 let secret = &inviter.link.secret;
-                (PairingSecrets::of(secret).reply.mailbox() == *mailbox).then(|| (*key, secret.clone()))
+                (self.pairings.of(*key, secret).reply.mailbox() == *mailbox).then(|| (*key, secret.clone()))
             }
             _ => None,
         });
@@ -299,6 +300,15 @@ impl Device {
 }
 
 impl Contact {
+    /// Returns the secret of a pairing of which something is still to be asked of a relay.
+    pub(super) fn pairing_secret(&self) -> Option<&Secret> {
+        self.retired.as_ref().or(match &self.stage {
+            Stage::Invited { inviter, .. } => Some(&inviter.link.secret),
+            Stage::Fetching { link, .. } => Some(&link.secret),
+            Stage::Replied { .. } | Stage::Paired | Stage::Over => None,
+        })
+    }
+
     fn new(name: String, stage: Stage, own: MailboxOwner) -> Self {
         Self {
             name,

@@ -8,7 +8,6 @@ use zajil_proto::keys::VerifyingKey;
 use zajil_proto::parcel::SealedParcel;
 use zajil_proto::random::Random;
 use zajil_proto::sealing::HomeRelay;
-use zajil_proto::sealing::pairing::PairingSecrets;
 use zajil_proto::time::Minute;
 use zajil_proto::{reached, sabotaged};
 
@@ -17,6 +16,7 @@ use super::meeting::Unconfirmed;
 use super::model::{
     Cargo, Contact, Incoming, KeptRelease, KnownRelay, KnownSession, Note, Outgoing, Profile, Stage, encode_marks,
 };
+use super::pairings::Pairings;
 use crate::limits::OUTBOX_BYTES_MAX;
 use crate::store::{Batch, DeviceStore, Kind, Records, StoreError};
 
@@ -35,6 +35,7 @@ pub(crate) struct Device {
     pub(crate) unconfirmed: Unconfirmed,
     /// Of that, what is on the disk.
     kept_releases: BTreeSet<ParcelId>,
+    pub(crate) pairings: Pairings,
 }
 
 impl std::fmt::Debug for Device {
@@ -77,6 +78,11 @@ pub(crate) fn segment_key(id: &ParcelId, offset: u32) -> Vec<u8> {
     [id.0.as_slice(), &offset.to_be_bytes()].concat()
 }
 
+/// Returns the offset in a store key that [`segment_key`] made.
+fn segment_offset(segment: &[u8]) -> u32 {
+    segment.last_chunk().copied().map_or(0, u32::from_be_bytes)
+}
+
 impl Device {
     fn empty(store: Box<dyn DeviceStore>, random: Box<dyn Random + Send>, profile: Profile) -> Self {
         Self {
@@ -91,6 +97,7 @@ impl Device {
             relays: BTreeMap::new(),
             unconfirmed: Unconfirmed::new(),
             kept_releases: BTreeSet::new(),
+            pairings: Pairings::default(),
         }
     }
 
@@ -167,6 +174,7 @@ impl Device {
 
     /// Makes a batch durable.
     pub(crate) fn commit(&mut self, batch: Batch) -> Result<Durable<()>, Failure> {
+        self.pairings.forget_all_but_those_of(&self.contacts);
         Ok(self.store.commit(batch)?)
     }
 
@@ -289,10 +297,11 @@ impl Device {
     /// Reads an outgoing parcel back as it was sealed.
     pub(crate) fn sealed(&self, id: &ParcelId) -> Result<Option<SealedParcel>, Failure> {
         let Some(outgoing) = self.outgoing.get(id) else { return Ok(None) };
-        let (Some(header), Some(body)) = (outgoing.header(), self.store.get(Kind::OutgoingBody, &id.0)?) else {
+        let (Some(header), Some(mut body)) = (outgoing.header(), self.store.get(Kind::OutgoingBody, &id.0)?) else {
             return Ok(None);
         };
-        let mut body = body.to_vec();
+        // It is ciphertext: neither copied nor wiped.
+        let mut body = std::mem::take(&mut *body);
         let begun = usize::try_from(outgoing.durable).unwrap_or(usize::MAX);
         if begun > 0 && begun < body.len() && sabotaged!(ChunkSealedAgain) {
             body.iter_mut().skip(begun).for_each(|byte| *byte ^= 1);
@@ -302,11 +311,24 @@ impl Device {
 
     /// Reads all that is held of an incoming body.
     pub(crate) fn incoming_body(&self, id: &ParcelId) -> Result<Vec<u8>, Failure> {
+        self.incoming_from(id, 0)
+    }
+
+    /// Reads what is held of an incoming body from an offset on, and no segment that ends before it.
+    pub(crate) fn incoming_from(&self, id: &ParcelId, offset: u32) -> Result<Vec<u8>, Failure> {
+        let segments = self.store.keys_prefix(Kind::IncomingBody, &id.0)?;
+        let begins_by_then = |segment: &Vec<u8>| *segment <= segment_key(id, offset);
+        let first = segments.partition_point(begins_by_then).saturating_sub(1);
         let mut body = Vec::new();
-        for (_, segment) in self.store.scan_prefix(Kind::IncomingBody, &id.0)? {
-            body.extend_from_slice(&segment);
+        for segment in segments.get(first..).unwrap_or_default() {
+            if let Some(mut held) = self.store.get(Kind::IncomingBody, segment)? {
+                // It is ciphertext: not wiped.
+                body.extend(std::mem::take(&mut *held));
+            }
         }
-        Ok(body)
+        let begins = segments.get(first).map_or(0, |segment| segment_offset(segment));
+        let before = usize::try_from(offset.saturating_sub(begins)).unwrap_or(usize::MAX);
+        Ok(body.split_off(before.min(body.len())))
     }
 
     /// Returns whether a parcel waits here for its relay: one that lost its store, as far as it has said, does not have it any more.
@@ -350,8 +372,10 @@ impl Device {
         self.contacts.iter().find_map(|(key, contact)| {
             let own = contact.own.mailbox() == *mailbox;
             let pairing = match &contact.stage {
-                Stage::Invited { inviter, .. } => PairingSecrets::of(&inviter.link.secret).reply.mailbox() == *mailbox,
-                Stage::Fetching { link, .. } => PairingSecrets::of(&link.secret).invitation.mailbox() == *mailbox,
+                Stage::Invited { inviter, .. } => {
+                    self.pairings.of(*key, &inviter.link.secret).reply.mailbox() == *mailbox
+                }
+                Stage::Fetching { link, .. } => self.pairings.of(*key, &link.secret).invitation.mailbox() == *mailbox,
                 Stage::Replied { .. } | Stage::Paired | Stage::Over => false,
             };
             (own || pairing).then_some(*key)
@@ -415,6 +439,28 @@ mod tests {
         assert_eq!(device.outbox_bytes(), OUTBOX_BYTES_MAX);
         assert_eq!(device.check_outbox(1), Err(Failure::OutboxFull));
         assert_eq!(device.outgoing.len(), 1);
+    }
+
+    #[test]
+    fn a_body_is_read_from_any_offset_and_whole_segments_before_it_are_not() {
+        let mut device = device();
+        let id = ParcelId([1; 16]);
+        let body: Vec<u8> = (0..=99).collect();
+        let mut batch = Batch::new();
+        for (at, piece) in [(0_u32, &body[..10]), (10, &body[10..60]), (60, &body[60..])] {
+            batch.put(Kind::IncomingBody, &segment_key(&id, at), piece);
+        }
+        batch.put(Kind::IncomingBody, &segment_key(&ParcelId([2; 16]), 0), b"another's");
+        let _kept = device.commit(batch).unwrap();
+        for offset in [0, 1, 9, 10, 11, 59, 60, 99, 100, 101, 70_000] {
+            let from = usize::try_from(offset).unwrap().min(100);
+            assert_eq!(device.incoming_from(&id, offset).unwrap(), body[from..], "from {offset}");
+        }
+        assert_eq!(device.incoming_from(&ParcelId([3; 16]), 0).unwrap(), [0; 0]);
+        let mut damaged = Batch::new();
+        damaged.delete(Kind::IncomingBody, &segment_key(&id, 10));
+        let _kept = device.commit(damaged).unwrap();
+        assert_eq!(device.incoming_from(&id, 80).unwrap(), body[80..], "not read: it is not there");
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! What to ask a relay: whatever is due and has not been asked for in this meeting.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use zajil_proto::ids::{Epoch, ParcelId, ReadTag};
-use zajil_proto::keys::{Secret, SigningKey, VerifyingKey};
+use zajil_proto::keys::{SigningKey, VerifyingKey};
 use zajil_proto::limits::INVITATION_HOURS;
 use zajil_proto::parcel::Travel;
 use zajil_proto::sealing::MailboxOwner;
-use zajil_proto::sealing::pairing::PairingSecrets;
 use zajil_proto::session::client::{ClientCommand, HeldState, Offer, Registering, Room};
 use zajil_proto::time::{Instant, Minute};
 use zajil_proto::wire::{Precision, Scope};
@@ -61,13 +59,13 @@ impl Meeting {
     fn plan_home(&mut self, device: &Device, epoch: Epoch, now: Instant) -> Result<(), Failure> {
         for (key, contact) in &device.contacts {
             if let Some(secret) = &contact.retired {
-                let secrets = self.pairing(*key, secret);
+                let secrets = device.pairings.of(*key, secret);
                 for owner in [&secrets.invitation, &secrets.reply] {
                     self.drop_it(Scope::Mailbox, owner);
                 }
             }
             if let Stage::Invited { inviter, .. } = &contact.stage {
-                let secrets = self.pairing(*key, &inviter.link.secret);
+                let secrets = device.pairings.of(*key, &inviter.link.secret);
                 if contact.registered != Some(epoch) {
                     self.register_mailbox(device, &secrets.invitation, None);
                     self.register_mailbox(device, &secrets.reply, Some(1));
@@ -126,24 +124,12 @@ impl Meeting {
             if let Stage::Fetching { link, .. } = &contact.stage
                 && link.home.key == self.relay.key
             {
-                let secrets = self.pairing(*key, &link.secret);
+                let secrets = device.pairings.of(*key, &link.secret);
                 self.fetching.entry(secrets.invitation.mailbox()).or_insert(*key);
                 self.watch(device, &secrets.invitation)?;
             }
         }
         Ok(())
-    }
-
-    /// Returns what a contact's pairing secret gives, derived once in a meeting and not at every turn.
-    fn pairing(&mut self, key: u32, secret: &Secret) -> Arc<PairingSecrets> {
-        match self.pairings.get(&key) {
-            Some((of, derived)) if of == secret => Arc::clone(derived),
-            _ => {
-                let derived = Arc::new(PairingSecrets::of(secret));
-                self.pairings.insert(key, (secret.clone(), Arc::clone(&derived)));
-                derived
-            }
-        }
     }
 
     fn plan_offers(&mut self, device: &Device, epoch: Epoch, now: Instant, wall: Minute) -> Result<(), Failure> {
@@ -251,7 +237,7 @@ impl Meeting {
             let state = if incoming.closed {
                 HeldState::Whole
             } else {
-                let resumed = incoming.resumed(&device.incoming_body(id)?);
+                let resumed = incoming.resumed(device.incoming_from(id, incoming.chain.1)?);
                 HeldState::Partial { header: Box::new(header), resumed }
             };
             held.push((*id, state));
