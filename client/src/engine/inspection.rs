@@ -1,6 +1,9 @@
 //! What a phone's disk tells whoever takes it, for the simulated world's oracle.
 
-use super::model::KnownSession;
+use std::collections::BTreeSet;
+
+use super::model::{KnownSession, Note};
+use super::state::number_key;
 use crate::store::record::decode;
 use crate::store::{Kind, MemoryDisk, StoreError};
 
@@ -16,4 +19,35 @@ pub fn keys_of_opened_notes(disk: &MemoryDisk) -> Result<usize, StoreError> {
         keys += known.used.iter().filter(|tag| known.session.find(tag).is_some()).count();
     }
     Ok(keys)
+}
+
+/// Returns how many records on a disk belong to nothing that is there: recordings and bodies without their note or parcel, notes and keys of
+/// nobody. Whoever forgot a person believes them gone.
+///
+/// # Errors
+/// As reading the records.
+pub fn left_behind(disk: &MemoryDisk) -> Result<usize, StoreError> {
+    let without = |kind: Kind, of: Kind| {
+        let owners: BTreeSet<Vec<u8>> = disk.names(of).into_iter().collect();
+        // The segments of a body begin with the name of their parcel.
+        let is_owned = |name: &Vec<u8>| {
+            let before = owners.range::<Vec<u8>, _>(..=name).next_back();
+            before.is_some_and(|owner| name.starts_with(owner))
+        };
+        disk.names(kind).iter().filter(|name| !is_owned(name)).count()
+    };
+    let contacts: BTreeSet<Vec<u8>> = disk.names(Kind::Contact).into_iter().collect();
+    let is_somebodys = |contact: u32| contacts.contains(number_key(contact).as_slice());
+    let mut left = without(Kind::Recording, Kind::Note)
+        + without(Kind::OutgoingBody, Kind::Outgoing)
+        + without(Kind::IncomingBody, Kind::Incoming);
+    for (_, value) in disk.records(Kind::Note) {
+        let note: Note = decode(&value)?;
+        left += usize::from(!is_somebodys(note.contact));
+    }
+    for (_, value) in disk.records(Kind::ReceivedSession) {
+        let known: KnownSession = decode(&value)?;
+        left += usize::from(!is_somebodys(known.contact));
+    }
+    Ok(left)
 }

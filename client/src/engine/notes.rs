@@ -145,7 +145,10 @@ impl Device {
             id: opened.head.note,
             parcel: *id,
             recorded: if opened.head.minute != now && sabotaged!(DatedByArrival) { now } else { opened.head.minute },
-            arrived: self.notes.get(&number).map_or(now, |note| note.arrived),
+            arrived: match self.notes.get(&number) {
+                Some(note) if !(note.arrived != now && sabotaged!(ArrivesAnew)) => note.arrived,
+                _ => now,
+            },
             duration_millis: opened.voice.duration_millis,
             mark: match (heard, closed) {
                 (true, _) => NoteMark::Heard,

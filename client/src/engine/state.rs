@@ -272,7 +272,10 @@ impl Device {
     /// Lets an outgoing parcel go; durable with `batch`.
     pub(crate) fn delete_outgoing(&mut self, batch: &mut Batch, id: &ParcelId) {
         self.outgoing.remove(id);
-        batch.delete(Kind::Outgoing, &id.0).delete(Kind::OutgoingBody, &id.0);
+        batch.delete(Kind::Outgoing, &id.0);
+        if !sabotaged!(BodyLeftBehind) {
+            batch.delete(Kind::OutgoingBody, &id.0);
+        }
     }
 
     /// Lets go of a contact's outgoing parcels that carry `cargo`; durable with `batch`.

@@ -169,7 +169,7 @@ impl Device {
                 let is_older = freshness == Freshness::Older;
                 if freshness == Freshness::Newer || (is_older && sabotaged!(OlderWordBelieved)) {
                     granted.newest = Some(encode_word(word));
-                    news = true;
+                    news = !sabotaged!(NewsStandsStill);
                 }
                 is_older
             }

@@ -165,6 +165,11 @@ impl MemoryDisk {
         self.lock().of_kind(kind).map(|(key, held)| (key.clone(), held.value.clone())).collect()
     }
 
+    /// Copies the keys of the records of a kind, rising, also while a store is open.
+    pub fn names(&self, kind: Kind) -> Vec<Vec<u8>> {
+        self.lock().of_kind(kind).map(|(key, _)| key.clone()).collect()
+    }
+
     /// How often what is left of erased records was wiped.
     pub fn scrubs(&self) -> u64 {
         self.lock().scrubs

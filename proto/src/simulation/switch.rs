@@ -87,6 +87,8 @@ named! {
         KeyErasedEarly = "key-erased-early",
         /// A device keeps the key of a note that it has opened: whoever takes the phone opens it again.
         KeyNotErased = "key-not-erased",
+        /// A device that is done with a parcel of its own keeps the sealed bytes.
+        BodyLeftBehind = "body-left-behind",
         /// A device lets go of a note whose session has not come, instead of keeping it locked.
         LockedNoteDropped = "locked-note-dropped",
         /// A device forgets the keys of notes that have not come when their session is a day old.
@@ -147,6 +149,8 @@ named! {
         ReceiptsToUnconfirmed = "receipts-to-unconfirmed",
         /// A device dates a note by when it came, not by when it was recorded.
         DatedByArrival = "dated-by-arrival",
+        /// A device says of a note that came in parts that it arrived when the last of them did.
+        ArrivesAnew = "arrives-anew",
         /// A device keeps the sealed body of a note for ever after its receipt.
         DeliveredNotLetGo = "delivered-not-let-go",
         /// A device holds a contact for confirmed whatever digits are typed.
@@ -163,6 +167,8 @@ named! {
         RevocationIgnored = "revocation-ignored",
         /// A device believes a relay that shows an older word than it has seen.
         OlderWordBelieved = "older-word-believed",
+        /// A device that gets a newer word of somebody tells the time of the last one as when it heard from them last.
+        NewsStandsStill = "news-stands-still",
         /// A device does not say that a relay shows an older word than it has seen, or none.
         OlderRelayNotTold = "older-relay-not-told",
         /// A device calls a last-seen answer fresh that no relay has given now.
@@ -203,7 +209,7 @@ impl Switch {
             | Self::HandOutShortLived
             | Self::FailedCommitKept => &[1, 2],
             Self::StoredBeforeLastMark | Self::RefusedMeansForgotten | Self::AcknowledgedBeforeDurable => &[1, 2, 9],
-            Self::DuplicateShown | Self::ShownByArrival | Self::DatedByArrival => &[2],
+            Self::DuplicateShown | Self::ShownByArrival | Self::DatedByArrival | Self::ArrivesAnew => &[2],
             Self::HeardOnDelivery => &[3],
             // Whoever looks between two receipts sees the mark go back; whoever looks later sees that it never came to *heard*.
             Self::MarksMoveBackward => &[3, 9],
@@ -239,6 +245,7 @@ impl Switch {
             | Self::SeenMovesOnRead
             | Self::OldPrecisionTold
             | Self::OlderWordBelieved
+            | Self::NewsStandsStill
             | Self::WordNotOfferedAgain
             | Self::SlotLeftBehind
             | Self::OlderRelayNotTold
@@ -257,6 +264,7 @@ impl Switch {
             Self::DigitsNotCompared
             | Self::HandshakeNotAwaited
             | Self::KeyNotErased
+            | Self::BodyLeftBehind
             | Self::ReasonMistold
             | Self::ProofNotChecked
             | Self::HeaderNotChecked

@@ -121,6 +121,8 @@ pub struct Shown {
     pub duration_millis: u32,
     /// When it was recorded, by its sender's clock, minutes since 1970.
     pub recorded: u32,
+    /// When the device sealed it or got its first byte, by its own clock, minutes since 1970.
+    pub arrived: u32,
     /// Which note it is by the plan, if anybody can tell by what it sounds like.
     pub serial: Option<u32>,
 }
@@ -193,6 +195,8 @@ pub struct PhoneLoad {
     pub disk_bytes: u64,
     /// Notes that were opened and that what lies on its disk opens again.
     pub opened_keys: usize,
+    /// Records on its disk that belong to nothing that is there.
+    pub left_behind: usize,
     /// What the program tells of itself.
     pub status: Option<StatusView>,
 }
@@ -281,6 +285,7 @@ pub fn shown(view: &NoteView, other: PersonId, serial: Option<u32>) -> Shown {
         sequence: view.sequence,
         duration_millis: view.duration_millis,
         recorded: view.recorded.0,
+        arrived: view.arrived.0,
         serial,
     }
 }

@@ -222,6 +222,7 @@ pub(super) fn out(to: PersonId, serial: u32, mark: NoteMark) -> Shown {
         sequence: serial,
         duration_millis: 10_000,
         recorded: BEGAN,
+        arrived: BEGAN,
         serial: Some(serial),
     }
 }
@@ -239,6 +240,7 @@ pub(super) fn coming(from: PersonId, serial: u32, mark: NoteMark) -> Shown {
         sequence: serial,
         duration_millis: if whole { 10_000 } else { 0 },
         recorded: BEGAN,
+        arrived: BEGAN,
         serial: Some(serial),
     }
 }
@@ -296,6 +298,7 @@ pub(super) fn load(waiting: u32) -> PhoneLoad {
         sent_bytes: 1_200,
         disk_bytes: 10_000,
         opened_keys: 0,
+        left_behind: 0,
         status: Some(status),
     }
 }

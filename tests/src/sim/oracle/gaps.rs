@@ -36,6 +36,7 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
             lists.entry((*who, sight.shown.other)).or_default().push(placed);
             violations.extend(dated_otherwise(story, *who, serial, sight));
         }
+        violations.extend(arrived_anew(*who, serial, sights));
     }
     for ((reader, sender), mut list) in lists {
         if story.fell_within(reader, sender, 0, Millis::MAX) {
@@ -89,11 +90,20 @@ fn dated_otherwise(story: &Story<'_>, reader: PersonId, serial: u32, sight: &Sig
     (here != there).then(|| Violation::new(2, sight.at, text))
 }
 
+/// When a note arrived does not change: who asks what came since yesterday must not hear the old once more.
+fn arrived_anew(who: PersonId, serial: u32, sights: &[Sight<'_>]) -> Option<Violation> {
+    let first = sights.iter().find(|sight| sight.shown.mark != NoteMark::Locked)?.shown.arrived;
+    let other = sights.iter().find(|sight| sight.shown.mark != NoteMark::Locked && sight.shown.arrived != first)?;
+    let text = format!("note {serial} of person {who} arrived in minute {first}, and later in {}", other.shown.arrived);
+    Some(Violation::new(2, other.at, text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::cases::Tale;
     use crate::sim::plan::{Deed, PersonDeed};
     use crate::sim::record::Seen;
+    use zajil_client::engine::api::NoteMark;
 
     /// Notes 7, 8 and 9 of person 1, of which 8 has not come; the reader shows 9 in this place.
     fn one_is_missing(place: u32) -> Tale {
@@ -128,6 +138,19 @@ mod tests {
         let deed = PersonDeed::Send { to: 2, serial: 10, seconds: 1, lifetime_days: None };
         tale.play(35, Deed::Person(1, deed));
         assert!(!found(&tale, "as missing"));
+    }
+
+    #[test]
+    fn a_note_that_arrives_anew_is_found() {
+        let mut tale = Tale::good();
+        tale.change(|seen| match seen {
+            Seen::Note(2, shown) if shown.number == 108 && shown.mark == NoteMark::Heard => {
+                shown.arrived += 1;
+                true
+            }
+            _ => false,
+        });
+        tale.breaks(2, "note 8 of person 2 arrived in minute");
     }
 
     #[test]

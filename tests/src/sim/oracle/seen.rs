@@ -6,11 +6,13 @@
 //!
 //! Not judged: freshness for a reader who was ever to see nothing (their slot goes and comes, and which one they know is not
 //! told); answers that a question of the same minute had asked for before (they may be on their way already); the reports of links,
-//! of which the world has none; whether news came, beyond that it cannot come from tomorrow.
+//! of which the world has none; whether news came, beyond that it cannot come from tomorrow and that a new word is news.
 
 use std::collections::BTreeMap;
 
 use zajil_client::engine::api::{ContactView, Pairing, SeenBucket, SeenPrecision, SeenView};
+
+use zajil_proto::time::Minute;
 
 use super::Violation;
 use super::story::Story;
@@ -28,6 +30,8 @@ const MINUTES_ROUNDED: i64 = 2;
 struct Before {
     serial: u32,
     bucket: Option<(u32, Millis, SeenBucket)>,
+    /// When that was, and what the device took it for.
+    told: (Millis, Minute),
 }
 
 /// Judges a run.
@@ -44,6 +48,7 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
             case.never_granted(),
             case.is_not_confirmed(),
             case.goes_back(known),
+            case.is_no_news(known),
             case.claims_to_be_fresh(),
             case.is_not_the_newest(),
             case.has_not_come(),
@@ -61,7 +66,8 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
         if let Some(serial) = answer.serial {
             let bucket = answer.view.bucket.map(|bucket| (serial, entry.at, bucket));
             let bucket = bucket.or(known.and_then(|known| known.bucket));
-            before.insert((answer.by, answer.of), Before { serial, bucket });
+            let told = (entry.at, answer.view.now);
+            before.insert((answer.by, answer.of), Before { serial, bucket, told });
         }
     }
 }
@@ -94,7 +100,7 @@ impl Case<'_> {
         let back: i64 =
             self.story.jumps(Some(by)).filter(|(at, _)| *at <= self.at).map(|(_, by)| i64::from(by.min(0))).sum();
         let latest = now - back + MINUTES_ROUNDED;
-        let tomorrow = |minute: Option<zajil_proto::time::Minute>| minute.is_some_and(|m| i64::from(m.0) > latest);
+        let tomorrow = |minute: Option<Minute>| minute.is_some_and(|m| i64::from(m.0) > latest);
         if tomorrow(self.view.checked) || tomorrow(self.view.news) {
             return Some("something is told to have happened later than now".to_owned());
         }
@@ -130,6 +136,17 @@ impl Case<'_> {
             }
             _ => None,
         }
+    }
+
+    /// A word that is shown for the first time is news, and news since the last answer.
+    fn is_no_news(&self, known: Option<Before>) -> Option<String> {
+        let serial = self.answer.serial?;
+        let Some(news) = self.view.news else { return Some(format!("word {serial} is shown, and nothing came ever")) };
+        let known = known.filter(|known| known.serial < serial)?;
+        let (at, minute) = known.told;
+        let moved = self.story.jumps(Some(self.answer.by)).any(|(jumped, _)| (at..=self.at).contains(&jumped));
+        let stands = i64::from(news.0) + MINUTES_ROUNDED < i64::from(minute.0);
+        (stands && !moved).then(|| format!("word {serial} is new, and nothing came since word {}", known.serial))
     }
 
     /// Fresh is what the relay was asked now.

@@ -1,4 +1,5 @@
-//! Invariant 0: whoever takes a phone, and whatever its relay kept, opens no note that was opened before: its key is gone.
+//! Invariant 0: whoever takes a phone, and whatever its relay kept, opens no note that was opened before: its key is gone. Nor do
+//! they find anything of somebody who was forgotten.
 //!
 //! Looked for at every full hour and at the end, in what lies on the disk. Not judged: what is in memory, and recordings, which stay until
 //! their person deletes them.
@@ -9,14 +10,17 @@ use crate::sim::record::Seen;
 
 /// Judges a run.
 pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
-    let keeps = story.record.entries.iter().filter_map(|entry| match &entry.seen {
-        Seen::PhoneLoad(who, load) if load.opened_keys > 0 => {
+    for entry in &story.record.entries {
+        let Seen::PhoneLoad(who, load) = &entry.seen else { continue };
+        if load.opened_keys > 0 {
             let text = format!("the phone of person {who} keeps keys of {} notes that were opened", load.opened_keys);
-            Some(Violation::new(0, entry.at, text))
+            violations.push(Violation::new(0, entry.at, text));
         }
-        _ => None,
-    });
-    violations.extend(keeps);
+        if load.left_behind > 0 {
+            let text = format!("the phone of person {who} keeps {} records that belong to nothing", load.left_behind);
+            violations.push(Violation::new(0, entry.at, text));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -34,5 +38,16 @@ mod tests {
         };
         kept(0).is_good();
         kept(2).breaks(0, "the phone of person 1 keeps keys of 2 notes");
+    }
+
+    #[test]
+    fn what_outlives_all_that_it_belongs_to_is_found() {
+        let kept = |left_behind| {
+            let mut tale = Tale::good();
+            tale.add(60, Seen::PhoneLoad(1, PhoneLoad { left_behind, ..load(0) }));
+            tale
+        };
+        kept(0).is_good();
+        kept(3).breaks(0, "the phone of person 1 keeps 3 records");
     }
 }

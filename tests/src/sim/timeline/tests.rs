@@ -29,6 +29,7 @@ fn shown(done: u32) -> Seen {
             sequence: 3,
             duration_millis: 12_000,
             recorded: 0,
+            arrived: 0,
             serial: Some(17),
         },
     )

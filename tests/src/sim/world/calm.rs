@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use zajil_client::engine::api::{Reply, Request};
-use zajil_client::engine::inspection::keys_of_opened_notes;
+use zajil_client::engine::inspection::{keys_of_opened_notes, left_behind};
+use zajil_client::store::StoreError;
 use zajil_net::memory::LinkState;
 
 use super::phone::{self, Link, Phone, ask};
@@ -171,11 +172,15 @@ async fn phone_load(world: &Rc<World>, phone: &Rc<Phone>) {
     let (tasks, sockets) = (world.network.tasks(phone.ip), world.network.sockets(phone.ip));
     let traffic = world.traffic(phone);
     let (connections, sent_bytes) = (traffic.connections, traffic.sent_bytes);
-    let opened_keys = keys_of_opened_notes(&phone.disk).unwrap_or_else(|error| {
-        world.broken(trouble("the sessions of a phone", &error));
-        0
-    });
+    let looked = |found: Result<usize, StoreError>| {
+        found.unwrap_or_else(|error| {
+            world.broken(trouble("the disk of a phone", &error));
+            0
+        })
+    };
+    let opened_keys = looked(keys_of_opened_notes(&phone.disk));
+    let left_behind = looked(left_behind(&phone.disk));
     let disk_bytes = phone.disk.bytes();
-    let load = PhoneLoad { tasks, sockets, connections, sent_bytes, disk_bytes, opened_keys, status };
+    let load = PhoneLoad { tasks, sockets, connections, sent_bytes, disk_bytes, opened_keys, left_behind, status };
     world.see(Seen::PhoneLoad(phone.id, load));
 }

@@ -49,6 +49,27 @@ fn an_older_word_than_before_is_found_and_none_as_well() {
 }
 
 #[test]
+fn a_word_that_comes_and_is_no_news_is_found() {
+    asked(|answer| answer.view.news = None).breaks(8, "word 3 is shown, and nothing came ever");
+    let newer = |news: u32| {
+        let mut tale = asked(|answer| {
+            answer.serial = Some(4);
+            answer.view.news = Some(Minute(BEGAN + news));
+        });
+        tale.write_word(1, 4, 80);
+        tale
+    };
+    newer(88).is_good();
+    let shown = Tale::good().record.entries.iter().rev().find_map(|entry| match &entry.seen {
+        Seen::Answer(answer) if (answer.by, answer.of) == (2, 1) => Some(answer.view.now.0 - BEGAN),
+        _ => None,
+    });
+    newer(shown.unwrap() - 3).breaks(8, "word 4 is new, and nothing came since word 3");
+    // Clocks that are put back make news older than it is.
+    newer(shown.unwrap() - 3).play(85, Deed::Person(2, PersonDeed::ClockJump(-60))).is_good();
+}
+
+#[test]
 fn an_answer_that_nobody_fetched_is_not_fresh() {
     asked(|answer| answer.asked_relay = false).breaks(8, "no relay was to be asked");
     let mut tale = asked(|_| {});
