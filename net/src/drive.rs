@@ -3,7 +3,7 @@ use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 #[cfg(feature = "simulation")]
 use zajil_proto::sabotaged;
@@ -58,16 +58,20 @@ pub enum DriveEnd {
 /// delivered before this returns; the program must go on taking them. While the machine [lingers](Session::lingers), so
 /// does this, and hands it the program's commands until `commands` is closed.
 ///
+/// Commands and events come boxed: a channel makes room for 32 of them in one piece, twice for each direction, and most connections wait
+/// for something nearly all the time.
+///
 /// Dropping the answer before it comes closes the connection at once. There are no tasks behind it.
-pub async fn drive<S: Session>(
+pub fn drive<S: Session>(
     connection: Connection,
     session: S,
-    commands: mpsc::Receiver<S::Command>,
-    events: mpsc::Sender<S::Event>,
+    commands: mpsc::Receiver<Box<S::Command>>,
+    events: mpsc::Sender<Box<S::Event>>,
     clock: Arc<dyn Clock>,
-) -> DriveEnd {
+) -> impl Future<Output = DriveEnd> {
     let Connection { link, side, place, handshake, .. } = connection;
-    let mut driver = Driver {
+    // Made before there is anything to wait for: a future keeps a second place for whatever is moved within it.
+    let driver = Driver {
         session,
         handshake,
         clock,
@@ -81,7 +85,14 @@ pub async fn drive<S: Session>(
         is_cut: false,
         attention: None,
     };
-    let mut lanes = Lanes::new(link);
+    carry(Box::new(driver), Box::new(Lanes::new(link)), place)
+}
+
+async fn carry<S: Session>(
+    mut driver: Box<Driver<S>>,
+    mut lanes: Box<Lanes>,
+    place: Option<OwnedSemaphorePermit>,
+) -> DriveEnd {
     let end = driver.run(&mut lanes).await;
     if let DriveEnd::Closed(code) = end {
         lanes.close(code).await;
@@ -103,11 +114,11 @@ struct Driver<S: Session> {
     /// Until it is over.
     handshake: Option<Handshake>,
     clock: Arc<dyn Clock>,
-    commands: mpsc::Receiver<S::Command>,
-    events: mpsc::Sender<S::Event>,
+    commands: mpsc::Receiver<Box<S::Command>>,
+    events: mpsc::Sender<Box<S::Event>>,
     /// Events that the program has not taken. Bounded by what one input brings, and by [`EVENTS_WAITING_MAX`] for
     /// commands.
-    waiting: VecDeque<S::Event>,
+    waiting: VecDeque<Box<S::Event>>,
     closing: Option<Code>,
     /// Whether the program gives no commands any more.
     commands_closed: bool,
@@ -148,7 +159,7 @@ impl<S: Session> Driver<S> {
                 over = handshake_over(&mut self.handshake), if self.handshake.is_some() => Next::Over(over),
                 () = sleep_until(look_at.unwrap_or_else(Instant::now)), if look_at.is_some() => Next::Look,
                 command = self.commands.recv(), if may_command => match command {
-                    Some(command) => Next::Input(Input::Command(command)),
+                    Some(command) => Next::Input(Input::Command(*command)),
                     None => Next::ProgramGone,
                 },
                 step = poll_fn(|context| poll_step(lanes, context, listens, read_first)) => Next::Step(step),
@@ -249,7 +260,7 @@ impl<S: Session> Driver<S> {
         while let Some(output) = self.session.poll_output() {
             match output {
                 Output::Transmit { lane, rank, bytes, end } => lanes.transmit(lane, rank, bytes, end),
-                Output::Event(event) => self.waiting.push_back(event),
+                Output::Event(event) => self.waiting.push_back(Box::new(event)),
                 Output::Close { code } => {
                     self.closing = Some(code);
                     return;
@@ -283,7 +294,7 @@ impl<S: Session> Driver<S> {
             }
             while let Some(output) = self.session.poll_output() {
                 if let Output::Event(event) = output {
-                    self.waiting.push_back(event);
+                    self.waiting.push_back(Box::new(event));
                 }
             }
             let has_events = !self.waiting.is_empty();
@@ -298,7 +309,7 @@ impl<S: Session> Driver<S> {
                     _ => return,
                 },
                 command = self.commands.recv(), if lingers && self.waiting.len() < EVENTS_WAITING_MAX => match command {
-                    Some(command) => Next::Input(Input::Command(command)),
+                    Some(command) => Next::Input(Input::Command(*command)),
                     None => Next::ProgramGone,
                 },
                 else => return,

@@ -42,7 +42,7 @@ async fn a_crash_says_no_goodbye_and_only_silence_tells_of_it() {
         let simulated = Simulated::new();
         let (device, relay, listener) = simulated.connect(transports).await;
         let (device, mut relay) = (Driven::new(device, Toy::device()), Driven::new(relay, Toy::relay()));
-        device.commands.send(send(1)).await.unwrap();
+        device.say(send(1)).await.unwrap();
         relay.until(&ToyEvent::Whole { transfer: 1, bytes: 20_000 }).await;
         sleep(Duration::from_secs(2)).await;
         let arrived = arrivals_from_relay(&simulated);
@@ -50,7 +50,7 @@ async fn a_crash_says_no_goodbye_and_only_silence_tells_of_it() {
         // Whatever its tasks still want to say as they end is not heard.
         relay.end.abort();
         drop((relay, listener));
-        device.commands.send(send(2)).await.unwrap();
+        device.say(send(2)).await.unwrap();
         let start = Instant::now();
         let (_, end) = device.rest().await;
         assert_eq!(*arrived.lock().unwrap(), 0, "{transports:?}");

@@ -87,15 +87,15 @@ impl Met {
 async fn carry(device: Connection, relay: Connection) {
     let relay = Driven::new(relay, Toy::relay());
     let device = Driven::new(device, Toy::device());
-    device.commands.send(ToyCommand::Send { transfer: 0, bytes: LITTLE }).await.unwrap();
-    device.commands.send(ToyCommand::Close(Code::OK)).await.unwrap();
+    device.say(ToyCommand::Send { transfer: 0, bytes: LITTLE }).await.unwrap();
+    device.say(ToyCommand::Close(Code::OK)).await.unwrap();
     tokio::join!(device.rest(), relay.rest());
 }
 
 /// A device that says something at once.
 async fn saying(device: Connection, bytes: usize) -> Driven {
     let device = Driven::new(device, Toy::device());
-    device.commands.send(ToyCommand::Send { transfer: 0, bytes }).await.unwrap();
+    device.say(ToyCommand::Send { transfer: 0, bytes }).await.unwrap();
     device
 }
 
@@ -104,8 +104,8 @@ async fn end(mut device: Driven, relay: Connection) -> (ToyEvent, Vec<ToyEvent>)
     let relay = Driven::new(relay, Toy::relay());
     let (first, relay) = tokio::join!(
         async {
-            let first = device.events.recv().await.unwrap();
-            device.commands.send(ToyCommand::Close(Code::OK)).await.unwrap();
+            let first = device.next().await.unwrap();
+            device.say(ToyCommand::Close(Code::OK)).await.unwrap();
             device.rest().await;
             first
         },
@@ -267,7 +267,7 @@ async fn who_shows_an_address_token_is_answered_at_length_before_the_handshake_i
     let begun = Instant::now();
     let device = Driven::new(met.early().await.expect("it remembers"), Toy::device());
     let relay = Driven::new(met.listener.accept().await.unwrap(), Toy::relay());
-    relay.commands.send(ToyCommand::Send { transfer: 0, bytes: 30_000 }).await.unwrap();
+    relay.say(ToyCommand::Send { transfer: 0, bytes: 30_000 }).await.unwrap();
     // What the device answers has not come to the relay by then.
     sleep((begun + DELAY * 3 - Duration::from_millis(10)).duration_since(Instant::now())).await;
     let came = came.load(Ordering::Relaxed);

@@ -25,11 +25,11 @@ async fn a_device_that_changes_its_port_keeps_its_session() {
     let mut device = Driven::new(device, Toy::device());
     let relay = tokio::spawn(Driven::new(relay, Toy::echo()).rest());
     for _ in 0..3 {
-        device.commands.send(send()).await.unwrap();
+        device.say(send()).await.unwrap();
         device.until(&WHOLE).await;
         mover.move_to(&SystemNetwork, loopback()).unwrap();
     }
-    device.commands.send(ToyCommand::Close(Code::OK)).await.unwrap();
+    device.say(ToyCommand::Close(Code::OK)).await.unwrap();
     assert_eq!(device.rest().await.1, DriveEnd::Closed(Code::OK));
     assert_eq!(relay.await.unwrap().1, DriveEnd::PeerClosed(Some(Code::OK)));
 }
@@ -41,14 +41,14 @@ async fn a_device_that_moves_to_another_network_keeps_its_session() {
     let mover = device.mover().unwrap();
     let mut device = Driven::new(device, Toy::device());
     let relay = tokio::spawn(Driven::new(relay, Toy::echo()).rest());
-    device.commands.send(send()).await.unwrap();
+    device.say(send()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let elsewhere: IpAddr = "10.0.0.77".parse().unwrap();
     let network = simulated.world.machine(&[elsewhere]);
     mover.move_to(&*network, (elsewhere, 0).into()).unwrap();
     simulated.world.set_link(DEVICE, LinkState::Down);
     device.until(&WHOLE).await;
-    device.commands.send(ToyCommand::Close(Code::OK)).await.unwrap();
+    device.say(ToyCommand::Close(Code::OK)).await.unwrap();
     assert_eq!(device.rest().await.1, DriveEnd::Closed(Code::OK));
     assert_eq!(relay.await.unwrap().1, DriveEnd::PeerClosed(Some(Code::OK)));
 }
@@ -68,7 +68,7 @@ async fn a_peer_that_vanishes_is_noticed_by_its_silence() {
     let (device, relay) = (Driven::new(device, Toy::device()), Driven::new(relay, Toy::relay()));
     tokio::time::sleep(Duration::from_secs(10)).await;
     simulated.world.set_link(RELAY, LinkState::Silent);
-    device.commands.send(send()).await.unwrap();
+    device.say(send()).await.unwrap();
     let start = tokio::time::Instant::now();
     for side in [device, relay] {
         let (events, end) = side.rest().await;
@@ -86,11 +86,11 @@ async fn through_an_outage(transports: Transports, outage: Duration) -> bool {
     let (device, relay, _listener) = simulated.connect(transports).await;
     let mut device = Driven::new(device, Toy::device());
     let _relay = tokio::spawn(Driven::new(relay, Toy::echo()).rest());
-    assert!(device.commands.send(send()).await.is_ok(), "the session takes commands");
+    assert!(device.say(send()).await.is_ok(), "the session takes commands");
     tokio::time::sleep(Duration::from_millis(200)).await;
     simulated.world.set_link(DEVICE, LinkState::Silent);
     let quiet = tokio::time::timeout(outage, async {
-        while let Some(event) = device.events.recv().await {
+        while let Some(event) = device.next().await {
             assert_ne!(event, WHOLE, "{transports:?}: nothing passes a silent link");
         }
     });
@@ -135,8 +135,8 @@ async fn a_relay_that_started_again_tells_the_device_at_once_that_it_knows_nothi
 async fn send_and_close(simulated: &Simulated, transports: Transports) -> (Vec<ToyEvent>, DriveEnd) {
     let (device, relay, _listener) = simulated.connect(transports).await;
     let (device, relay) = (Driven::new(device, Toy::device()), tokio::spawn(Driven::new(relay, Toy::relay()).rest()));
-    device.commands.send(send()).await.unwrap();
-    device.commands.send(ToyCommand::Close(Code::IDLE)).await.unwrap();
+    device.say(send()).await.unwrap();
+    device.say(ToyCommand::Close(Code::IDLE)).await.unwrap();
     assert_eq!(device.rest().await.1, DriveEnd::Closed(Code::IDLE));
     relay.await.unwrap()
 }
@@ -167,7 +167,7 @@ async fn what_arrived_before_a_loss_is_told_though_the_program_is_slow() {
     let bytes = 60_000;
     let mut relay = Driven::new(relay, Toy::relay().telling_frames());
     let device = Driven::new(device, Toy::device());
-    device.commands.send(ToyCommand::Send { transfer: 1, bytes }).await.unwrap();
+    device.say(ToyCommand::Send { transfer: 1, bytes }).await.unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
     // All has arrived, little was taken, and now the link is gone for good.
     simulated.world.set_link(DEVICE, LinkState::Silent);
@@ -183,7 +183,7 @@ async fn a_program_that_goes_away_leaves_no_connection_behind() {
         let (device, relay, listener) = simulated.connect(transports).await;
         let mut relay = Driven::new(relay, Toy::echo());
         let Driven { commands, events, end } = Driven::new(device, Toy::device());
-        commands.send(ToyCommand::Send { transfer: 1, bytes: 20_000 }).await.unwrap();
+        commands.send(Box::new(ToyCommand::Send { transfer: 1, bytes: 20_000 })).await.unwrap();
         relay.until(&ToyEvent::Whole { transfer: 1, bytes: 20_000 }).await;
         drop((commands, events));
         assert_eq!(end.await.unwrap(), DriveEnd::Closed(Code::OK));
@@ -218,7 +218,7 @@ async fn closing_a_session_whose_peer_takes_nothing_does_not_hang() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         simulated.world.set_link(RELAY, LinkState::Silent);
         let start = tokio::time::Instant::now();
-        device.commands.send(ToyCommand::Close(Code::OK)).await.unwrap();
+        device.say(ToyCommand::Close(Code::OK)).await.unwrap();
         assert_eq!(device.rest().await.1, DriveEnd::Closed(Code::OK));
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     }
@@ -252,12 +252,12 @@ async fn a_machine_that_lingers_gets_commands_after_the_end_and_no_more_than_it_
     let mut relay = Driven::new(relay, Toy::relay().lingering_for(2));
     let device = Driven::new(device, Toy::device());
     tokio::time::sleep(Duration::from_secs(1)).await;
-    device.commands.send(ToyCommand::Close(Code::OK)).await.unwrap();
+    device.say(ToyCommand::Close(Code::OK)).await.unwrap();
     device.rest().await;
     relay.until(&ToyEvent::Disconnected { unflushed: 0 }).await;
     assert_eq!(listener.connections(), 0, "the connection is gone, the machine is not");
     for _ in 0..2 {
-        relay.commands.send(send()).await.unwrap();
+        relay.say(send()).await.unwrap();
         relay.until(&ToyEvent::Late).await;
     }
     assert_eq!(relay.rest().await, (Vec::new(), DriveEnd::PeerClosed(Some(Code::OK))));
@@ -269,7 +269,7 @@ async fn a_machine_that_lingers_ends_when_its_program_goes() {
     let (device, _relay, _listener) = simulated.connect(Transports::QuicOnly).await;
     let mut device = Driven::new(device, Toy::device().lingering_for(1));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    device.commands.send(ToyCommand::Close(Code::OK)).await.unwrap();
+    device.say(ToyCommand::Close(Code::OK)).await.unwrap();
     device.until(&ToyEvent::Disconnected { unflushed: 0 }).await;
     drop(device.commands);
     assert_eq!(device.end.await.unwrap(), DriveEnd::Closed(Code::OK));

@@ -34,9 +34,9 @@ async fn there_and_back(device: Connection, relay: Connection) {
     const WHOLE: ToyEvent = ToyEvent::Whole { transfer: 0, bytes: 256 * 1024 };
     let mut device = Driven::new(device, Toy::device());
     let relay = tokio::spawn(Driven::new(relay, Toy::echo()).rest());
-    device.commands.send(ToyCommand::Send { transfer: 0, bytes: 256 * 1024 }).await.unwrap();
+    device.say(ToyCommand::Send { transfer: 0, bytes: 256 * 1024 }).await.unwrap();
     device.until(&WHOLE).await;
-    device.commands.send(ToyCommand::Close(Code::IDLE)).await.unwrap();
+    device.say(ToyCommand::Close(Code::IDLE)).await.unwrap();
     device.rest().await;
     relay.await.unwrap();
 }

@@ -54,9 +54,9 @@ async fn taken_for(profile: Profile, seed: u64, bytes: usize) -> Option<LinkClas
     let (dialled, accepted) = tokio::join!(dialled, listener.accept());
     let device = Driven::new(dialled.unwrap(), Toy::device());
     let mut relay = Driven::new(accepted.unwrap(), Toy::device());
-    device.commands.send(ToyCommand::Send { transfer: 0, bytes }).await.unwrap();
+    device.say(ToyCommand::Send { transfer: 0, bytes }).await.unwrap();
     relay.until(&ToyEvent::Whole { transfer: 0, bytes }).await;
-    device.commands.send(ToyCommand::Close(Code::IDLE)).await.unwrap();
+    device.say(ToyCommand::Close(Code::IDLE)).await.unwrap();
     device.rest().await;
     networks.class(simulated.device.place())
 }

@@ -195,11 +195,11 @@ async fn a_device_behind_an_address_translator_keeps_its_session_when_that_forge
         let noted = notes(&simulated.world);
         let (device, relay, _listener) = simulated.connect(Transports::QuicOnly).await;
         let (device, mut relay) = (Driven::new(device, Toy::device()), Driven::new(relay, Toy::relay()));
-        device.commands.send(ToyCommand::Send { transfer: number, bytes: 30_000 }).await.unwrap();
+        device.say(ToyCommand::Send { transfer: number, bytes: 30_000 }).await.unwrap();
         sleep(millis(2_000)).await;
         simulated.world.rebind_nat(DEVICE);
         relay.until(&ToyEvent::Whole { transfer: number, bytes: 30_000 }).await;
-        device.commands.send(ToyCommand::Close(Code::OK)).await.unwrap();
+        device.say(ToyCommand::Close(Code::OK)).await.unwrap();
         device.rest().await;
         let noted = noted.lock().unwrap();
         let arrived = noted.iter().filter(|passing| matches!(passing.outcome, Outcome::Arrived { .. }));
@@ -297,7 +297,7 @@ async fn a_stream_takes_its_turn_at_the_rate_and_is_told() {
     let (device, relay, _listener) = simulated.connect(Transports::TlsOnly).await;
     let (device, mut relay) = (Driven::new(device, Toy::device()), Driven::new(relay, Toy::relay()));
     let start = Instant::now();
-    device.commands.send(ToyCommand::Send { transfer: 1, bytes: 50_000 }).await.unwrap();
+    device.say(ToyCommand::Send { transfer: 1, bytes: 50_000 }).await.unwrap();
     relay.until(&ToyEvent::Whole { transfer: 1, bytes: 50_000 }).await;
     // 50 kB at 10 kB/s, with headers.
     assert!(start.elapsed() > millis(5_000) && start.elapsed() < millis(6_500), "{:?}", start.elapsed());
@@ -316,7 +316,7 @@ async fn a_stream_outlives_an_outage_of_a_minute_and_not_one_of_five() {
         simulated.world.set_access(DEVICE, rate(80_000), rate(80_000));
         let (device, relay, _listener) = simulated.connect(Transports::TlsOnly).await;
         let (device, mut relay) = (Driven::new(device, Toy::device()), Driven::new(relay, Toy::relay()));
-        device.commands.send(ToyCommand::Send { transfer: 1, bytes: 50_000 }).await.unwrap();
+        device.say(ToyCommand::Send { transfer: 1, bytes: 50_000 }).await.unwrap();
         sleep(millis(2_000)).await;
         for way in [Way::Up, Way::Down] {
             simulated.world.set_direction(DEVICE, way, false);

@@ -27,16 +27,16 @@ async fn carried_back(device: Connection, relay: Connection) -> DriveEnd {
     let relay = Driven::new(relay, Toy::echo().telling_frames());
     let answered = tokio::spawn(relay.rest());
     for transfer in 0..LANES {
-        device.commands.send(ToyCommand::Send { transfer, bytes: BYTES }).await.unwrap();
+        device.say(ToyCommand::Send { transfer, bytes: BYTES }).await.unwrap();
     }
     let mut back: Vec<ToyEvent> = Vec::new();
     while back.len() < usize::from(LANES) {
-        back.push(device.events.recv().await.unwrap());
+        back.push(device.next().await.unwrap());
     }
     for transfer in 0..LANES {
         assert!(back.contains(&ToyEvent::Whole { transfer, bytes: BYTES }), "{back:?}");
     }
-    device.commands.send(ToyCommand::Close(Code::IDLE)).await.unwrap();
+    device.say(ToyCommand::Close(Code::IDLE)).await.unwrap();
     let (last, end) = device.rest().await;
     assert_eq!(end, DriveEnd::Closed(Code::IDLE));
     assert_eq!(last.last(), Some(&ToyEvent::Disconnected { unflushed: 0 }));
@@ -95,9 +95,9 @@ async fn more_transfers_than_streams_wait_for_each_other() {
     let device = Driven::new(device, Toy::device());
     let relay = tokio::spawn(Driven::new(relay, Toy::relay()).rest());
     for transfer in 0..40 {
-        device.commands.send(ToyCommand::Send { transfer, bytes: 9_000 }).await.unwrap();
+        device.say(ToyCommand::Send { transfer, bytes: 9_000 }).await.unwrap();
     }
-    device.commands.send(ToyCommand::Close(Code::OK)).await.unwrap();
+    device.say(ToyCommand::Close(Code::OK)).await.unwrap();
     assert_eq!(device.rest().await.1, DriveEnd::Closed(Code::OK));
     let (events, _) = relay.await.unwrap();
     let whole = events.iter().filter(|event| matches!(event, ToyEvent::Whole { bytes: 9_000, .. }));
@@ -111,10 +111,10 @@ async fn transfers_that_are_not_over_leave_room_for_others() {
     let device = Driven::new(device, Toy::device());
     let mut relay = Driven::new(relay, Toy::relay());
     for transfer in 0..7 {
-        device.commands.send(ToyCommand::Begin { transfer }).await.unwrap();
+        device.say(ToyCommand::Begin { transfer }).await.unwrap();
     }
     for transfer in 7..60 {
-        device.commands.send(ToyCommand::Send { transfer, bytes: 900 }).await.unwrap();
+        device.say(ToyCommand::Send { transfer, bytes: 900 }).await.unwrap();
         relay.until(&ToyEvent::Whole { transfer, bytes: 900 }).await;
     }
 }
@@ -128,7 +128,7 @@ async fn a_program_that_takes_no_events_holds_the_sender_back() {
         let device = Driven::new(device, Toy::device().counting(&flushed));
         let mut relay = Driven::new(relay, Toy::relay().telling_frames());
         let total = 4 * 1024 * 1024;
-        device.commands.send(ToyCommand::Send { transfer: 0, bytes: total }).await.unwrap();
+        device.say(ToyCommand::Send { transfer: 0, bytes: total }).await.unwrap();
         tokio::time::sleep(Duration::from_secs(60)).await;
         let flushed = flushed.load(Ordering::Relaxed);
         let bound = usize::try_from(DEVICE_SEND_WINDOW_BYTES).unwrap() + RELAY_WINDOW_BYTES as usize + 64 * 1024;

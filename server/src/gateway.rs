@@ -94,8 +94,8 @@ struct Gateway<'a> {
 impl Gateway<'_> {
     async fn run(
         mut self,
-        commands: mpsc::Sender<RelayCommand>,
-        mut events: mpsc::Receiver<RelayEvent>,
+        commands: mpsc::Sender<Box<RelayCommand>>,
+        mut events: mpsc::Receiver<Box<RelayEvent>>,
         draining: Stopping,
     ) {
         let (mut drains, mut listens) = (false, true);
@@ -108,12 +108,12 @@ impl Gateway<'_> {
                     self.told.push_back(RelayCommand::Drain);
                 }
                 event = events.recv() => match event {
-                    Some(event) => self.take(event),
+                    Some(event) => self.take(*event),
                     None => break,
                 },
                 answered = next_answer(&mut self.asked), if !self.asked.is_empty() => self.answered(answered),
                 permit = commands.reserve(), if listens && !self.told.is_empty() => match (permit, self.told.pop_front()) {
-                    (Ok(permit), Some(command)) => permit.send(command),
+                    (Ok(permit), Some(command)) => permit.send(Box::new(command)),
                     // The machine is gone; what it asked for last may still be among the events.
                     _ => listens = false,
                 },

@@ -17,8 +17,8 @@ const WAITING_MAX: usize = 256;
 /// A session of a device, driven in a task of its own. Dropped, its connection is closed at once.
 #[derive(Debug)]
 pub struct Device<C = ClientCommand, E = ClientEvent> {
-    commands: mpsc::Sender<C>,
-    events: mpsc::Receiver<E>,
+    commands: mpsc::Sender<Box<C>>,
+    events: mpsc::Receiver<Box<E>>,
     mover: Option<ConnectionMover>,
     driving: JoinSet<DriveEnd>,
 }
@@ -73,12 +73,12 @@ impl<C: Send + 'static, E: Send + 'static> Device<C, E> {
 
     /// Says something to the session; nothing if it is over.
     pub async fn say(&self, command: C) {
-        let _over = self.commands.send(command).await;
+        let _over = self.commands.send(Box::new(command)).await;
     }
 
     /// Returns what the session tells next, `None` once it is over.
     pub async fn next(&mut self) -> Option<E> {
-        self.events.recv().await
+        self.events.recv().await.map(|event| *event)
     }
 
     /// Returns what the session tells until `wanted` gives something for it.

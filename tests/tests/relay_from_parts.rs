@@ -9,11 +9,13 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use zajil_net::memory::{LinkState, MemoryWorld, SimulatedClock};
 use zajil_net::{EndpointSecrets, RelayIdentity, Transports};
+use zajil_proto::accounted;
 use zajil_proto::durable::Durable;
 use zajil_proto::keys::{SigningKey, VerifyingKey};
 use zajil_proto::limits::PARCEL_BYTES_MAX;
 use zajil_proto::session::client::{ClientCommand, ClientEvent};
 use zajil_proto::session::relay::{Admission, RelaySettings};
+use zajil_proto::simulation::account;
 use zajil_proto::time::{Lifetime, Minute};
 use zajil_proto::wire::{Code, Scope};
 use zajil_relay::relay::{Observer, Parts, Relay, RelayError};
@@ -21,6 +23,7 @@ use zajil_relay::store::{Engine, MemoryStore, Store, StoreLimits};
 use zajil_tests::chance::Chance;
 use zajil_tests::device::Device;
 use zajil_tests::parcels::Pair;
+use zajil_tests::sim::memory::Accounts;
 
 const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
@@ -64,7 +67,7 @@ impl Scene {
         let relay = relay.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let observer = relay.observer();
-        let running = tokio::spawn(relay.run(async move { drop(stopped.await) }));
+        let running = tokio::spawn(accounted!(relay.run(async move { drop(stopped.await) })));
         Self { network, key: relay_key.public(), observer, stop: Some(stop), running, chance }
     }
 
@@ -179,4 +182,51 @@ async fn a_peer_that_never_reads_does_not_keep_a_relay_from_stopping() {
     scene.stops().await.unwrap();
     assert!(stopping.elapsed() <= Duration::from_secs(zajil_relay::limits::DRAIN_SECONDS_MAX + 2));
     drop(device);
+}
+
+/// On whose account the relay's memory is taken, where it is counted.
+const RELAYS_ACCOUNT: u32 = 1;
+
+/// Returns what each connection over these transports costs a relay while it waits.
+async fn waiting_bytes(transports: Transports) -> u64 {
+    const OTHERS: u8 = 40;
+    let accounts = Accounts::open(2);
+    let mut scene = account::on_account(RELAYS_ACCOUNT, || Scene::new(false));
+    let mut devices = Vec::new();
+    let mut before = 0;
+    for host in 1..=OTHERS + 1 {
+        let pair = Pair::draw(&mut scene.chance);
+        let mut device = scene.device(host, transports).await;
+        device.say(pair.prove(Scope::Mailbox)).await;
+        device.say(pair.register(Scope::Mailbox)).await;
+        device.say(ClientCommand::Watch { mailbox: pair.mailbox(), live: true, held: Vec::new() }).await;
+        device.until(|event| matches!(event, ClientEvent::Drained { .. }).then_some(())).await;
+        devices.push(device);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        if host == 1 {
+            before = accounts.held(RELAYS_ACCOUNT).unwrap().now;
+        }
+    }
+    let after = accounts.held(RELAYS_ACCOUNT).unwrap().now;
+    scene.stops().await.unwrap();
+    drop(devices);
+    (after - before) / u64::from(OTHERS)
+}
+
+/// What an earlier world of this thread leaves to be freed must not count: a test for each.
+///
+/// Bytes that were asked for, a mailbox watched; an allocator takes some on top.
+fn costs_little(transports: Transports, bytes: u64, max: u64) {
+    println!("{transports:?}: {bytes} bytes of memory a connection");
+    assert!((10_000..max).contains(&bytes), "{transports:?}: {bytes}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quic_connection_that_waits_costs_a_relay_little_memory() {
+    costs_little(Transports::QuicOnly, waiting_bytes(Transports::QuicOnly).await, 50_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tls_connection_that_waits_costs_a_relay_little_memory() {
+    costs_little(Transports::TlsOnly, waiting_bytes(Transports::TlsOnly).await, 26_000);
 }

@@ -44,8 +44,8 @@ pub(crate) struct Link {
     /// When it was dialled.
     pub(crate) began: Instant,
     pub(crate) meeting: Meeting,
-    commands: mpsc::Sender<ClientCommand>,
-    queued: VecDeque<ClientCommand>,
+    commands: mpsc::Sender<Box<ClientCommand>>,
+    queued: VecDeque<Box<ClientCommand>>,
     finishing: bool,
     /// Tells the task that the device is in another network.
     moved: Arc<Notify>,
@@ -90,7 +90,7 @@ impl Link {
 
     /// Hands commands over, as many as the queue takes; the rest follow with the next call.
     pub(crate) fn say(&mut self, commands: Vec<ClientCommand>) {
-        self.queued.extend(commands);
+        self.queued.extend(commands.into_iter().map(Box::new));
         while let Some(command) = self.queued.pop_front() {
             if let Err(mpsc::error::TrySendError::Full(command)) = self.commands.try_send(command) {
                 self.queued.push_front(command);
@@ -131,12 +131,12 @@ impl Link {
 }
 
 impl LinkTask {
-    async fn run(self, commands: mpsc::Receiver<ClientCommand>) {
+    async fn run(self, commands: mpsc::Receiver<Box<ClientCommand>>) {
         let over = Box::pin(self.carry(commands)).await;
         self.tell(Happened::Over(over)).await;
     }
 
-    async fn carry(&self, commands: mpsc::Receiver<ClientCommand>) -> Option<Trouble> {
+    async fn carry(&self, commands: mpsc::Receiver<Box<ClientCommand>>) -> Option<Trouble> {
         let keys = PinnedKeys::one(self.relay.key);
         let address = self.relay.address.as_str();
         let connection = match dial_early(&self.network, address, keys, &self.options).await {
@@ -174,7 +174,7 @@ impl LinkTask {
         let driving = drive(connection, session, commands, events, Arc::clone(&self.clock));
         let telling = async {
             while let Some(event) = received.recv().await {
-                self.tell(Happened::Session(event)).await;
+                self.tell(Happened::Session(*event)).await;
             }
         };
         let driven = async { tokio::join!(driving, telling) };

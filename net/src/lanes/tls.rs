@@ -109,7 +109,8 @@ impl TlsLanes {
         }
         // Closing a socket with unread bytes makes the kernel take back what it has sent: read until the peer is done
         // too.
-        let mut room = [0; READ_BYTES_MAX];
+        // On the heap: every connection's future would have room for it all its life.
+        let mut room = vec![0; READ_BYTES_MAX];
         while self.stream.read(&mut room).await.is_ok_and(|count| count > 0) {}
     }
 

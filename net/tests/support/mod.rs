@@ -122,8 +122,8 @@ impl Simulated {
 
 /// A driven toy machine, as its program sees it.
 pub(crate) struct Driven {
-    pub(crate) commands: mpsc::Sender<ToyCommand>,
-    pub(crate) events: mpsc::Receiver<ToyEvent>,
+    pub(crate) commands: mpsc::Sender<Box<ToyCommand>>,
+    pub(crate) events: mpsc::Receiver<Box<ToyEvent>>,
     pub(crate) end: tokio::task::JoinHandle<DriveEnd>,
 }
 
@@ -136,11 +136,21 @@ impl Driven {
         Self { commands, events, end }
     }
 
+    /// Tells the machine something.
+    pub(crate) async fn say(&self, command: ToyCommand) -> Result<(), mpsc::error::SendError<Box<ToyCommand>>> {
+        self.commands.send(Box::new(command)).await
+    }
+
+    /// Returns the next event, `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<ToyEvent> {
+        self.events.recv().await.map(|event| *event)
+    }
+
     /// Takes events until the end, and returns them with it.
     pub(crate) async fn rest(mut self) -> (Vec<ToyEvent>, DriveEnd) {
         let all = async {
             let mut events = Vec::new();
-            while let Some(event) = self.events.recv().await {
+            while let Some(event) = self.next().await {
                 events.push(event);
             }
             (events, self.end.await.unwrap())
@@ -150,7 +160,7 @@ impl Driven {
 
     /// Takes events until this one.
     pub(crate) async fn until(&mut self, wanted: &ToyEvent) {
-        let found = async { while self.events.recv().await.expect("the session goes on") != *wanted {} };
+        let found = async { while self.next().await.expect("the session goes on") != *wanted {} };
         timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{wanted:?} never comes"));
     }
 }

@@ -21,8 +21,8 @@ const BYTES_PER_NOTE: u64 = 4_000;
 /// Bytes that a relay at rest may hold for itself, and for the tickets and sessions of TLS by which whoever came within a day may come again.
 /// Measured: 110 kB, and 650 kB after a day with strangers.
 const RELAY_RESTS_BYTES: u64 = 2_000_000;
-/// Bytes that it may hold for each session. Measured: 110 kB.
-const BYTES_PER_SESSION: u64 = 160_000;
+/// Bytes that it may hold for each session. Measured: 47 kB.
+const BYTES_PER_SESSION: u64 = 90_000;
 /// Bytes that it may hold for each parcel, and for each tombstone: what its store must find without reading.
 const BYTES_PER_PARCEL: u64 = 3_000;
 const BYTES_PER_TOMBSTONE: u64 = 200;
