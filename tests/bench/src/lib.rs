@@ -1,6 +1,7 @@
 //! How long a note takes over a bad link: the real relay and the real engine, in virtual time, a link model between them.
 //!
-//! What is measured is what a person waits for, from asking to the answer; what the link could do at best stands in [`limit()`].
+//! What is measured is what a person waits for, from asking to the answer; what the link could do at best stands in [`limit()`], and
+//! what our transport does with nothing on top in [`floor()`].
 //! What virtual time does not have: the disk, the processor and the radio's own waking up.
 #![allow(
     clippy::expect_used,
@@ -9,15 +10,19 @@
     reason = "this package is nothing but measurement: what cannot go on shall fail loudly"
 )]
 
+mod bare;
 pub mod chance;
 mod limit;
 pub mod open_relay;
+mod plot;
 mod real;
 mod report;
 mod series;
 mod trial;
 
+pub use bare::floor;
 pub use limit::{limit, limit_of_word};
+pub use plot::{NoPlot, svg};
 pub use real::{Compared, Unable, compare};
 pub use report::{Report, markdown};
 pub use series::{Case, Summary, cases, measure};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use zajil_bench::{Case, Compared, NOTE_BYTES, Report, Way, cases, compare, markdown, measure};
+use zajil_bench::{Case, Compared, NOTE_BYTES, Report, Way, cases, compare, markdown, measure, svg};
 
 /// How long a note takes over bad links: relay and engine in virtual time, beside what the link could do at best.
 #[derive(Debug, Parser)]
@@ -35,7 +35,7 @@ struct Arguments {
     /// The program `linkem`; else the one beside this.
     #[arg(long, value_name = "FILE", requires = "real")]
     linkem: Option<PathBuf>,
-    /// Write `links.json` and `links.md` into this folder too.
+    /// Write `links.json`, `links.md` and `links.svg` into this folder too.
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
 }
@@ -116,6 +116,7 @@ fn told(arguments: &Arguments, report: &Report) -> std::io::Result<()> {
         std::fs::create_dir_all(folder)?;
         std::fs::write(folder.join("links.json"), &json)?;
         std::fs::write(folder.join("links.md"), &table)?;
+        std::fs::write(folder.join("links.svg"), svg(report).map_err(std::io::Error::other)?)?;
     }
     std::io::stdout().write_all(if arguments.json { &json } else { &table }.as_bytes())
 }

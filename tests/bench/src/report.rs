@@ -18,11 +18,11 @@ pub struct Report {
 }
 
 /// Returns a table of a run: times as multiples of what the link needs at best (of a word, of what issue 4 wants), seconds where a link
-/// comes and goes.
+/// comes and goes. The floor is the median of our transport with nothing on top.
 pub fn markdown(report: &Report) -> String {
     let mut text = String::from(
-        "| link | way | start | limit, s | median | p95 | worst | first second, s | failed | bytes |\n\
-         |---|---|---|---|---|---|---|---|---|---|\n",
+        "| link | way | start | limit, s | floor | median | p95 | worst | first second, s | failed | bytes |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for line in &report.lines {
         let shown = |seconds: f64| {
@@ -30,11 +30,12 @@ pub fn markdown(report: &Report) -> String {
         };
         let first = line.first_second.map_or_else(String::new, |seconds| format!("{seconds:.2}"));
         let (median, p95, worst) = (shown(line.median), shown(line.p95), shown(line.worst));
+        let floor = line.floor.map_or_else(String::new, shown);
         let Summary { link, way, start, limit, failed, transfers, bytes, .. } = line;
         // INVARIANT: writing into a string does not fail.
         let _ = writeln!(
             text,
-            "| {link} | {way} | {start} | {limit:.3} | {median} | {p95} | {worst} | {first} | {failed} of {transfers} | {bytes} |"
+            "| {link} | {way} | {start} | {limit:.3} | {floor} | {median} | {p95} | {worst} | {first} | {failed} of {transfers} | {bytes} |"
         );
     }
     text
@@ -54,6 +55,7 @@ mod tests {
             failed: 0,
             limit: 4.2,
             median: 8.4,
+            floor: Some(6.3),
             p95: 10.5,
             worst: 12.6,
             worst_seed: 3,
@@ -63,7 +65,7 @@ mod tests {
         let report = Report { note_bytes: 30_000, first_seed: 1, lines: vec![line] };
         assert!(
             markdown(&report)
-                .ends_with("| edge | send | warm | 4.200 | 2.00 × | 2.50 × | 3.00 × |  | 0 of 41 | 38000 |\n")
+                .ends_with("| edge | send | warm | 4.200 | 1.50 × | 2.00 × | 2.50 × | 3.00 × |  | 0 of 41 | 38000 |\n")
         );
     }
 }

@@ -10,7 +10,7 @@ use zajil_net::LinkClass;
 use zajil_net::links::{LinkSettings, Loss, Profile, Windows};
 
 use crate::trial::{Link, NOTE_BYTES, Outcome, Start, Trial, Way, play};
-use crate::{limit, limit_of_word};
+use crate::{floor, limit, limit_of_word};
 
 /// One kind of transfer: a line of the table.
 #[derive(Debug, Clone)]
@@ -45,6 +45,8 @@ pub struct Summary {
     pub limit: f64,
     /// Until it was stored, whole, or at the relay; the median.
     pub median: f64,
+    /// What the same transport takes with nothing on top, in as many transfers; the median. Not of words, nor where the link comes and goes.
+    pub floor: Option<f64>,
     /// 95 of 100 take no longer.
     pub p95: f64,
     /// The longest.
@@ -99,6 +101,11 @@ const fn spells() -> Loss {
 }
 
 impl Case {
+    /// Returns whether there is something to measure under it.
+    const fn has_floor(&self) -> bool {
+        !matches!(self.way, Way::Word) && self.period.is_none()
+    }
+
     /// Returns whether it can be played between real sockets, and is.
     pub fn is_compared(&self) -> bool {
         self.start == Start::Cold && self.way != Way::Word && self.period.is_none()
@@ -135,7 +142,7 @@ fn shift(way: &mut LinkSettings, by: Duration) {
 
 /// Plays `count` transfers of a case, the seeds from `first` on, in `jobs` threads.
 pub fn measure(case: &Case, first: u64, count: u64, jobs: usize) -> Summary {
-    let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let (next, outcomes, floors) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
             scope.spawn(|| {
@@ -144,16 +151,20 @@ pub fn measure(case: &Case, first: u64, count: u64, jobs: usize) -> Summary {
                     if number >= count {
                         return;
                     }
-                    let outcome = play(&case.trial(first + number, number, count));
+                    let trial = case.trial(first + number, number, count);
+                    let outcome = play(&trial);
+                    let bare = case.has_floor().then(|| floor(&trial).unwrap_or(crate::PATIENCE));
                     outcomes.lock().expect("nobody has panicked").push((first + number, outcome));
+                    floors.lock().expect("nobody has panicked").extend(bare);
                 }
             });
         }
     });
-    sum_up(case, outcomes.into_inner().expect("nobody has panicked"))
+    let unlocked = "nobody has panicked";
+    sum_up(case, outcomes.into_inner().expect(unlocked), floors.into_inner().expect(unlocked))
 }
 
-fn sum_up(case: &Case, mut outcomes: Vec<(u64, Outcome)>) -> Summary {
+fn sum_up(case: &Case, mut outcomes: Vec<(u64, Outcome)>, floors: Vec<Duration>) -> Summary {
     let time = |outcome: &Outcome| outcome.whole.unwrap_or(crate::PATIENCE);
     outcomes.sort_by_key(|(seed, outcome)| (time(outcome), *seed));
     let middle = |mut list: Vec<u64>| {
@@ -162,6 +173,7 @@ fn sum_up(case: &Case, mut outcomes: Vec<(u64, Outcome)>) -> Summary {
     };
     let at = |part: usize| &outcomes[(outcomes.len() - 1) * part / 100];
     let nanos = |time: Duration| u64::try_from(time.as_nanos()).expect("minutes");
+    let seconds = |nanos| Duration::from_nanos(nanos).as_secs_f64();
     let firsts: Vec<u64> = outcomes.iter().filter_map(|(_, outcome)| outcome.first_second.map(nanos)).collect();
     let (way, limit) = match case.way {
         Way::Send => ("send", limit(&case.link.up, NOTE_BYTES)),
@@ -176,10 +188,11 @@ fn sum_up(case: &Case, mut outcomes: Vec<(u64, Outcome)>) -> Summary {
         failed: outcomes.iter().filter(|(_, outcome)| outcome.whole.is_none()).count(),
         limit: limit.as_secs_f64(),
         median: time(&at(50).1).as_secs_f64(),
+        floor: middle(floors.into_iter().map(nanos).collect()).map(seconds),
         p95: time(&at(95).1).as_secs_f64(),
         worst: time(&at(100).1).as_secs_f64(),
         worst_seed: at(100).0,
-        first_second: middle(firsts).map(|nanos| Duration::from_nanos(nanos).as_secs_f64()),
+        first_second: middle(firsts).map(seconds),
         bytes: middle(outcomes.iter().map(|(_, outcome)| outcome.bytes.0 + outcome.bytes.1).collect()).unwrap_or(0),
     }
 }
@@ -199,6 +212,8 @@ mod tests {
             let summary = measure(&case, 1, 3, 2);
             assert_eq!((summary.transfers, summary.failed), (3, 0), "{summary:?}");
             assert!(summary.median >= summary.limit && summary.median < 0.2, "{summary:?}");
+            let floor = summary.floor.unwrap();
+            assert!(floor >= summary.limit && floor <= summary.median, "{summary:?}");
             assert!(summary.bytes > NOTE_BYTES && summary.bytes < 2 * NOTE_BYTES, "{summary:?}");
         }
     }

@@ -21,11 +21,11 @@ use zajil_relay::store::{Cursor, Engine, Exported, MemoryStore, Store, StoreLimi
 
 use crate::chance::Chance;
 
-const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+pub(crate) const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 pub(crate) const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
 pub(crate) const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 2));
 /// 2026-11-20, 12:00 UTC.
-const START: Minute = Minute(29_920_680);
+pub(crate) const START: Minute = Minute(29_920_680);
 /// How often the person looks whether it has come.
 const LOOK: Duration = Duration::from_millis(5);
 /// How often it is looked whether the word lies at the relay.
@@ -39,7 +39,7 @@ const SECOND_BYTES: u32 = 3_000;
 /// Notes up to this long are those of the introduction.
 const SHORT_BYTES: u32 = 4_000;
 /// Between what was before and the transfer.
-const REST: Duration = Duration::from_secs(150);
+pub(crate) const REST: Duration = Duration::from_secs(150);
 /// Who has not got it by then has failed.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
