@@ -23,7 +23,11 @@ pub(crate) fn links(workspace: &Workspace, arguments: &[OsString]) -> Result<Exi
     if arguments.is_empty() {
         command.arg("--write").arg(workspace.root.join(FIGURES));
     }
-    if arguments.iter().any(|argument| argument == "--real") {
+    let asks = |option: &str| arguments.iter().any(|argument| argument == option);
+    if asks("--peers") {
+        setup::install_peers(workspace)?;
+    }
+    if asks("--real") || asks("--peers") {
         let Some(linkem) = Stage::new(workspace).program(LINKEM)? else {
             bail!("linkem does not build");
         };

@@ -37,6 +37,19 @@ const NEEDS: &[Need] = &[
     Need { package: "mount", probe: Probe::Program("losetup"), purpose: "the power-cut test's disk" },
 ];
 
+/// What others' programs are measured with: only for who asks for that.
+const PEERS: &[Need] = &[
+    Need { package: "nginx-light", probe: Probe::Program("nginx"), purpose: "notes by HTTPS, to compare with" },
+    Need { package: "curl", probe: Probe::Program("curl"), purpose: "notes by HTTPS, to compare with" },
+    Need { package: "openssl", probe: Probe::Program("openssl"), purpose: "a certificate for these" },
+    Need { package: "mosquitto", probe: Probe::Program("mosquitto"), purpose: "notes by MQTT, to compare with" },
+    Need {
+        package: "mosquitto-clients",
+        probe: Probe::Program("mosquitto_pub"),
+        purpose: "notes by MQTT, to compare with",
+    },
+];
+
 /// Whether this process may do everything on this machine.
 pub(crate) fn is_root() -> Result<bool> {
     let output = Command::new("id").arg("-u").output().context("could not start id")?;
@@ -49,7 +62,20 @@ pub(crate) fn is_root() -> Result<bool> {
 ///
 /// If something is missing and cannot be installed; the error is the command that would.
 pub(crate) fn install_missing(workspace: &Workspace) -> Result<()> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !is_there(&need.probe)).collect();
+    install(workspace, NEEDS)
+}
+
+/// Installs what others' programs are measured with. Debian starts the servers; nothing here needs them to run.
+///
+/// # Errors
+///
+/// As [`install_missing`].
+pub(crate) fn install_peers(workspace: &Workspace) -> Result<()> {
+    install(workspace, PEERS)
+}
+
+fn install(workspace: &Workspace, needs: &[Need]) -> Result<()> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !is_there(&need.probe)).collect();
     if missing.is_empty() {
         println!("set-up: nothing is missing");
         return Ok(());

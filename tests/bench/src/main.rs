@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use zajil_bench::{Case, Compared, NOTE_BYTES, Report, Way, cases, compare, markdown, measure, svg};
+use zajil_bench::{
+    Case, Compared, NOTE_BYTES, Peer, Report, Start, Way, cases, compare, markdown, measure, measure_peer,
+    peers_markdown, svg,
+};
 
 /// How long a note takes over bad links: relay and engine in virtual time, beside what the link could do at best.
 #[derive(Debug, Parser)]
@@ -32,10 +35,13 @@ struct Arguments {
     /// Play cold notes between real sockets too, over links that `linkem` makes, one at a time, and compare: as root.
     #[arg(long, conflicts_with = "write")]
     real: bool,
+    /// Measure others in place of Zajil: HTTPS (nginx, curl) and MQTT (mosquitto), between real sockets: as root.
+    #[arg(long, conflicts_with = "real")]
+    peers: bool,
     /// The program `linkem`; else the one beside this.
-    #[arg(long, value_name = "FILE", requires = "real")]
+    #[arg(long, value_name = "FILE")]
     linkem: Option<PathBuf>,
-    /// Write `links.json`, `links.md` and `links.svg` into this folder too.
+    /// Write `links.json`, `links.md` and `links.svg` into this folder too; of others `peers.json` and `peers.md`.
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
 }
@@ -62,6 +68,9 @@ fn main() -> ExitCode {
     if arguments.real {
         return compare_all(&arguments);
     }
+    if arguments.peers {
+        return measure_peers(&arguments);
+    }
     let mut report = Report { note_bytes: NOTE_BYTES, first_seed: arguments.seed, lines: Vec::new() };
     let cases = arguments.links.iter().flat_map(|link| &link.0);
     for case in cases.filter(|case| arguments.ways.contains(&case.way)) {
@@ -82,10 +91,55 @@ fn main() -> ExitCode {
     }
 }
 
+/// Returns which `linkem` to start.
+fn linkem(arguments: &Arguments) -> PathBuf {
+    let beside = || std::env::current_exe().ok().map(|own| own.with_file_name("linkem"));
+    arguments.linkem.clone().or_else(beside).unwrap_or_else(|| PathBuf::from("linkem"))
+}
+
+/// Measures what others take, one kind after the other. Exit status 0 however many of theirs fail.
+fn measure_peers(arguments: &Arguments) -> ExitCode {
+    let linkem = linkem(arguments);
+    let mut lines = Vec::new();
+    let cases = arguments.links.iter().flat_map(|link| &link.0).filter(|case| arguments.ways.contains(&case.way));
+    // They remember nothing: what is cold for us is all they have.
+    for case in cases.filter(|case| case.start == Start::Cold && case.way != Way::Word) {
+        for peer in [Peer::Https, Peer::Mqtt] {
+            let measured =
+                measure_peer(case, peer, &linkem, arguments.seed, arguments.seeds, usize::from(arguments.jobs));
+            match measured {
+                Ok(line) => {
+                    eprintln!(
+                        "{} {} {peer:?}: median {:.2} s, worst {:.2} s, {} failed; linkem up to {:.1} ms late",
+                        line.link, line.way, line.median, line.worst, line.failed, line.late_millis
+                    );
+                    lines.push(line);
+                }
+                Err(error) => {
+                    eprintln!("zajil-bench: {peer:?} cannot be measured over {}: {error}", linkem.display());
+                    return ExitCode::FAILURE;
+                }
+            }
+        }
+    }
+    let json = serde_json::to_string_pretty(&lines).unwrap_or_default();
+    let table = peers_markdown(&lines);
+    let written = arguments.write.as_ref().map_or(Ok(()), |folder| {
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(folder.join("peers.json"), format!("{json}\n"))?;
+        std::fs::write(folder.join("peers.md"), &table)
+    });
+    println!("{}", if arguments.json { &json } else { table.trim_end() });
+    if let Err(error) = written {
+        eprintln!("zajil-bench: what was measured could not be written: {error}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
 /// Compares one kind after the other, and tells of each as soon as it is measured.
 fn compare_all(arguments: &Arguments) -> ExitCode {
-    let beside = || std::env::current_exe().ok().map(|own| own.with_file_name("linkem"));
-    let linkem = arguments.linkem.clone().or_else(beside).unwrap_or_else(|| PathBuf::from("linkem"));
+    let linkem = linkem(arguments);
     let mut all_came = true;
     let cases = arguments.links.iter().flat_map(|link| &link.0);
     for case in cases.filter(|case| arguments.ways.contains(&case.way) && case.is_compared()) {

@@ -4,17 +4,13 @@
 //! opens from there on is behind the bad link, what the relay had opened stays where it was. Needs root.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::AsFd;
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::Serialize;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
@@ -22,10 +18,9 @@ use zajil_client::engine::api::Wait;
 use zajil_net::{SystemClock, SystemNetwork};
 
 use crate::series::{Case, Summary, measure};
+use crate::standing::{CAMP, Standing, TOWN, TOWN_ADDRESS, enter};
 use crate::trial::{FAR, Ground, Met, NEAR, PATIENCE, Program, Start, Trial, Way, World, receive, send};
 
-/// The relay's end of linkem's link.
-const TOWN: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 2));
 /// The first port at which a relay listens; each transfer has its own.
 const PORT: u16 = 20_000;
 /// What is on its way from the transfer before has come by then.
@@ -53,41 +48,6 @@ pub struct Compared {
     pub ratio: f64,
 }
 
-/// A link that linkem holds, until it is dropped.
-struct Standing {
-    linkem: Child,
-    names: [String; 2],
-}
-
-impl Standing {
-    fn new(program: &Path, case: &Case, seed: u64) -> io::Result<Self> {
-        let names = ["camp", "town"].map(|end| format!("zajil-bench-{}-{end}", std::process::id()));
-        let mut command = Command::new(program);
-        command.args(["up", "--profile", case.profile(), "--seed", &seed.to_string()]);
-        command.args(case.spells());
-        command.args(["--ns-a", &names[0], "--ns-b", &names[1]]);
-        let mut linkem = command.stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        let told = linkem.stdout.take().map(|out| BufReader::new(out).read_line(&mut line));
-        let standing = Self { linkem, names };
-        match told {
-            Some(Ok(_)) if line.contains("\"ready\"") => Ok(standing),
-            _ => Err(io::Error::other("linkem makes no link here; it says why above")),
-        }
-    }
-
-    fn end(&self, end: usize) -> io::Result<File> {
-        File::open(Path::new("/run/netns").join(&self.names[end]))
-    }
-}
-
-impl Drop for Standing {
-    fn drop(&mut self) {
-        let _may_have_ended = kill_process(Pid::from_child(&self.linkem), Signal::TERM);
-        let _may_have_ended = self.linkem.wait();
-    }
-}
-
 /// Plays `count` cold transfers of a case in virtual time, and as many over a link that `linkem` makes.
 ///
 /// # Errors
@@ -98,20 +58,15 @@ pub fn compare(case: &Case, linkem: &Path, first: u64, count: u64, jobs: usize) 
     let mut times = Vec::new();
     for number in 0..count {
         let trial = case.trial(first + number, number, count);
-        let [camp, town] = [standing.end(0)?, standing.end(1)?];
+        let [camp, town] = [standing.end(CAMP)?, standing.end(TOWN)?];
         let port = PORT + u16::try_from(number % 20_000).expect("it is small");
-        let playing = thread::spawn(move || play(&trial, SocketAddr::new(TOWN, port), &camp, &town));
+        let playing = thread::spawn(move || play(&trial, SocketAddr::new(TOWN_ADDRESS, port), &camp, &town));
         times.push(playing.join().expect("nobody panics")?);
     }
     let failed = times.iter().filter(|time| time.is_none()).count();
     times.sort_by_key(|time| time.unwrap_or(PATIENCE));
     let real = times[times.len() / 2].unwrap_or(PATIENCE).as_secs_f64();
     Ok(Compared { link, way, transfers: count, failed, simulated, real, ratio: real / simulated })
-}
-
-/// Enters a namespace with this thread, for what it opens from now on.
-fn enter(namespace: &File) -> io::Result<()> {
-    Ok(move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?)
 }
 
 fn play(trial: &Trial, relay: SocketAddr, camp: &File, town: &File) -> io::Result<Option<Duration>> {

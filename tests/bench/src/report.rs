@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::peers::OfPeer;
 use crate::series::Summary;
 
 /// A whole run.
@@ -37,6 +38,21 @@ pub fn markdown(report: &Report) -> String {
             text,
             "| {link} | {way} | {start} | {limit:.3} | {floor} | {median} | {p95} | {worst} | {first} | {failed} of {transfers} | {bytes} |"
         );
+    }
+    text
+}
+
+/// Returns a table of what others took, in the same measures.
+pub fn peers_markdown(lines: &[OfPeer]) -> String {
+    let mut text = String::from("| link | way | by | median | p95 | worst | failed |\n|---|---|---|---|---|---|---|\n");
+    for line in lines {
+        let shown = |seconds: f64| {
+            if line.link == "windows" { format!("{seconds:.1} s") } else { format!("{:.2} ×", seconds / line.limit) }
+        };
+        let OfPeer { link, way, peer, transfers, failed, median, p95, worst, .. } = line;
+        let (median, p95, worst) = (shown(*median), shown(*p95), shown(*worst));
+        // INVARIANT: writing into a string does not fail.
+        let _ = writeln!(text, "| {link} | {way} | {peer:?} | {median} | {p95} | {worst} | {failed} of {transfers} |");
     }
     text
 }

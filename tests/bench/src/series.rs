@@ -121,14 +121,22 @@ impl Case {
         if self.name.ends_with("-time") { &["--ge-time", "2.62,0.656"] } else { &[] }
     }
 
+    /// Returns the way that a note takes.
+    pub(crate) const fn busy_way(&self) -> &LinkSettings {
+        if matches!(self.way, Way::Receive) { &self.link.down } else { &self.link.up }
+    }
+
+    /// Returns how far into the coming and going of its link a transfer begins.
+    pub(crate) fn phase(&self, number: u64, count: u64) -> Duration {
+        self.period.map_or(Duration::ZERO, |period| period.mul_f64(precise(number) / precise(count)))
+    }
+
     pub(crate) fn trial(&self, seed: u64, number: u64, count: u64) -> Trial {
         let mut link = self.link.clone();
-        if let Some(period) = self.period {
-            // Every phase alike.
-            let offset = period.mul_f64(precise(number) / precise(count));
-            for way in [&mut link.up, &mut link.down] {
-                shift(way, offset);
-            }
+        // Every phase alike.
+        let offset = self.phase(number, count);
+        for way in [&mut link.up, &mut link.down] {
+            shift(way, offset);
         }
         Trial { link, way: self.way, start: self.start, class: self.class, seed }
     }
