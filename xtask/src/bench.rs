@@ -12,6 +12,8 @@ use crate::workspace::{BENCH, LINKEM, Workspace};
 
 /// Where the figures of a whole run stand.
 const FIGURES: &str = "docs/benchmarks";
+/// Where, in the target folder, stands what a run that was stopped had measured.
+const BEGUN: &str = "xtask/links.begun.json";
 
 /// Builds the program and becomes it: its exit status is ours. Without arguments it plays everything and writes the figures.
 pub(crate) fn links(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
@@ -26,6 +28,9 @@ pub(crate) fn links(workspace: &Workspace, arguments: &[OsString]) -> Result<Exi
     let asks = |option: &str| arguments.iter().any(|argument| argument == option);
     if asks("--peers") {
         setup::install_peers(workspace)?;
+    }
+    if !asks("--real") && !asks("--peers") && !asks("--begun") {
+        command.arg("--begun").arg(workspace.target.join(BEGUN));
     }
     if asks("--real") || asks("--peers") {
         let Some(linkem) = Stage::new(workspace).program(LINKEM)? else {

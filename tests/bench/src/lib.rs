@@ -11,6 +11,7 @@
 )]
 
 mod bare;
+mod begun;
 pub mod chance;
 mod limit;
 pub mod open_relay;
@@ -23,6 +24,7 @@ mod standing;
 mod trial;
 
 pub use bare::floor;
+pub use begun::Begun;
 pub use limit::{limit, limit_of_word};
 pub use peers::{OfPeer, Peer, measure_peer};
 pub use plot::{NoPlot, svg};

@@ -6,9 +6,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use zajil_bench::{
-    Case, Compared, NOTE_BYTES, Peer, Report, Start, Way, cases, compare, markdown, measure, measure_peer,
+    Begun, Case, Compared, NOTE_BYTES, Peer, Report, Start, Way, cases, compare, markdown, measure, measure_peer,
     peers_markdown, svg,
 };
+
+/// Transfers of each kind in a quick run.
+const QUICK_SEEDS: u64 = 11;
 
 /// How long a note takes over bad links: relay and engine in virtual time, beside what the link could do at best.
 #[derive(Debug, Parser)]
@@ -20,6 +23,12 @@ struct Arguments {
     /// Transfers of each kind: 41 for a median, 200 for the slowest of twenty.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     seeds: u64,
+    /// Eleven transfers of each kind: five minutes, and figures by which to see what changed, not how fast it is.
+    #[arg(long, conflicts_with_all = ["seeds", "write"])]
+    quick: bool,
+    /// Keep each line in this file as soon as it is measured, and go on from there after an interruption.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["real", "peers"])]
+    begun: Option<PathBuf>,
     /// The first seed; the others follow it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -64,31 +73,48 @@ fn way(name: &str) -> Result<Way, String> {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    if arguments.quick {
+        arguments.seeds = QUICK_SEEDS;
+    }
     if arguments.real {
         return compare_all(&arguments);
     }
     if arguments.peers {
         return measure_peers(&arguments);
     }
-    let mut report = Report { note_bytes: NOTE_BYTES, first_seed: arguments.seed, lines: Vec::new() };
-    let cases = arguments.links.iter().flat_map(|link| &link.0);
-    for case in cases.filter(|case| arguments.ways.contains(&case.way)) {
-        let line = measure(case, arguments.seed, arguments.seeds, usize::from(arguments.jobs));
-        eprintln!(
-            "{} {} {}: median {:.2} s, worst {:.2} s (seed {})",
-            line.link, line.way, line.start, line.median, line.worst, line.worst_seed
-        );
-        report.lines.push(line);
-    }
-    match told(&arguments, &report) {
-        Ok(()) if report.lines.iter().all(|line| line.failed == 0) => ExitCode::SUCCESS,
-        Ok(()) => ExitCode::FAILURE,
+    match measure_all(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("zajil-bench: what was measured could not be written: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Measures one kind after the other; returns whether every transfer came through.
+fn measure_all(arguments: &Arguments) -> std::io::Result<bool> {
+    let mut begun = Begun::at(arguments.begun.as_deref(), arguments.seed, arguments.seeds)?;
+    let mut report = Report { note_bytes: NOTE_BYTES, first_seed: arguments.seed, lines: Vec::new() };
+    let cases = arguments.links.iter().flat_map(|link| &link.0);
+    for case in cases.filter(|case| arguments.ways.contains(&case.way)) {
+        let line = match begun.line(case) {
+            Some(line) => line.clone(),
+            None => measure(case, arguments.seed, arguments.seeds, usize::from(arguments.jobs)),
+        };
+        eprintln!(
+            "{} {} {}: median {:.2} s, worst {:.2} s (seed {})",
+            line.link, line.way, line.start, line.median, line.worst, line.worst_seed
+        );
+        if begun.line(case).is_none() {
+            begun.keep(line.clone())?;
+        }
+        report.lines.push(line);
+    }
+    told(arguments, &report)?;
+    begun.end()?;
+    Ok(report.lines.iter().all(|line| line.failed == 0))
 }
 
 /// Returns which `linkem` to start.

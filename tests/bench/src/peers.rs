@@ -94,7 +94,7 @@ pub fn measure_peer(case: &Case, peer: Peer, linkem: &Path, first: u64, count: u
     let at = |part: usize| times[(times.len() - 1) * part / 100].unwrap_or(PATIENCE).as_secs_f64();
     Ok(OfPeer {
         link: case.name.clone(),
-        way: if case.way == Way::Send { "send" } else { "receive" },
+        way: case.way(),
         peer,
         transfers: times.len(),
         failed: times.iter().filter(|time| time.is_none()).count(),

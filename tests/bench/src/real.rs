@@ -53,7 +53,7 @@ pub struct Compared {
 /// # Errors
 /// There is no such link to be had: not root, or no such program.
 pub fn compare(case: &Case, linkem: &Path, first: u64, count: u64, jobs: usize) -> Result<Compared, Unable> {
-    let Summary { link, way, median: simulated, .. } = measure(case, first, count, jobs);
+    let Summary { link, median: simulated, .. } = measure(case, first, count, jobs);
     let standing = Standing::new(linkem, case, first)?;
     let mut times = Vec::new();
     for number in 0..count {
@@ -66,7 +66,7 @@ pub fn compare(case: &Case, linkem: &Path, first: u64, count: u64, jobs: usize) 
     let failed = times.iter().filter(|time| time.is_none()).count();
     times.sort_by_key(|time| time.unwrap_or(PATIENCE));
     let real = times[times.len() / 2].unwrap_or(PATIENCE).as_secs_f64();
-    Ok(Compared { link, way, transfers: count, failed, simulated, real, ratio: real / simulated })
+    Ok(Compared { link, way: case.way(), transfers: count, failed, simulated, real, ratio: real / simulated })
 }
 
 fn play(trial: &Trial, relay: SocketAddr, camp: &File, town: &File) -> io::Result<Option<Duration>> {

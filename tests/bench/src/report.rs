@@ -65,8 +65,8 @@ mod tests {
     fn a_line_tells_multiples_of_the_limit() {
         let line = Summary {
             link: "edge".into(),
-            way: "send",
-            start: "warm",
+            way: "send".into(),
+            start: "warm".into(),
             transfers: 41,
             failed: 0,
             limit: 4.2,

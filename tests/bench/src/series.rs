@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zajil_net::LinkClass;
 use zajil_net::links::{LinkSettings, Loss, Profile, Windows};
 
@@ -29,14 +29,14 @@ pub struct Case {
 }
 
 /// What came of all transfers of one kind. Times in seconds, [`NOTE_BYTES`] of sound.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The link's name.
     pub link: String,
     /// `send`, `receive` or `word`.
-    pub way: &'static str,
+    pub way: String,
     /// `cold` or `warm`.
-    pub start: &'static str,
+    pub start: String,
     /// How many transfers.
     pub transfers: usize,
     /// How many were not over within [`PATIENCE`](crate::PATIENCE).
@@ -101,6 +101,23 @@ const fn spells() -> Loss {
 }
 
 impl Case {
+    /// Returns what its way is called.
+    pub const fn way(&self) -> &'static str {
+        match self.way {
+            Way::Send => "send",
+            Way::Receive => "receive",
+            Way::Word => "word",
+        }
+    }
+
+    /// Returns what is remembered, in a word.
+    pub const fn start(&self) -> &'static str {
+        match self.start {
+            Start::Cold => "cold",
+            Start::Warm => "warm",
+        }
+    }
+
     /// Returns whether there is something to measure under it.
     const fn has_floor(&self) -> bool {
         !matches!(self.way, Way::Word) && self.period.is_none()
@@ -183,15 +200,14 @@ fn sum_up(case: &Case, mut outcomes: Vec<(u64, Outcome)>, floors: Vec<Duration>)
     let nanos = |time: Duration| u64::try_from(time.as_nanos()).expect("minutes");
     let seconds = |nanos| Duration::from_nanos(nanos).as_secs_f64();
     let firsts: Vec<u64> = outcomes.iter().filter_map(|(_, outcome)| outcome.first_second.map(nanos)).collect();
-    let (way, limit) = match case.way {
-        Way::Send => ("send", limit(&case.link.up, NOTE_BYTES)),
-        Way::Receive => ("receive", limit(&case.link.down, NOTE_BYTES)),
-        Way::Word => ("word", limit_of_word(&case.link.up)),
+    let limit = match case.way {
+        Way::Send | Way::Receive => limit(case.busy_way(), NOTE_BYTES),
+        Way::Word => limit_of_word(case.busy_way()),
     };
     Summary {
         link: case.name.clone(),
-        way,
-        start: if case.start == Start::Cold { "cold" } else { "warm" },
+        way: case.way().to_owned(),
+        start: case.start().to_owned(),
         transfers: outcomes.len(),
         failed: outcomes.iter().filter(|(_, outcome)| outcome.whole.is_none()).count(),
         limit: limit.as_secs_f64(),
