@@ -515,3 +515,51 @@ fn what_is_told_later_is_told_at_a_time_that_nobody_can_count_back_from() {
     assert!(dues.len() > 120, "{} different times", dues.len());
     assert!(first < LATER_MINUTES_MIN + 138 && last > LATER_MINUTES_MAX - 138, "{first} to {last}");
 }
+
+#[test]
+fn what_waited_for_room_takes_no_receipts_along_that_are_not_due() {
+    let (mut speaker, mut reader) = pair();
+    reader.contacts.get_mut(&OTHER).unwrap().confirmed = true;
+    let is_frame = |cargo: &Cargo| matches!(cargo, Cargo::Frame { .. });
+    for _ in 0..CONTROL_UNACKNOWLEDGED_MAX + 20 {
+        let mut batch = Batch::new();
+        reader.tell(&mut batch, OTHER, &[Content::DigitsConfirmed], START).unwrap();
+        reader.commit(batch).unwrap();
+    }
+    let note = say(&mut speaker, 1_000, START);
+    carry(&speaker, &mut reader, |cargo| *cargo == Cargo::Note(note) || is_frame(cargo));
+    open_all(&mut reader, START);
+    let state = |device: &Device| {
+        let contact = &device.contacts[&OTHER];
+        (contact.owed.len(), contact.control.as_ref().unwrap().pending.len())
+    };
+    let (owed, before) = state(&reader);
+    assert!(owed == 1 && before > 0, "a receipt is owed, and {before} wait for room");
+    // The answer makes room in the same minute; what waited leaves, and tells nobody that the note came just now.
+    carry(&reader, &mut speaker, is_frame);
+    open_all(&mut speaker, START);
+    speaker.tell_what_is_due(Minute(START.0 + LATER_MINUTES_MAX)).unwrap();
+    carry(&speaker, &mut reader, is_frame);
+    open_all(&mut reader, START);
+    reader.tell_what_is_due(START).unwrap();
+    let (owed, after) = state(&reader);
+    assert!(after < before, "{after} still wait for room");
+    assert_eq!(owed, 1);
+    reader.tell_what_is_due(Minute(START.0 + LATER_MINUTES_MAX)).unwrap();
+    assert_eq!(state(&reader).0, 0, "it is due by then");
+}
+
+#[test]
+fn somebody_who_is_forgotten_leaves_nothing_behind() {
+    let (mut speaker, mut reader) = pair();
+    let note = say(&mut speaker, 1_000, START);
+    carry(&speaker, &mut reader, |cargo| *cargo == Cargo::Note(note) || matches!(cargo, Cargo::Frame { .. }));
+    open_all(&mut reader, START);
+    say(&mut reader, 2_000, START);
+    for device in [&mut speaker, &mut reader] {
+        device.forget(OTHER).unwrap();
+        let left = Kind::ALL.iter().filter(|kind| **kind != Kind::Profile && device.store.count(**kind).unwrap() > 0);
+        assert_eq!(left.collect::<Vec<_>>(), [&Kind::Relay; 0]);
+        assert!(device.notes.is_empty() && device.sessions.is_empty() && device.contacts.is_empty());
+    }
+}

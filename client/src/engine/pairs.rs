@@ -121,6 +121,11 @@ impl Device {
             self.notes.remove(&number);
             batch.delete(Kind::Note, &number_key(number)).delete(Kind::Recording, &number_key(number));
         }
+        let theirs: Vec<(u32, u32)> = self.sessions.keys().filter(|(contact, _)| *contact == key).copied().collect();
+        for session in theirs {
+            self.sessions.remove(&session);
+            self.delete_session(&mut batch, session);
+        }
         self.let_go_of_parcels(&mut batch, key)?;
         self.contacts.remove(&key);
         batch.delete(Kind::Contact, &key.to_be_bytes());
