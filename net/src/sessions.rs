@@ -31,6 +31,7 @@ impl KeptSessions {
 
 impl Kept {
     fn put(&mut self, now: Instant, id: Vec<u8>, session: Vec<u8>) {
+        self.forget_old(now);
         if self.order.len() >= 2 * SESSIONS_KEPT_MAX {
             let sessions = &self.sessions;
             self.order.retain(|id| sessions.contains_key(id));
@@ -42,6 +43,21 @@ impl Kept {
         }
         self.order.push_back(id.clone());
         self.sessions.insert(id, (now, session));
+    }
+}
+
+impl Kept {
+    /// Erases what nobody may take up any more: whoever seizes the relay opens with it what was recorded on the way.
+    fn forget_old(&mut self, now: Instant) {
+        while let Some(oldest) = self.order.front() {
+            match self.sessions.get(oldest) {
+                Some((since, _)) if now.since(*since) < SESSION_LIFETIME => return,
+                _ => {
+                    self.sessions.remove(oldest);
+                    self.order.pop_front();
+                }
+            }
+        }
     }
 }
 
@@ -86,6 +102,20 @@ mod tests {
         assert_eq!(kept.sessions.len(), SESSIONS_KEPT_MAX);
         assert!(!kept.sessions.contains_key(&4_usize.to_be_bytes()[..]));
         assert!(kept.sessions.contains_key(&5_usize.to_be_bytes()[..]));
+    }
+
+    #[test]
+    fn what_nobody_may_take_up_any_more_is_erased_by_whoever_comes_next() {
+        let mut kept = Kept::default();
+        let at = |minutes: u32| Instant::default().after(core::time::Duration::from_secs(60) * minutes);
+        for number in 0..3_u8 {
+            kept.put(at(u32::from(number) * 60), vec![number], vec![1]);
+        }
+        kept.put(at(24 * 60 + 59), vec![3], vec![1]);
+        assert_eq!(kept.sessions.keys().collect::<Vec<_>>(), [&[1], &[2], &[3]]);
+        kept.put(at(50 * 60), vec![4], vec![1]);
+        assert_eq!(kept.sessions.keys().collect::<Vec<_>>(), [&[4]]);
+        assert_eq!(kept.order.len(), 1);
     }
 
     #[test]

@@ -60,6 +60,7 @@ impl Tickets {
         // A connection that is there stands for all that was proven on it.
         let until = given.rests_until.unwrap_or_else(|| now.after(Duration::from_secs(TICKET_HOURS * 60 * 60)));
         let name = name(ticket);
+        kept.forget_old(now);
         kept.keep(name, Ticket { keys, until, shown_by: None });
         given.former = given.name.replace(name);
     }
@@ -101,6 +102,17 @@ impl Kept {
         if self.order.len() > 2 * TICKETS_MAX {
             let tickets = &self.tickets;
             self.order.retain(|name| tickets.contains_key(name));
+        }
+    }
+
+    /// Forgets what counts no more: it tells whoever seizes the relay which mailboxes are one device's.
+    fn forget_old(&mut self, now: Instant) {
+        while let Some(oldest) = self.order.front().copied() {
+            if self.tickets.get(&oldest).is_some_and(|ticket| now < ticket.until) {
+                return;
+            }
+            self.forget(&oldest);
+            self.order.pop_front();
         }
     }
 
@@ -160,6 +172,20 @@ mod tests {
         assert!(earlier.rung().await.is_replaced);
         later.ring(zajil_proto::ids::MailboxId([1; 16]));
         assert!(!later.rung().await.is_replaced);
+    }
+
+    #[test]
+    fn what_counts_no_more_is_forgotten_when_somebody_gets_another() {
+        let tickets = Tickets::default();
+        for name in 1..=3 {
+            tickets.give(at(u32::from(name)), &mut Given::default(), &Secret([name; 32]), keys(name));
+        }
+        let held = || tickets.kept.lock().unwrap().tickets.len();
+        tickets.give(at(26), &mut Given::default(), &Secret([4; 32]), keys(4));
+        assert_eq!(held(), 2, "the first two are a day old");
+        tickets.give(at(60), &mut Given::default(), &Secret([5; 32]), keys(5));
+        let kept = tickets.kept.lock().unwrap();
+        assert_eq!((kept.tickets.len(), kept.order.len(), kept.keys), (1, 1, 1));
     }
 
     #[test]

@@ -21,6 +21,9 @@ const BYTES_PER_NOTE: u64 = 4_000;
 /// Bytes that a relay at rest may hold for itself, and for the tickets and sessions of TLS by which whoever came within a day may come again.
 /// Measured: 110 kB, and 650 kB after a day with strangers.
 const RELAY_RESTS_BYTES: u64 = 2_000_000;
+/// Bytes that it may hold for each connection of a phone there ever was: the TLS sessions and the ticket by which it may come again
+/// within a day. Measured: 900 B.
+const BYTES_PER_MEETING: u64 = 1_200;
 /// Bytes that it may hold for each session. Measured: 47 kB.
 const BYTES_PER_SESSION: u64 = 90_000;
 /// Bytes that it may hold for each parcel, and for each tombstone: what its store must find without reading.
@@ -37,10 +40,12 @@ const FLOOD_MILLIS: Millis = 2 * HOUR;
 pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
     let mut relay = None;
     let mut waiting: BTreeMap<PersonId, u64> = BTreeMap::new();
+    let mut met: BTreeMap<PersonId, u64> = BTreeMap::new();
     for entry in &story.record.entries {
         let is_last = entry.at >= story.record.ended_at;
         let found = match &entry.seen {
             Seen::PhoneLoad(who, load) => {
+                met.insert(*who, load.connections);
                 waiting.insert(*who, load.status.as_ref().map_or(0, |status| status.waiting_bytes));
                 continue;
             }
@@ -58,7 +63,8 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
             }
             Seen::Memory(None, held) => {
                 let works = RELAY_WORKS_BYTES + flooded(story, entry.at) * BYTES_PER_SESSION;
-                let rests = relay.map_or(u64::MAX, relay_rests);
+                let meetings: u64 = met.values().sum();
+                let rests = relay.map_or(u64::MAX, |load| relay_rests(load) + meetings * BYTES_PER_MEETING);
                 let most = (held.most > works).then_some(("held", held.most, works));
                 let still = (is_last && held.now > rests).then_some(("still holds", held.now, rests));
                 most.or(still).map(|found| ("the relay".to_owned(), found))
