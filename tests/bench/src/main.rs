@@ -23,7 +23,7 @@ struct Arguments {
     /// Transfers of each kind: 41 for a median, 200 for the slowest of twenty.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     seeds: u64,
-    /// Eleven transfers of each kind: five minutes, and figures by which to see what changed, not how fast it is.
+    /// Eleven transfers of each kind: figures by which to see what changed, not how fast it is.
     #[arg(long, conflicts_with_all = ["seeds", "write"])]
     quick: bool,
     /// Keep each line in this file as soon as it is measured, and go on from there after an interruption.
