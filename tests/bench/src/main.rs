@@ -99,17 +99,19 @@ fn measure_all(arguments: &Arguments) -> std::io::Result<bool> {
     let mut report = Report { note_bytes: NOTE_BYTES, first_seed: arguments.seed, lines: Vec::new() };
     let cases = arguments.links.iter().flat_map(|link| &link.0);
     for case in cases.filter(|case| arguments.ways.contains(&case.way)) {
-        let line = match begun.line(case) {
-            Some(line) => line.clone(),
-            None => measure(case, arguments.seed, arguments.seeds, usize::from(arguments.jobs)),
+        let before = begun.line(case).cloned();
+        let line = match before {
+            Some(line) => line,
+            None => {
+                let line = measure(case, arguments.seed, arguments.seeds, usize::from(arguments.jobs));
+                begun.keep(line.clone())?;
+                line
+            }
         };
         eprintln!(
             "{} {} {}: median {:.2} s, worst {:.2} s (seed {})",
             line.link, line.way, line.start, line.median, line.worst, line.worst_seed
         );
-        if begun.line(case).is_none() {
-            begun.keep(line.clone())?;
-        }
         report.lines.push(line);
     }
     told(arguments, &report)?;

@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::limit;
 use crate::series::Case;
-use crate::standing::{CAMP, Standing, TOWN, TOWN_ADDRESS, enter};
+use crate::standing::{CAMP, Running, Standing, TOWN, TOWN_ADDRESS, enter};
 use crate::trial::{NOTE_BYTES, PATIENCE, Way};
 
 const HTTPS_PORT: u16 = 8_443;
@@ -133,7 +133,7 @@ impl Stall {
     }
 
     /// Starts a peer's server in this thread's namespace. Each has a folder of its own.
-    fn serve(&self, peer: Peer, number: u64) -> io::Result<Server> {
+    fn serve(&self, peer: Peer, number: u64) -> io::Result<Running> {
         let folder = self.at(&format!("{peer:?}-{number}"));
         fs::create_dir_all(folder.join("www"))?;
         fs::copy(self.at("note"), folder.join("www/note"))?;
@@ -164,7 +164,7 @@ impl Stall {
                 (mosquitto, MQTT_PORT)
             }
         };
-        let server = Server(silent(&mut command).spawn()?);
+        let server = Running(silent(&mut command).spawn()?);
         let begin = Instant::now();
         while TcpStream::connect(SocketAddr::new(TOWN_ADDRESS, port)).is_err() {
             if begin.elapsed() > START_TIME_MAX {
@@ -212,17 +212,6 @@ impl Stall {
         let mut publisher = self.client("mosquitto_pub");
         publisher.args(["-t", topic, "-f"]).arg(self.at("note"));
         publisher
-    }
-}
-
-/// A server, until it is dropped.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _may_have_ended =
-            rustix::process::kill_process(rustix::process::Pid::from_child(&self.0), rustix::process::Signal::TERM);
-        let _may_have_ended = self.0.wait();
     }
 }
 

@@ -51,7 +51,7 @@ pub fn svg(report: &Report) -> Result<String, NoPlot> {
             .y_label_area_size(NAMES_WIDTH)
             .build_cartesian_2d(across, f64::from(rows) - 0.5..-0.5)?;
         let name = |at: &f64| -> String {
-            let nth = names.iter().enumerate().find(|(nth, _)| (precise(*nth) - at).abs() < 0.01);
+            let nth = (0_u32..).zip(&names).find(|(nth, _)| (f64::from(*nth) - at).abs() < 0.01);
             nth.map_or_else(String::new, |(_, name)| name.clone())
         };
         chart
@@ -63,9 +63,9 @@ pub fn svg(report: &Report) -> Result<String, NoPlot> {
             .x_desc("blue: cold, orange: warm; ring: transport alone, disc: median, tick: 95 of 100, cross: slowest")
             .draw()?;
         for line in shown {
-            let (nth, _) = names.iter().enumerate().find(|(_, name)| **name == row(line)).expect("it has a row");
+            let (nth, _) = (0_u32..).zip(&names).find(|(_, name)| **name == row(line)).expect("it has a row");
             let (colour, beside) = if line.start == "cold" { (COLD, -BESIDE) } else { (WARM, BESIDE) };
-            let (y, at) = (precise(nth) + beside, |seconds: f64| seconds / line.limit);
+            let (y, at) = (f64::from(nth) + beside, |seconds: f64| seconds / line.limit);
             let (median, p95) = (at(line.median), at(line.p95));
             chart.draw_series([PathElement::new(vec![(median, y), (p95, y)], colour.mix(0.5))])?;
             chart.draw_series([PathElement::new(vec![(p95, y - TICK), (p95, y + TICK)], colour.stroke_width(2))])?;
@@ -80,11 +80,6 @@ pub fn svg(report: &Report) -> Result<String, NoPlot> {
 
 fn row(line: &Summary) -> String {
     format!("{} {}", line.link, line.way)
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a few")]
-fn precise(number: usize) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

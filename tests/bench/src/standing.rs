@@ -21,9 +21,25 @@ pub(crate) const TOWN: usize = 1;
 /// The address of that end.
 pub(crate) const TOWN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 2));
 
+/// A program that runs until this is dropped.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    fn terminate(&self) {
+        let _may_have_ended = kill_process(Pid::from_child(&self.0), Signal::TERM);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.terminate();
+        let _may_have_ended = self.0.wait();
+    }
+}
+
 /// A link, until it is dropped or ended. Several may stand side by side: each has namespaces of its own.
 pub(crate) struct Standing {
-    linkem: Child,
+    linkem: Running,
     told: BufReader<ChildStdout>,
     names: [String; 2],
 }
@@ -38,8 +54,8 @@ impl Standing {
         command.args(["up", "--profile", case.profile(), "--seed", &seed.to_string()]);
         command.args(case.spells());
         command.args(["--ns-a", &names[CAMP], "--ns-b", &names[TOWN]]);
-        let mut linkem = command.stdout(Stdio::piped()).spawn()?;
-        let told = linkem.stdout.take().ok_or_else(|| io::Error::other("linkem has no output"))?;
+        let mut linkem = Running(command.stdout(Stdio::piped()).spawn()?);
+        let told = linkem.0.stdout.take().ok_or_else(|| io::Error::other("linkem has no output"))?;
         let mut standing = Self { linkem, told: BufReader::new(told), names };
         let mut line = String::new();
         standing.told.read_line(&mut line)?;
@@ -57,22 +73,11 @@ impl Standing {
 
     /// Ends the link; returns how late 99 of 100 packets were at most, `None` if there were none.
     pub(crate) fn ended(mut self) -> io::Result<Option<Duration>> {
-        self.terminate();
+        self.linkem.terminate();
         let mut line = String::new();
         self.told.read_line(&mut line)?;
         let figures: serde_json::Value = serde_json::from_str(&line)?;
         Ok(figures["loop"]["late"]["p99_below_us"].as_u64().map(Duration::from_micros))
-    }
-
-    fn terminate(&self) {
-        let _may_have_ended = kill_process(Pid::from_child(&self.linkem), Signal::TERM);
-    }
-}
-
-impl Drop for Standing {
-    fn drop(&mut self) {
-        self.terminate();
-        let _may_have_ended = self.linkem.wait();
     }
 }
 
