@@ -12,13 +12,12 @@ use crate::sim::record::Seen;
 pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
     for entry in &story.record.entries {
         let Seen::PhoneLoad(who, load) = &entry.seen else { continue };
-        if load.opened_keys > 0 {
-            let text = format!("the phone of person {who} keeps keys of {} notes that were opened", load.opened_keys);
-            violations.push(Violation::new(0, entry.at, text));
-        }
-        if load.left_behind > 0 {
-            let text = format!("the phone of person {who} keeps {} records that belong to nothing", load.left_behind);
-            violations.push(Violation::new(0, entry.at, text));
+        let keeps = [
+            (load.opened_keys, format!("keys of {} notes that were opened", load.opened_keys)),
+            (load.left_behind, format!("{} records that belong to nothing", load.left_behind)),
+        ];
+        for (_, what) in keeps.into_iter().filter(|(count, _)| *count > 0) {
+            violations.push(Violation::new(0, entry.at, format!("the phone of person {who} keeps {what}")));
         }
     }
 }
@@ -29,25 +28,20 @@ mod tests {
     use super::*;
     use crate::sim::record::PhoneLoad;
 
+    fn keeping(opened_keys: usize, left_behind: usize) -> Tale {
+        let mut tale = Tale::good();
+        tale.add(60, Seen::PhoneLoad(1, PhoneLoad { opened_keys, left_behind, ..load(0) }));
+        tale
+    }
+
     #[test]
     fn a_key_that_outlives_the_opening_of_its_note_is_found() {
-        let kept = |opened_keys| {
-            let mut tale = Tale::good();
-            tale.add(60, Seen::PhoneLoad(1, PhoneLoad { opened_keys, ..load(0) }));
-            tale
-        };
-        kept(0).is_good();
-        kept(2).breaks(0, "the phone of person 1 keeps keys of 2 notes");
+        keeping(0, 0).is_good();
+        keeping(2, 0).breaks(0, "the phone of person 1 keeps keys of 2 notes");
     }
 
     #[test]
     fn what_outlives_all_that_it_belongs_to_is_found() {
-        let kept = |left_behind| {
-            let mut tale = Tale::good();
-            tale.add(60, Seen::PhoneLoad(1, PhoneLoad { left_behind, ..load(0) }));
-            tale
-        };
-        kept(0).is_good();
-        kept(3).breaks(0, "the phone of person 1 keeps 3 records");
+        keeping(0, 3).breaks(0, "the phone of person 1 keeps 3 records");
     }
 }
