@@ -1,5 +1,6 @@
 //! A relay that lies, or answers what nobody asked: the device ends the session and keeps what was good.
 
+use zajil_proto::durable::Durable;
 use zajil_proto::ids::{MailboxId, ParcelId};
 use zajil_proto::parcel::Class;
 use zajil_proto::session::client::{ClientCommand, ClientEvent, ClientSession, ClientSettings};
@@ -104,6 +105,28 @@ fn a_device_takes_no_parcel_that_its_writer_did_not_sign_for_this_mailbox() {
     ahead.offset = 1;
     assert_eq!(hears(ahead), Some(Code::BAD_OFFSET));
     assert_eq!(hears(start(0, &owner, &parcel)), None);
+}
+
+#[test]
+fn a_device_takes_no_parcel_anew_that_it_has_released_in_the_same_session() {
+    // Watched twice, a relay may send what waits twice; the second lane may be overtaken by the word that all is released.
+    let owner = Owner::new(1);
+    let parcel = owner.parcel(1, Class::Text, 512, 512);
+    let id = parcel.header.id();
+    let release = ClientCommand::Release { mailbox: owner.mailbox(), ids: vec![Durable::after_sync(id)] };
+    let of = |transfer| {
+        let first = Frame::Parcel(start(transfer, &owner, &parcel));
+        [first, bytes_at(transfer, 0, &parcel.body), Frame::Mark { transfer, mark: parcel.marks[0] }]
+    };
+    let mut frames = vec![Frame::Welcome(welcome(1))];
+    frames.extend(of(0));
+    frames.push(Frame::Released { mailbox: owner.mailbox(), ids: vec![id] });
+    frames.extend(of(1));
+    let commands = vec![owner.prove(Scope::Mailbox), owner.watch(false), owner.watch(false), release];
+    let (events, closed) = device_hears(commands, &frames);
+    assert_eq!(closed, None);
+    let arriving = events.iter().filter(|event| matches!(event, ClientEvent::Arriving { .. })).count();
+    assert_eq!(arriving, 1);
 }
 
 #[test]

@@ -31,7 +31,8 @@ struct Watch {
     drained: Vec<u64>,
     /// The mailbox was dropped; what is still on the way from it is not wanted.
     gone: bool,
-    /// Parcels this device has wholly.
+    /// Parcels this device has wholly, or had and released: lanes overtake each other, and one that was sent twice may
+    /// begin after the relay has said that it let go.
     whole: BTreeSet<ParcelId>,
     /// Partial parcels of which the state is no longer in memory: their engine has it.
     set_aside: BTreeSet<ParcelId>,
@@ -70,7 +71,7 @@ impl Arrivals {
         for (id, state) in held.into_iter().take(HELD_ENTRIES_MAX) {
             let offset = match state {
                 HeldState::Whole => {
-                    watch.whole.insert(id);
+                    watch.note_whole(id);
                     None
                 }
                 HeldState::Partial { header, resumed } => {
@@ -247,15 +248,6 @@ impl Arrivals {
             watch.drained.push(transfers);
         }
         Ok(())
-    }
-
-    /// The parcels were released: they need not be remembered.
-    pub(super) fn released(&mut self, mailbox: MailboxId, ids: &[ParcelId]) {
-        if let Some(watch) = self.watches.get_mut(&mailbox) {
-            for id in ids {
-                watch.whole.remove(id);
-            }
-        }
     }
 
     /// A mailbox is gone.

@@ -135,7 +135,6 @@ impl ClientSession {
             Frame::Drained { mailbox, transfers } => self.arrivals.drained(mailbox, transfers)?,
             Frame::Released { mailbox, ids } => {
                 self.requests.released(mailbox, &ids)?;
-                self.arrivals.released(mailbox, &ids);
                 self.port.event(ClientEvent::Released { mailbox, ids });
             }
             Frame::SeenAnswer(answer) => {
