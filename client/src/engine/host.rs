@@ -268,10 +268,11 @@ impl Host {
         }
         self.advance().or_else(|failure| self.survive(failure))?;
         let wake = self.next_wake();
+        // Whatever the end of a task means was told before.
+        while self.tasks.try_join_next().is_some() {}
         tokio::select! {
             biased;
             Some(event) = self.events.recv() => self.happened(event).or_else(|failure| self.survive(failure)),
-            Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => Ok(()),
             () = self.surroundings.changed(&*self.network) => {
                 self.network_changed().or_else(|failure| self.survive(failure))
             }
@@ -430,6 +431,7 @@ impl Host {
                 ticket,
                 events: self.events_in.clone(),
                 moved: Arc::default(),
+                planned: Arc::default(),
             });
             link.meeting.take_over(&mut self.device);
             link.carried_by(self.tasks.spawn(accounted!(task)));
@@ -527,9 +529,10 @@ impl Host {
 
     fn plan_all(&mut self) -> Result<(), Failure> {
         let (now, wall) = (self.clock.now(), self.clock.wall());
-        for link in self.links.values_mut() {
+        for link in self.links.values_mut().filter(|link| link.wants_plan()) {
             let commands = link.meeting.plan(&self.device, &self.ask_seen, now, wall)?;
             link.say(commands);
+            link.planned();
         }
         Ok(())
     }

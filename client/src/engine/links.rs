@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
-use zajil_net::{Clock, DialError, DialOptions, DriveEnd, Network, PinnedKeys, dial, dial_early, drive};
+use zajil_net::{Clock, DialError, DialOptions, DriveEnd, Network, Pace, PinnedKeys, dial, dial_early, drive};
 use zajil_proto::ids::Epoch;
 use zajil_proto::keys::VerifyingKey;
 use zajil_proto::sealing::HomeRelay;
@@ -49,6 +49,10 @@ pub(crate) struct Link {
     finishing: bool,
     /// Tells the task that the device is in another network.
     moved: Arc<Notify>,
+    /// Whether the dial says nothing but itself.
+    hunts: bool,
+    /// Tells the task that what there is to ask was handed over.
+    planned: Arc<Notify>,
     /// Ends the task.
     task: Option<AbortHandle>,
 }
@@ -69,6 +73,8 @@ pub(crate) struct LinkTask {
     pub(crate) events: mpsc::Sender<LinkEvent>,
     /// Says when the device is in another network.
     pub(crate) moved: Arc<Notify>,
+    /// Says when what there is to ask was handed over.
+    pub(crate) planned: Arc<Notify>,
 }
 
 impl Link {
@@ -83,9 +89,22 @@ impl Link {
             queued: VecDeque::new(),
             finishing: false,
             moved: Arc::clone(&task.moved),
+            hunts: task.hunts(),
+            planned: Arc::clone(&task.planned),
             task: None,
         };
         (link, task.run(commands_in))
+    }
+
+    /// Returns whether to think of what to ask. Most dials of a hunt find nobody and carry nothing but themselves: on an old
+    /// phone, what is sealed and kept is not to be gone through every three seconds for that.
+    pub(crate) const fn wants_plan(&self) -> bool {
+        !self.hunts || self.meeting.is_connected()
+    }
+
+    /// Says that what there is to ask was handed over.
+    pub(crate) fn planned(&self) {
+        self.planned.notify_one();
     }
 
     /// Hands commands over, as many as the queue takes; the rest follow with the next call.
@@ -147,6 +166,10 @@ impl LinkTask {
             },
         };
         self.tell(Happened::Connected).await;
+        if self.hunts() {
+            // It leaves with the greeting, in the same datagrams.
+            self.planned.notified().await;
+        }
         if self.ticket.is_some() && !connection.is_early() {
             // The relay may have started again since it gave this one; what this session proves brings another.
             self.tell(Happened::Session(ClientEvent::TicketRefused)).await;
@@ -189,6 +212,11 @@ impl LinkTask {
             DriveEnd::Lost(_) => Some(Trouble::NoAnswer),
             DriveEnd::Unmet(error) => Some(trouble(&error)),
         }
+    }
+
+    /// Returns whether the relay may well not be there: the dial is one datagram.
+    fn hunts(&self) -> bool {
+        self.options.pace == Pace::OneDatagram
     }
 
     /// Tells the host. When the host has gone, so will this task, with its connection.
