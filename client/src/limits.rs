@@ -136,6 +136,9 @@ const _: () = {
 
 /// Bytes of sealed parcels on this device that wait for a relay or for their receipt: 1 GB, 300 hours of voice.
 pub const OUTBOX_BYTES_MAX: u64 = 1_000_000_000;
+/// What a disk that was full must have again, bytes, before a device fetches what waits by itself: what a relay sends ahead, and as
+/// much again for the log of the store. With less, the same bytes would come at every meeting, be paid for, and be thrown away.
+pub const FULL_DISK_ROOM_BYTES_MIN: u64 = 128 << 10;
 /// Contacts of one device. A session proves two keys for each, below `zajil_proto::limits::PROOFS_PER_SESSION_MAX`.
 pub const CONTACTS_MAX: usize = 200;
 /// Longest name of a contact, bytes of UTF-8: 50 Arabic letters, more than fits a line.

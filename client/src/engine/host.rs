@@ -24,7 +24,8 @@ use super::remembered::Remembered;
 use super::state::Device;
 use super::surroundings::Surroundings;
 use crate::limits::{
-    FINISH_MILLIS_MAX, HOST_EVENTS_QUEUED_MAX, HUNT_SELDOM_MILLIS, LINKS_MAX, PROGRESS_QUEUED_MAX, REQUESTS_WAITING_MAX,
+    FINISH_MILLIS_MAX, FULL_DISK_ROOM_BYTES_MIN, HOST_EVENTS_QUEUED_MAX, HUNT_SELDOM_MILLIS, LINKS_MAX,
+    PROGRESS_QUEUED_MAX, REQUESTS_WAITING_MAX,
 };
 use crate::store::DeviceStore;
 
@@ -83,6 +84,8 @@ pub struct Host {
     events: mpsc::Receiver<LinkEvent>,
     events_in: mpsc::Sender<LinkEvent>,
     next_link: u64,
+    /// Whether the disk was full when something was last written.
+    full: bool,
     /// Whether something may have been committed since the store's log was last wiped.
     unscrubbed: bool,
     /// The store cannot be read any more: nothing can go on.
@@ -145,6 +148,7 @@ impl Host {
             events,
             events_in,
             next_link: 0,
+            full: false,
             unscrubbed: false,
             failed: None,
             serving: false,
@@ -226,6 +230,7 @@ impl Host {
                 self.waiting.push(Waiting::new(goal, until, call.progress, call.reply));
                 // Whoever asks now wants to know now: no link waits for its turn to be dialled again.
                 self.hunts.clear();
+                self.full = false;
             }
             Err(failure) => {
                 self.recover_or_end(&failure);
@@ -245,7 +250,10 @@ impl Host {
     /// After a commit that failed, what is in memory is ahead of the disk: takes up what is durable and meets relays anew.
     fn recover(&mut self, failure: &Failure) -> Result<(), Failure> {
         match failure {
-            Failure::DiskFull => reached!(DeviceFull),
+            Failure::DiskFull => {
+                reached!(DeviceFull);
+                self.full = true;
+            }
             Failure::Store(_) => reached!(DeviceStoreFailed),
             _ => return Ok(()),
         }
@@ -259,6 +267,12 @@ impl Host {
         let relays: Vec<VerifyingKey> = self.targets().iter().map(|relay| relay.key).collect();
         self.hunts.extend(relays.into_iter().map(|relay| (relay, Hunt::new(now, next))));
         if sabotaged!(FailedCommitKept) { Ok(()) } else { self.device.reload() }
+    }
+
+    /// Returns whether the disk is still as full as it was when something did not fit.
+    fn is_still_full(&mut self) -> bool {
+        self.full = self.full && self.device.store.room().is_some_and(|room| room < FULL_DISK_ROOM_BYTES_MIN);
+        self.full
     }
 
     /// Waits for one thing to happen and does what it asks for. Cancelling it loses nothing.
@@ -528,8 +542,9 @@ impl Host {
     }
 
     fn plan_all(&mut self) -> Result<(), Failure> {
-        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let (now, wall, fetches) = (self.clock.now(), self.clock.wall(), !self.is_still_full());
         for link in self.links.values_mut().filter(|link| link.wants_plan()) {
+            link.meeting.fetches = fetches;
             let commands = link.meeting.plan(&self.device, &self.ask_seen, now, wall)?;
             link.say(commands);
             link.planned();

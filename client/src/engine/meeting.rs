@@ -39,6 +39,8 @@ pub(crate) struct Meeting {
     registering: BTreeSet<[u8; 16]>,
     /// Mailboxes and slots that the relay has said it has.
     made: BTreeSet<[u8; 16]>,
+    /// Whether what waits may come. Not while the disk is full: each meeting would bring the same bytes, for nothing.
+    pub(crate) fetches: bool,
     watched: BTreeSet<MailboxId>,
     /// For which contact each *invitation* mailbox is watched.
     fetching: BTreeMap<MailboxId, u32>,
@@ -96,6 +98,7 @@ impl Meeting {
             proven: BTreeSet::new(),
             registering: BTreeSet::new(),
             made: BTreeSet::new(),
+            fetches: true,
             watched: BTreeSet::new(),
             fetching: BTreeMap::new(),
             drained: BTreeSet::new(),

@@ -280,6 +280,11 @@ impl Drop for MemoryStore {
 }
 
 impl DeviceStore for MemoryStore {
+    fn room(&self) -> Option<u64> {
+        let disk = self.disk.lock();
+        Some(disk.capacity?.saturating_sub(disk.bytes))
+    }
+
     fn commit(&mut self, batch: Batch) -> Result<Durable<()>, StoreError> {
         let mut disk = self.alive()?;
         let changes = batch.checked()?;

@@ -118,6 +118,10 @@ pub trait DeviceStore: Send {
     /// [`StoreError::Closed`].
     fn usage(&self, kind: Kind) -> Result<u64, StoreError>;
 
+    /// How many more bytes the disk has for this store, space held back apart; `None` if it does not say. Others write to the same
+    /// disk: that a batch of fewer bytes goes through is not promised.
+    fn room(&self) -> Option<u64>;
+
     /// Removes from the files what commits have deleted or replaced, so that not even its sealed form is left in them.
     /// Costs disk writes: call it when idle. Also done when opening and closing. What flash memory keeps of old blocks
     /// is not promised.

@@ -39,6 +39,11 @@ impl Reserve {
         }
     }
 
+    /// Returns how much more the disk has, besides what is held back.
+    pub(super) fn room(&self) -> Option<u64> {
+        fs4::available_space(self.path.parent()?).ok()
+    }
+
     fn allocate(&self, held: u64, wanted: u64) -> io::Result<()> {
         let mut options = OpenOptions::new();
         let file: File = options.write(true).create(true).truncate(false).mode(home::FILE_MODE).open(&self.path)?;

@@ -237,6 +237,10 @@ impl DeviceStore for SqliteStore {
         Ok(self.index.get(&(kind.code(), key.to_vec())).map(|entry| entry.bytes))
     }
 
+    fn room(&self) -> Option<u64> {
+        self.reserve.room()
+    }
+
     fn count(&self, kind: Kind) -> Result<usize, StoreError> {
         self.whole()?;
         Ok(self.index.of_kind(kind, &[]).count())

@@ -389,7 +389,9 @@ fn a_disk_in_memory_that_is_full_refuses_what_takes_and_never_what_frees() {
     put(&mut store, Kind::Note, b"a", &[1; 600]);
     put(&mut store, Kind::Outgoing, b"b", &[2; 300]);
     assert_eq!((disk.bytes(), disk.count(Kind::Note), disk.count(Kind::Outgoing)), (902, 1, 1));
+    assert_eq!(store.room(), None);
     disk.set_capacity(Some(1_000));
+    assert_eq!(store.room(), Some(98));
     let mut batch = Batch::new();
     batch.put(Kind::Note, b"c", [3; 98]);
     assert_eq!(store.commit(batch).unwrap_err(), StoreError::Full, "one byte too many");
@@ -399,6 +401,7 @@ fn a_disk_in_memory_that_is_full_refuses_what_takes_and_never_what_frees() {
     assert_eq!(store.commit(batch).unwrap_err(), StoreError::Full);
     // Others fill the disk: what is held is more than there is room for, and one can still delete.
     disk.set_capacity(Some(0));
+    assert_eq!(store.room(), Some(0));
     let mut batch = Batch::new();
     batch.delete(Kind::Note, b"a").put(Kind::Outgoing, b"d", [5; 400]);
     store.commit(batch).unwrap();

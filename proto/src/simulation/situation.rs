@@ -115,6 +115,8 @@ named! {
         SeenFromMemory = "seen-from-memory",
         /// A device's disk is full in the middle of a commit.
         DeviceFull = "device-full",
+        /// A device whose disk is full meets its relay and lets nothing come.
+        FullDeviceFetchesNothing = "full-device-fetches-nothing",
         /// A device's store fails a commit in another way.
         DeviceStoreFailed = "device-store-failed",
         /// A device's outbox is full.

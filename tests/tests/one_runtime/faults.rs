@@ -242,3 +242,36 @@ fn what_is_left_of_erased_keys_is_wiped_after_a_meeting_and_while_a_daemon_rests
         daemon.await.unwrap().unwrap();
     });
 }
+
+#[test]
+fn a_phone_without_room_fetches_nothing_and_still_sends_and_goes_on_when_there_is_room() {
+    // Found by simulated disks 2786: a phone that was full for an hour and a half was sent 8 MB that it threw away.
+    in_one_runtime(async {
+        let mut world = World::new();
+        let (mut mother, _) = world.person();
+        let disk = MemoryDisk::new();
+        let (mut father, address) = world.person_on(&disk);
+        pair_by_link(&mut mother, &mut father).await;
+        confirm(&mut mother, &mut father).await;
+        ask(&mut mother, send("Father", voice(500), Wait::Stored)).await;
+        disk.set_capacity(Some(disk.bytes() + 100_000));
+        let came = |world: &World| {
+            let down = world.network.traffic(address).down;
+            down.offered.bytes + down.stream_bytes
+        };
+        let before = came(&world);
+        let (calls, requests) = mpsc::channel(4);
+        let daemon = tokio::task::spawn_local(async move { father.serve(requests, std::future::pending()).await });
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        let hour = came(&world) - before;
+        assert!((100_000..300_000).contains(&hour), "{hour} bytes came to a phone that had room for 100,000");
+        let sent = call(&calls, send("Mother", voice(2), Wait::Stored)).await;
+        assert!(matches!(sent, Err(Failure::DiskFull) | Ok(Reply::Sent(_))), "{sent:?}");
+        disk.set_capacity(None);
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        let Ok(Reply::Notes(notes)) = call(&calls, Request::Inbox { all: true }).await else { panic!() };
+        let marks: Vec<NoteMark> = notes.iter().map(|note| note.mark).collect();
+        assert!(marks.contains(&NoteMark::Delivered), "{marks:?}");
+        daemon.abort();
+    });
+}

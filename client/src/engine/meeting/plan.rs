@@ -228,6 +228,10 @@ impl Meeting {
     fn watch(&mut self, device: &Device, owner: &MailboxOwner) -> Result<(), Failure> {
         let mailbox = owner.mailbox();
         self.prove(Scope::Mailbox, owner.write_key.public(), &owner.read_key);
+        if !self.fetches {
+            reached!(FullDeviceFetchesNothing);
+            return Ok(());
+        }
         if !self.watched.insert(mailbox) {
             return Ok(());
         }
