@@ -7,17 +7,21 @@
 
 use std::collections::BTreeMap;
 
+use zajil_client::engine::api::{Direction, NoteMark};
 use zajil_client::limits::MEMORY_BYTES_MAX;
 
 use super::Violation;
 use super::story::Story;
 use crate::sim::plan::{AttackerDeed, Deed, HOUR, Millis, PersonId};
-use crate::sim::record::{RelayLoad, Seen};
+use crate::sim::record::{RelayLoad, Seen, Shown};
 
 /// Bytes that a phone at rest may hold: a connection, its contacts, keys and what it knows of relays. Measured: 230 to 360 kB.
 const PHONE_RESTS_BYTES: u64 = 500_000;
 /// Bytes that it may hold for each note that it lists.
 const BYTES_PER_NOTE: u64 = 4_000;
+/// A note that lies at a relay and has not been fetched holds so many times less than its sealed bytes on its sender's phone: its marks.
+/// One is 69 B, for 8,192 B of body at most.
+const BYTES_PER_BYTE_OF_MARKS: u64 = 100;
 /// Bytes that a relay at rest may hold for itself, and for the tickets and sessions of TLS by which whoever came within a day may come again.
 /// Measured: 110 kB, and 650 kB after a day with strangers.
 const RELAY_RESTS_BYTES: u64 = 2_000_000;
@@ -54,9 +58,8 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
                 continue;
             }
             Seen::Memory(Some(who), held) => {
-                let notes = story.sights.range((*who, 0)..=(*who, u32::MAX)).count();
                 let waits = waiting.get(who).copied().unwrap_or(0).min(MEMORY_BYTES_MAX);
-                let rests = PHONE_RESTS_BYTES + notes as u64 * BYTES_PER_NOTE + waits;
+                let rests = PHONE_RESTS_BYTES + notes_rest(story, *who) + waits;
                 let most = (held.most > MEMORY_BYTES_MAX).then_some(("held", held.most, MEMORY_BYTES_MAX));
                 let still = (is_last && held.now > rests).then_some(("still holds", held.now, rests));
                 most.or(still).map(|found| (format!("the phone of person {who}"), found))
@@ -81,6 +84,18 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
     }
 }
 
+/// Returns what a phone may hold for the notes that it lists.
+fn notes_rest(story: &Story<'_>, who: PersonId) -> u64 {
+    let notes = story.sights.range((who, 0)..=(who, u32::MAX)).filter_map(|(_, sights)| sights.last());
+    notes.map(|note| BYTES_PER_NOTE + marks_of(&note.shown)).sum()
+}
+
+/// Returns what the marks of a note take that is at a relay.
+fn marks_of(shown: &Shown) -> u64 {
+    let lies = shown.direction == Direction::Out && shown.mark == NoteMark::AtRelay;
+    if lies { u64::from(shown.progress.1) / BYTES_PER_BYTE_OF_MARKS } else { 0 }
+}
+
 fn relay_rests(load: &RelayLoad) -> u64 {
     RELAY_RESTS_BYTES
         + load.sessions * BYTES_PER_SESSION
@@ -103,7 +118,7 @@ fn flooded(story: &Story<'_>, at: Millis) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cases::{Tale, relay_load};
+    use super::super::cases::{Tale, out, relay_load};
     use super::*;
     use crate::sim::memory::Held;
 
@@ -122,6 +137,18 @@ mod tests {
         holding(60, Some(1), 300_000, 30_000_000).breaks(6, "the phone of person 1 held 30000000 B of memory");
         holding(LAST, Some(1), 500_000, 500_000).is_good();
         holding(LAST, Some(1), 600_000, 600_000).breaks(6, "the phone of person 1 still holds 600000 B of memory");
+    }
+
+    #[test]
+    fn the_marks_of_a_note_that_nobody_has_fetched_have_their_room() {
+        // Found by seed 2593 (disks): 195 notes of 160 MB at the relay.
+        let big = |mark| {
+            let mut tale = holding(LAST, Some(1), 1_400_000, 1_400_000);
+            tale.add(LAST, Seen::Note(1, Shown { progress: (100 << 20, 100 << 20), ..out(2, 9, mark) }));
+            tale.verdict().iter().any(|found| found.text.contains("still holds"))
+        };
+        assert!(!big(NoteMark::AtRelay));
+        assert!(big(NoteMark::Delivered));
     }
 
     #[test]

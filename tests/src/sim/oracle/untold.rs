@@ -19,6 +19,10 @@ const LOOKED_FOR: Millis = HOUR;
 /// How long what left in time may be on its way to the relay, milliseconds.
 const ON_ITS_WAY: Millis = MINUTE;
 
+/// How short a link may be there for no meeting to come of it, milliseconds: a greeting over GPRS takes three seconds, a dial that was
+/// lost three more.
+const TOO_SHORT: Millis = 10_000;
+
 /// Whether a note of so many days, which its sender sees as being at the relay to the end, is over without their having to know.
 pub(super) fn may_be(story: &Story<'_>, taken_at: Millis, taken: &Taken, days: u16) -> bool {
     let (from, end) = (taken.from, story.record.ended_at);
@@ -53,10 +57,19 @@ fn unwitnessed(story: &Story<'_>, who: PersonId, at: Millis) -> Option<(Millis, 
         let (before, after): (Vec<Millis>, Vec<Millis>) = meetings.partition(|met| *met <= at);
         (before.into_iter().max()?, after.into_iter().min()?)
     } else {
-        if talks.within(at, at).next().is_some() {
-            return None;
+        let mut went = None;
+        let mut came = None;
+        for (begun, ended) in talks.within(0, end).filter(|(begun, ended)| ended - begun >= TOO_SHORT) {
+            if (begun..=ended).contains(&at) {
+                return None;
+            }
+            if ended < at {
+                went = Some(ended);
+            } else {
+                came = came.or(Some(begun));
+            }
         }
-        (talks.within(0, at).last()?.1, talks.within(at, end).next()?.0)
+        (went?, came?)
     };
     let stopped = story.record.entries.iter().filter(|entry| (went..=came).contains(&entry.at));
     let stopped = stopped.filter(|entry| match &entry.seen {
@@ -76,6 +89,7 @@ mod tests {
     use super::super::cases::{Tale, out};
     use super::*;
     use crate::sim::plan::RelayDeed;
+    use crate::sim::record::Entry;
 
     /// Note 9 leaves at minute 80 with a lifetime of a day; its answer is lost, its sender is in the dark for thirty hours, in which
     /// their clock goes back by a week, and sees at the end that it is at the relay.
@@ -108,6 +122,20 @@ mod tests {
         let mut later = set_back(true);
         later.record.ended_at += 30 * HOUR;
         later.breaks(1, "note 9 of person 1");
+    }
+
+    #[test]
+    fn a_link_that_is_there_for_a_moment_is_no_meeting() {
+        // Found by seed 2637 (weeks): the link fell silent in the moment in which it came.
+        let there_for = |millis: Millis| {
+            let mut tale = set_back(true);
+            tale.add(210, Seen::Link(1, true));
+            tale.record.entries.push(Entry { at: 210 * MINUTE + millis, seen: Seen::Link(1, false) });
+            tale.record.entries.sort_by_key(|entry| entry.at);
+            tale
+        };
+        there_for(1).is_good();
+        there_for(MINUTE).breaks(1, "note 9 of person 1");
     }
 
     #[test]
