@@ -138,7 +138,10 @@ const _: () = {
 pub const OUTBOX_BYTES_MAX: u64 = 1_000_000_000;
 /// What a disk that was full must have again, bytes, before a device fetches what waits by itself: what a relay sends ahead, and as
 /// much again for the log of the store. With less, the same bytes would come at every meeting, be paid for, and be thrown away.
-pub const FULL_DISK_ROOM_BYTES_MIN: u64 = 128 << 10;
+pub const FULL_DISK_FETCHES_BYTES_MIN: u64 = 128 << 10;
+/// What such a disk must have before a device meets a relay by itself, bytes: what it notes there of what has left, some pages of the
+/// store and of its log. With less, all that leaves would leave again.
+pub const FULL_DISK_MEETS_BYTES_MIN: u64 = 32 << 10;
 /// Contacts of one device. A session proves two keys for each, below `zajil_proto::limits::PROOFS_PER_SESSION_MAX`.
 pub const CONTACTS_MAX: usize = 200;
 /// Longest name of a contact, bytes of UTF-8: 50 Arabic letters, more than fits a line.

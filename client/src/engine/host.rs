@@ -24,10 +24,21 @@ use super::remembered::Remembered;
 use super::state::Device;
 use super::surroundings::Surroundings;
 use crate::limits::{
-    FINISH_MILLIS_MAX, FULL_DISK_ROOM_BYTES_MIN, HOST_EVENTS_QUEUED_MAX, HUNT_SELDOM_MILLIS, LINKS_MAX,
-    PROGRESS_QUEUED_MAX, REQUESTS_WAITING_MAX,
+    FINISH_MILLIS_MAX, FULL_DISK_FETCHES_BYTES_MIN, FULL_DISK_MEETS_BYTES_MIN, HOST_EVENTS_QUEUED_MAX,
+    HUNT_SELDOM_MILLIS, LINKS_MAX, PROGRESS_QUEUED_MAX, REQUESTS_WAITING_MAX,
 };
 use crate::store::DeviceStore;
+
+/// What a disk has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// Not even what is noted of a meeting.
+    Nothing,
+    /// What is noted of notes that leave.
+    Sending,
+    /// What waits at relays, too.
+    All,
+}
 
 /// What an engine is made of.
 pub struct Parts {
@@ -262,17 +273,29 @@ impl Host {
         }
         self.tasks.abort_all();
         // Nobody makes room within seconds, and each try costs a connection; whoever asks for something is not kept waiting.
+        self.rest();
+        if sabotaged!(FailedCommitKept) { Ok(()) } else { self.device.reload() }
+    }
+
+    /// Looks for no relay for a while.
+    fn rest(&mut self) {
         let now = self.clock.now();
         let next = now.after(Duration::from_millis(HUNT_SELDOM_MILLIS));
         let relays: Vec<VerifyingKey> = self.targets().iter().map(|relay| relay.key).collect();
         self.hunts.extend(relays.into_iter().map(|relay| (relay, Hunt::new(now, next))));
-        if sabotaged!(FailedCommitKept) { Ok(()) } else { self.device.reload() }
     }
 
-    /// Returns whether the disk is still as full as it was when something did not fit.
-    fn is_still_full(&mut self) -> bool {
-        self.full = self.full && self.device.store.room().is_some_and(|room| room < FULL_DISK_ROOM_BYTES_MIN);
-        self.full
+    /// Returns what the disk has room for by now, if it was full.
+    fn room(&mut self) -> Room {
+        let room = self.full.then(|| self.device.store.room()).flatten();
+        match room {
+            Some(room) if room < FULL_DISK_MEETS_BYTES_MIN => Room::Nothing,
+            Some(room) if room < FULL_DISK_FETCHES_BYTES_MIN => Room::Sending,
+            _ => {
+                self.full = false;
+                Room::All
+            }
+        }
     }
 
     /// Waits for one thing to happen and does what it asks for. Cancelling it loses nothing.
@@ -422,6 +445,9 @@ impl Host {
         };
         // Asked at every turn, and mostly there is nothing to dial: only what is dialled is copied.
         let due: Vec<HomeRelay> = self.targets().into_iter().filter(is_due).cloned().collect();
+        if !due.is_empty() && self.room() == Room::Nothing {
+            return self.rest();
+        }
         for relay in due {
             if self.links.len() >= LINKS_MAX {
                 break;
@@ -542,7 +568,7 @@ impl Host {
     }
 
     fn plan_all(&mut self) -> Result<(), Failure> {
-        let (now, wall, fetches) = (self.clock.now(), self.clock.wall(), !self.is_still_full());
+        let (now, wall, fetches) = (self.clock.now(), self.clock.wall(), self.room() == Room::All);
         for link in self.links.values_mut().filter(|link| link.wants_plan()) {
             link.meeting.fetches = fetches;
             let commands = link.meeting.plan(&self.device, &self.ask_seen, now, wall)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
-use zajil_client::limits::FULL_DISK_ROOM_BYTES_MIN;
+use zajil_client::limits::FULL_DISK_FETCHES_BYTES_MIN;
 use zajil_client::store::{Batch, DeviceStore, Kind, Protection, SqliteStore, StoreError};
 
 use crate::rig::{Records, open_at, put, read_all, system};
@@ -125,7 +125,7 @@ fn one_can_delete_on_a_full_disk_and_write_again_in_the_room_of_what_was_deleted
     fill(&mut *store, 0, &mut expected);
     let held = || fs::metadata(disk.home().join("reserve")).map_or(0, |file| file.len());
     assert_eq!(held(), 16 << 20);
-    assert!(store.room().unwrap() < FULL_DISK_ROOM_BYTES_MIN, "it says so");
+    assert!(store.room().unwrap() < FULL_DISK_FETCHES_BYTES_MIN, "it says so");
     for round in 0_u16..4 {
         // As an engine would: the voice goes, and a line stays that says so.
         let mut batch = Batch::new();
