@@ -54,9 +54,13 @@ fn turned_on_by_itself(
     });
     let last = set.take_while(|(at, _)| at <= after_at).last();
     let Some((off, _)) = last.filter(|(at, tells)| at <= before_at && *tells == TellsSeen::Off) else { return false };
-    // At the end of a pairing people say what the other is told, whatever they said before.
+    // At the end of a pairing people say what the other is told, whatever they said before; and who gives one up and invites anew has
+    // a new contact.
     !story.record.entries.iter().any(|entry| match entry.seen {
         Seen::Paired(one, other) => entry.at >= off && [(one, other), (other, one)].contains(&(owner, reader)),
+        Seen::PairingFailed(inviter, invited, _) => {
+            (off..=*after_at).contains(&entry.at) && (inviter, invited) == (owner, reader)
+        }
         _ => false,
     })
 }
@@ -154,6 +158,20 @@ mod tests {
         sees(&mut tale, 91, SeenPrecision::SixHours);
         tale.breaks(8, "let relays tell person 2 nothing, and now it is SixHours");
         tale.play(85, Deed::Person(1, PersonDeed::SetSeen { to: 2, tells: TellsSeen::Day })).is_good();
+    }
+
+    #[test]
+    fn whoever_is_invited_anew_is_a_new_contact() {
+        // Found by seed 2957 (family).
+        let sees = |tale: &mut Tale, minute, seen| {
+            tale.add(minute, Seen::Contact(1, ContactView { seen, ..contact(3, Pairing::Invited) }));
+        };
+        let mut tale = left(1);
+        tale.play(80, Deed::Person(1, PersonDeed::SetSeen { to: 3, tells: TellsSeen::Off }));
+        sees(&mut tale, 80, SeenPrecision::Off);
+        sees(&mut tale, 91, SeenPrecision::SixHours);
+        tale.breaks(8, "let relays tell person 3 nothing, and now it is SixHours");
+        tale.add(85, Seen::PairingFailed(1, 3, "the link is over".into())).is_good();
     }
 
     #[test]
