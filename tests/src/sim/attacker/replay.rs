@@ -55,13 +55,16 @@ pub(super) async fn bring(
     (captured, of): (&Captured, PersonId),
 ) -> Vec<String> {
     let began = Instant::now();
-    let Some((sent, received)) = send_again(scene, datagrams).await else { return Vec::new() };
+    let Some((socket, sent)) = send_again(scene, datagrams).await else { return Vec::new() };
+    captured.sent_again(of, sent);
+    let received = received(&*socket).await;
     // What overtakes the phone's own datagrams at the relay makes the connection the attacker's; then quinn counts what the phone
-    // goes on to send as if it came from there too. So it is no gift: somebody sent it.
+    // goes on to send as if it came from there too, and what is sent again from yet another address. So it is no gift: somebody sent it.
     let recent = captured.last(of, u32::MAX).into_iter().filter(|datagram| datagram.at + LISTENS >= began);
     let own: usize = recent.map(|datagram| datagram.bytes.len()).sum();
     let connections = datagrams.iter().map(|datagram| datagram.from).collect::<BTreeSet<_>>().len();
-    let most = (sent + own) * AMPLIFICATION_MAX + connections * PROBE_BYTES;
+    let again = captured.again_since(of, began - LISTENS).max(sent);
+    let most = (again + own) * AMPLIFICATION_MAX + connections * PROBE_BYTES;
     if received > most {
         return vec![format!("{received} B came back for {sent} B that somebody else had sent before, and {most} may")];
     }
@@ -94,8 +97,8 @@ pub(super) async fn own(scene: &mut AttackScene) -> Vec<String> {
     breaches
 }
 
-/// Sends datagrams again; returns the bytes that went and those that came back. `None`: there is no socket to be had.
-async fn send_again(scene: &AttackScene, datagrams: &[Datagram]) -> Option<(usize, usize)> {
+/// Sends datagrams again; returns where the answers come, and the bytes that went. `None`: there is no socket to be had.
+async fn send_again(scene: &AttackScene, datagrams: &[Datagram]) -> Option<(Arc<dyn AsyncUdpSocket>, usize)> {
     let socket = scene.network.bind_udp(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)).ok()?;
     let mut sent = 0;
     for some in datagrams.chunks(AT_ONCE) {
@@ -107,7 +110,7 @@ async fn send_again(scene: &AttackScene, datagrams: &[Datagram]) -> Option<(usiz
         }
         sleep(PAUSE).await;
     }
-    Some((sent, received(&*socket).await))
+    Some((socket, sent))
 }
 
 /// Returns how many bytes come until [`LISTENS`] is over.

@@ -49,6 +49,8 @@ struct Ring {
     /// How far back anybody will ask.
     reaches: Duration,
     datagrams: VecDeque<Datagram>,
+    /// When the attacker sent some of them again, and how many bytes.
+    again: Vec<(Instant, usize)>,
 }
 
 impl Captured {
@@ -66,7 +68,7 @@ impl Captured {
     /// Listens to a phone from here on.
     pub fn listen_to(&self, of: PersonId, reaches: Duration) {
         let mut rings = self.lock();
-        let ring = rings.entry(of).or_insert_with(|| Ring { reaches, datagrams: VecDeque::new() });
+        let ring = rings.entry(of).or_insert_with(|| Ring { reaches, datagrams: VecDeque::new(), again: Vec::new() });
         ring.reaches = ring.reaches.max(reaches);
     }
 
@@ -81,6 +83,20 @@ impl Captured {
         let rings = self.lock();
         let kept = rings.get(&of).into_iter().flat_map(|ring| &ring.datagrams);
         kept.filter(|datagram| datagram.at.elapsed() <= reaches).cloned().collect()
+    }
+
+    /// Notes that datagrams of a phone were sent again.
+    pub fn sent_again(&self, of: PersonId, bytes: usize) {
+        if let Some(ring) = self.lock().get_mut(&of) {
+            ring.again.push((Instant::now(), bytes));
+        }
+    }
+
+    /// Returns how many bytes of a phone's datagrams were sent again since a moment.
+    pub fn again_since(&self, of: PersonId, since: Instant) -> usize {
+        let rings = self.lock();
+        let again = rings.get(&of).into_iter().flat_map(|ring| &ring.again);
+        again.filter(|(at, _)| *at >= since).map(|(_, bytes)| bytes).sum()
     }
 
     fn keep(&self, of: PersonId, datagram: Datagram) {
