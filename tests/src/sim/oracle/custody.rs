@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use zajil_client::engine::api::{Direction, NoteMark};
+use zajil_net::limits::{IDLE_TIMEOUT, KEEP_ALIVE};
 
 use super::Violation;
 use super::story::{Story, is_whole};
@@ -23,6 +24,9 @@ use crate::sim::record::Taken;
 const LIFETIME_DAYS_DEFAULT: u16 = 30;
 /// Minutes by which two clocks that count whole minutes may make a lifetime shorter.
 const MINUTES_ROUNDED: Millis = 2;
+
+/// Within which time a device notices that a connection is gone over which nothing is awaited.
+const NOTICED_WITHIN: Millis = IDLE_TIMEOUT.as_secs() * 1_000 + KEEP_ALIVE.as_secs() * 1_000;
 
 /// Judges a run.
 pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
@@ -102,8 +106,11 @@ fn expired_early(story: &Story<'_>, violations: &mut Vec<Violation>) {
         let days = story.sendings.get(serial).and_then(|sending| sending.lifetime_days);
         let lifetime = Millis::from(days.unwrap_or(LIFETIME_DAYS_DEFAULT)) * DAY;
         let slack = drift(story, taken.from, lifetime) + MINUTES_ROUNDED * MINUTE;
-        // The relay cannot have had it whole before it can have had a byte of it.
-        let begun = story.sends(taken.from).first_from(*taken_at).unwrap_or(Millis::MAX);
+        // The relay cannot have had it whole before it can have had a byte of it. But who believes in a connection that has been gone
+        // for less than the time it takes to notice cannot know that nothing of what they said then has come.
+        let believed = story.talks(taken.from).touch(taken_at.saturating_sub(NOTICED_WITHIN), *taken_at);
+        let carried = || story.sends(taken.from).first_from(*taken_at).unwrap_or(Millis::MAX);
+        let begun = if believed { *taken_at } else { carried() };
         let agreed = ahead_together(story, taken.from, *taken_at, expired.at);
         let earliest = begun.saturating_add(lifetime).saturating_sub(slack + agreed);
         if expired.at < earliest {
@@ -224,6 +231,19 @@ mod tests {
         tale.breaks(1, "is shown as expired");
         // What leaves a phone may be kept, though its owner hears nothing back.
         tale.play(79, Deed::Person(1, PersonDeed::OneWay { out: true })).is_good();
+    }
+
+    #[test]
+    fn who_has_not_noticed_yet_that_their_link_is_gone_may_take_a_note_for_one_that_left() {
+        // Found by seed 3878 (family).
+        let gone_since = |minute| {
+            let mut tale = expires(24 * 60, 0);
+            tale.add(minute, Seen::Link(1, false)).add(80 + 10, Seen::Link(1, true));
+            tale.without(|seen| *seen == Seen::Note(1, out(2, 9, NoteMark::AtRelay)));
+            tale
+        };
+        gone_since(78).is_good();
+        gone_since(77).breaks(1, "is shown as expired");
     }
 
     #[test]
