@@ -87,7 +87,7 @@ pub(super) fn judge(story: &Story<'_>, violations: &mut Vec<Violation>) {
 /// Returns what a phone may hold for the notes that it lists.
 fn notes_rest(story: &Story<'_>, who: PersonId) -> u64 {
     let notes = story.sights.range((who, 0)..=(who, u32::MAX)).filter_map(|(_, sights)| sights.last());
-    notes.map(|note| BYTES_PER_NOTE + marks_of(&note.shown)).sum()
+    notes.map(|note| BYTES_PER_NOTE + marks_of(note.shown)).sum()
 }
 
 /// Returns what the marks of a note take that is at a relay.
