@@ -79,6 +79,7 @@ status-unheard = { $n_cat ->
 }
 status-waiting = في انتظار الإرسال: { $n } ({ $size }).
 status-waiting-nothing = لا شيء ينتظر الإرسال.
+status-disk-full = قرص هذا الجهاز ممتلئ. أفرغ بعض المساحة: ما ينتظرك لا يُجلب قبل ذلك.
 status-storage = المساحة المستعملة: { $used }. المتاح للرسائل المنتظرة: { $max }.
 status-daemon = خدمة زاجل تعمل وتمسك الاتصال.
 status-no-daemon = خدمة زاجل لا تعمل، وكل أمر يلقى المحطة بنفسه.

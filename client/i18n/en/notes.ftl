@@ -65,6 +65,7 @@ status-unheard = { $n_cat ->
 }
 status-waiting = Waiting to be sent: { $n } ({ $size }).
 status-waiting-nothing = Nothing waits to be sent.
+status-disk-full = The disk of this device is full. Free some space: what waits for you is not fetched before.
 status-storage = Space used: { $used }. Room for notes that wait: { $max }.
 status-daemon = A daemon holds the link.
 status-no-daemon = No daemon runs; each command meets the relay by itself.

@@ -53,6 +53,9 @@ fn tell_status(context: &mut Context, view: &StatusView) {
             context.output.hint(&advice);
         }
     }
+    if view.disk_full {
+        context.output.line(&msg("status-disk-full"));
+    }
     context.output.line(&msg("status-contacts").count("n", view.contacts.into()));
     context.output.line(&msg("status-unheard").count("n", view.unheard.into()));
     if view.waiting == 0 {

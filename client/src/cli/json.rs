@@ -160,6 +160,7 @@ pub(super) fn status(status: &StatusView) -> Value {
         "waiting_bytes": status.waiting_bytes,
         "stored_bytes": status.stored_bytes,
         "outbox_bytes_max": status.outbox_bytes_max,
+        "disk_full": status.disk_full,
         "probing": {
             "day_bytes": status.probing.day_bytes,
             "day_bytes_max": status.probing.day_bytes_max,

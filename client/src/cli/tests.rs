@@ -444,6 +444,7 @@ async fn status_tells_the_clock_and_what_waits() {
         waiting_bytes: 48_000,
         stored_bytes: 1_400_000,
         outbox_bytes_max: 1_000_000_000,
+        disk_full: true,
         probing: ProbingView { day_bytes: 4_100_000, day_bytes_max: 4_000_000, slowed: true },
         link: Some(Link::Gprs),
         daemon: false,
@@ -453,7 +454,8 @@ async fn status_tells_the_clock_and_what_waits() {
     let ended = run(&mut engine, &["status"]).await;
     assert_eq!(
         ended.out,
-        "One contact.\nNo new notes.\nWaiting to be sent: 2 (48 kB).\n\
+        "The disk of this device is full. Free some space: what waits for you is not fetched before.\n\
+         One contact.\nNo new notes.\nWaiting to be sent: 2 (48 kB).\n\
          Space used: 1.4 MB. Room for notes that wait: 1.0 GB.\n\
          No daemon runs; each command meets the relay by itself.\n\
          Looking for relays that did not answer has cost 4.1 MB within a day.\n\

@@ -477,6 +477,8 @@ pub struct StatusView {
     pub stored_bytes: u64,
     /// Limit of the outbox, bytes.
     pub outbox_bytes_max: u64,
+    /// Whether the disk was full and is not fit again to fetch what waits.
+    pub disk_full: bool,
     /// What looking for relays has cost.
     pub probing: ProbingView,
     /// What the link is said to carry, if somebody said it.

@@ -501,6 +501,7 @@ impl Host {
     /// Returns how things stand.
     pub(crate) fn status(&mut self) -> Result<api::StatusView, Failure> {
         let mut status = self.device.status(&self.troubles)?;
+        status.disk_full = self.room() != Room::All;
         status.probing = self.probing.view(self.clock.now());
         status.link = self.link;
         Ok(status)

@@ -118,6 +118,7 @@ impl Device {
             waiting_bytes: waiting.iter().map(|outgoing| u64::from(outgoing.length)).sum(),
             stored_bytes,
             outbox_bytes_max: OUTBOX_BYTES_MAX,
+            disk_full: false,
             probing: ProbingView::default(),
             link: None,
             daemon: false,

@@ -15,10 +15,6 @@ pub const EXCEPTIONS: &[(Situation, &str)] = &[
     (Situation::FrameForeign, "nobody without a pair's key can put into its mailbox"),
     (Situation::ReplyNotTaken, "needs a reply to an invitation that has just been ended"),
     (Situation::InvitationEnded, "needs a link that nobody opens for seven days"),
-    (
-        Situation::FullDeviceFetchesNothing,
-        "needs a disk that gets a little room again; tests/tests/one_runtime has one",
-    ),
     (Situation::OutboxFull, "needs a gigabyte; tests/tests/one_runtime hits that limit"),
     (Situation::WrongKeyShown, "there is one relay; tests/tests/one_runtime shows another's key"),
     (Situation::TicketUnknown, "needs more tickets than a relay keeps, or two lost in a row; proto/tests/pair has it"),

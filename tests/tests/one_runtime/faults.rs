@@ -278,6 +278,11 @@ fn a_phone_without_room_leaves_its_relay_alone_and_one_with_a_little_room_sends_
         let (came, left) = within(3_600).await;
         assert!((40_000..200_000).contains(&came), "{came} bytes came to a phone that had room for 50,000");
         assert!(left < 200_000, "{left} bytes left, and nothing of it could be noted");
+        let is_full = async || {
+            let Ok(Reply::Status(status)) = call(&calls, Request::Status).await else { panic!() };
+            status.disk_full
+        };
+        assert!(is_full().await);
         let held = |disk: &MemoryDisk| -> usize {
             disk.records(Kind::IncomingBody).iter().map(|(_, value)| value.len()).sum()
         };
@@ -290,6 +295,7 @@ fn a_phone_without_room_leaves_its_relay_alone_and_one_with_a_little_room_sends_
         disk.set_capacity(None);
         within(300).await;
         assert!(marks().await.contains(&NoteMark::Delivered), "the other one came");
+        assert!(!is_full().await);
         daemon.abort();
     });
 }

@@ -286,6 +286,7 @@ pub(super) fn load(waiting: u32) -> PhoneLoad {
         waiting_bytes: 0,
         stored_bytes: 1_000,
         outbox_bytes_max: zajil_client::limits::OUTBOX_BYTES_MAX,
+        disk_full: false,
         probing: ProbingView::default(),
         link: None,
         daemon: true,
