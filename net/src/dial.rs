@@ -15,6 +15,7 @@ use zajil_proto::{reached, sabotaged};
 use crate::connection::{Connection, ConnectionKind, NoExporter, OwnEnd};
 use crate::handshake;
 use crate::identity::{IdentityError, PinVerifier, PinnedKeys, UNCHECKED_NAME, client_config};
+use crate::key_exchange::KeyExchange;
 use crate::limits::{ADDRESS_STAGGER, HANDSHAKE_SILENCE, HANDSHAKE_TIMEOUT, TCP_HEAD_START, UNHEARD_RTT};
 use crate::meter::{Costing, DialCost, Meter, Metered};
 use crate::networks::{Networks, Place};
@@ -56,6 +57,8 @@ pub struct DialOptions {
     pub pace: Pace,
     /// What is believed of the link.
     pub link_class: LinkClass,
+    /// Which key exchange is offered.
+    pub key_exchange: KeyExchange,
     /// What is remembered of the relay, of one whose keys are those that are dialled; else nothing is made of it.
     pub memory: Option<Arc<RelayMemory>>,
     /// What is remembered of the networks that this device has been in.
@@ -73,6 +76,7 @@ impl Default for DialOptions {
             transports: Transports::default(),
             pace: Pace::default(),
             link_class: LinkClass::default(),
+            key_exchange: KeyExchange::default(),
             memory: None,
             networks: None,
             cost: None,
@@ -383,9 +387,11 @@ impl Dialler<'_> {
             Pace::Eager => self.options.link_class.initial_rtt(),
             Pace::OneDatagram => UNHEARD_RTT,
         };
+        let (exchange, short) = (self.options.key_exchange, self.options.pace == Pace::OneDatagram);
         let (tls, tokens) = match self.memory() {
-            Some(memory) => memory.quic(),
-            None => (client_config(verifier)?, unremembered()),
+            Some(memory) => memory.quic(exchange, short),
+            None if short => (client_config(verifier, KeyExchange::Classical)?, unremembered()),
+            None => (client_config(verifier, exchange)?, unremembered()),
         };
         let config = transport::device(self.options.link_class, initial_rtt, tls, tokens)?;
         loop {
@@ -428,7 +434,7 @@ impl Dialler<'_> {
     ) -> Result<Option<Connection>, DialError> {
         let Some(memory) = self.memory() else { return Ok(None) };
         self.network.route(remote)?;
-        let (tls, tokens) = memory.early();
+        let (tls, tokens) = memory.early(self.options.key_exchange);
         let class = self.options.link_class;
         let config = transport::device(class, class.initial_rtt(), tls, tokens)?;
         let (endpoint, connecting, meter) = self.begin(remote, config)?;
@@ -453,7 +459,9 @@ impl Dialler<'_> {
 
     async fn tls(&self, remote: SocketAddr, verifier: Arc<PinVerifier>) -> Result<Connection, DialError> {
         let stream = self.network.connect(remote).await?;
-        let config = self.memory().map_or_else(|| client_config(verifier), |memory| Ok(memory.tcp()))?;
+        let exchange = self.options.key_exchange;
+        let config =
+            self.memory().map_or_else(|| client_config(verifier, exchange), |memory| Ok(memory.tcp(exchange)))?;
         let connector = TlsConnector::from(Arc::new(config));
         // INVARIANT: the name is a constant of ours that a test connects with.
         let name = ServerName::try_from(UNCHECKED_NAME).map_err(|_| DialError::BadAddress)?;

@@ -19,6 +19,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, ServerConfig
 use zajil_proto::keys::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
+use crate::key_exchange::KeyExchange;
 use crate::limits::SESSIONS_GIVEN;
 
 /// What every QUIC server of the web says: nothing on the wire names us (P8.1).
@@ -88,7 +89,7 @@ impl RelayIdentity {
         sessions: Arc<dyn StoresServerSessions>,
         early: bool,
     ) -> Result<ServerConfig, IdentityError> {
-        let mut config = ServerConfig::builder_with_details(provider(), Arc::new(NoDates))
+        let mut config = ServerConfig::builder_with_details(provider(KeyExchange::Hybrid), Arc::new(NoDates))
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::clone(&self.certified))));
@@ -148,7 +149,7 @@ pub(crate) struct PinVerifier {
 
 impl PinVerifier {
     pub(crate) fn new(keys: PinnedKeys) -> Arc<Self> {
-        Arc::new(Self { keys, provider: provider(), wrong_keys_seen: AtomicU64::new(0) })
+        Arc::new(Self { keys, provider: provider(KeyExchange::Hybrid), wrong_keys_seen: AtomicU64::new(0) })
     }
 
     /// Returns how often somebody answered who holds another key.
@@ -199,8 +200,8 @@ impl ServerCertVerifier for PinVerifier {
 }
 
 /// Returns what a device dials with: TLS 1.3 only, no SNI, no session kept (see `remembered`).
-pub(crate) fn client_config(verifier: Arc<PinVerifier>) -> Result<ClientConfig, IdentityError> {
-    let mut config = ClientConfig::builder_with_details(provider(), Arc::new(NoDates))
+pub(crate) fn client_config(verifier: Arc<PinVerifier>, exchange: KeyExchange) -> Result<ClientConfig, IdentityError> {
+    let mut config = ClientConfig::builder_with_details(provider(exchange), Arc::new(NoDates))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
@@ -214,8 +215,8 @@ pub(crate) fn client_config(verifier: Arc<PinVerifier>) -> Result<ClientConfig, 
 /// rustls wants a name even where none is sent or checked.
 pub(crate) const UNCHECKED_NAME: &str = CERTIFICATE_NAME;
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+fn provider(exchange: KeyExchange) -> Arc<CryptoProvider> {
+    Arc::new(CryptoProvider { kx_groups: exchange.groups(), ..rustls::crypto::ring::default_provider() })
 }
 
 /// Returns the Ed25519 key of a certificate, `None` if it is anything but one plain Ed25519 key.

@@ -20,6 +20,7 @@ mod dial;
 mod drive;
 mod handshake;
 pub mod identity;
+mod key_exchange;
 mod lanes;
 pub mod limits;
 #[cfg(feature = "memory-network")]
@@ -41,6 +42,7 @@ pub use connection::{Connection, ConnectionKind, ConnectionMover};
 pub use dial::{DialError, DialOptions, Fault, Pace, Transports, dial, dial_early};
 pub use drive::{DriveEnd, drive};
 pub use identity::{IdentityError, PinnedKeys, RelayIdentity};
+pub use key_exchange::KeyExchange;
 pub use lanes::Loss;
 pub use listen::{ListenError, ListenOptions, Listener};
 pub use meter::DialCost;

@@ -14,6 +14,7 @@ use rustls::{ClientConfig, NamedGroup};
 use tokio::time::Instant;
 
 use crate::identity::{IdentityError, PinVerifier, PinnedKeys, client_config};
+use crate::key_exchange::KeyExchange;
 use crate::limits::{SESSION_LIFETIME, SESSIONS_PER_RELAY_MAX, TOKENS_PER_RELAY_MAX};
 
 /// What is remembered of one relay: TLS sessions and address tokens, each good for one connection, and where it was met.
@@ -24,8 +25,8 @@ pub struct RelayMemory {
     verifier: Arc<PinVerifier>,
     // rustls takes a session up only with the very same verifier, and the very same lack of a client certificate, as it was made
     // with: every configuration is a copy of one of these.
-    quic: ClientConfig,
-    tcp: ClientConfig,
+    quic: Configs,
+    tcp: Configs,
     sessions: Arc<Sessions>,
     tokens: Arc<Tokens>,
     /// Where it was met over QUIC.
@@ -40,10 +41,8 @@ impl RelayMemory {
     pub fn new(keys: PinnedKeys) -> Result<Self, IdentityError> {
         let verifier = PinVerifier::new(keys);
         let (sessions, by_tcp) = (Arc::<Sessions>::default(), Arc::<Sessions>::default());
-        let mut quic = client_config(Arc::clone(&verifier))?;
-        quic.resumption = Resumption::store(Arc::<Sessions>::clone(&sessions));
-        let mut tcp = client_config(Arc::clone(&verifier))?;
-        tcp.resumption = Resumption::store(by_tcp);
+        let quic = Configs::new(&verifier, &sessions)?;
+        let tcp = Configs::new(&verifier, &by_tcp)?;
         Ok(Self { keys, verifier, quic, tcp, sessions, tokens: Arc::default(), met_at: Mutex::default() })
     }
 
@@ -57,22 +56,24 @@ impl RelayMemory {
     }
 
     /// Returns what to say something at once with, over QUIC: takes out of it what is good once.
-    pub(crate) fn early(&self) -> (ClientConfig, Arc<dyn TokenStore>) {
-        let mut config = self.quic.clone();
+    pub(crate) fn early(&self, exchange: KeyExchange) -> (ClientConfig, Arc<dyn TokenStore>) {
+        let mut config = self.quic.of(exchange).clone();
         config.enable_early_data = true;
         (config, Arc::<Tokens>::clone(&self.tokens))
     }
 
-    /// Returns what to dial with over QUIC, to see whether somebody is there: takes nothing out of it, and keeps what is given.
-    pub(crate) fn quic(&self) -> (ClientConfig, Arc<dyn TokenStore>) {
-        let mut config = self.quic.clone();
-        config.resumption = Resumption::store(Arc::new(Kept(Arc::clone(&self.sessions))));
-        (config, Arc::new(Kept(Arc::clone(&self.tokens))))
+    /// Returns what to dial with over QUIC, to see whether somebody is there: takes nothing out of it, and keeps what is given. `short`:
+    /// what is said first fits one datagram. Of a hybrid exchange only the classical share does; the relay asks for the other.
+    pub(crate) fn quic(&self, exchange: KeyExchange, short: bool) -> (ClientConfig, Arc<dyn TokenStore>) {
+        let mut config = self.quic.of(exchange).clone();
+        let share = short.then_some(NamedGroup::X25519);
+        config.resumption = Resumption::store(Arc::new(KeptSessions { kept: Arc::clone(&self.sessions), share }));
+        (config, Arc::new(KeptTokens(Arc::clone(&self.tokens))))
     }
 
     /// Returns what to dial with over TLS on TCP.
-    pub(crate) fn tcp(&self) -> ClientConfig {
-        self.tcp.clone()
+    pub(crate) fn tcp(&self, exchange: KeyExchange) -> ClientConfig {
+        self.tcp.of(exchange).clone()
     }
 
     /// Returns where to say something at once: where it was met last, if there is a session to take up.
@@ -97,6 +98,32 @@ impl fmt::Debug for RelayMemory {
     }
 }
 
+/// One configuration for each key exchange. Whichever it was made with, a session can be taken up with the other.
+struct Configs {
+    classical: ClientConfig,
+    hybrid: ClientConfig,
+}
+
+impl Configs {
+    fn new(verifier: &Arc<PinVerifier>, sessions: &Arc<Sessions>) -> Result<Self, IdentityError> {
+        let of = |exchange| -> Result<ClientConfig, IdentityError> {
+            let mut config = client_config(Arc::clone(verifier), exchange)?;
+            config.resumption = Resumption::store(Arc::<Sessions>::clone(sessions));
+            Ok(config)
+        };
+        let (classical, mut hybrid) = (of(KeyExchange::Classical)?, of(KeyExchange::Hybrid)?);
+        hybrid.client_auth_cert_resolver = Arc::clone(&classical.client_auth_cert_resolver);
+        Ok(Self { classical, hybrid })
+    }
+
+    const fn of(&self, exchange: KeyExchange) -> &ClientConfig {
+        match exchange {
+            KeyExchange::Classical => &self.classical,
+            KeyExchange::Hybrid => &self.hybrid,
+        }
+    }
+}
+
 /// Returns what is behind a lock; nobody panics while holding one.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -106,7 +133,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[derive(Default)]
 struct Sessions {
     tickets: Mutex<VecDeque<(Instant, Tls13ClientSessionValue)>>,
-    group: Mutex<Option<NamedGroup>>,
 }
 
 impl Sessions {
@@ -140,12 +166,10 @@ impl fmt::Debug for Sessions {
 
 // One relay to a store: the name, which is the same for all relays, tells nothing. TLS 1.2 is never spoken.
 impl ClientSessionStore for Sessions {
-    fn set_kx_hint(&self, _: ServerName<'static>, group: NamedGroup) {
-        *lock(&self.group) = Some(group);
-    }
+    fn set_kx_hint(&self, _: ServerName<'static>, _: NamedGroup) {}
 
     fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
-        *lock(&self.group)
+        None
     }
 
     fn set_tls12_session(&self, _: ServerName<'static>, _: Tls12ClientSessionValue) {}
@@ -183,15 +207,19 @@ impl TokenStore for Tokens {
     }
 }
 
-/// Takes what it is given, and gives nothing.
+/// Takes the sessions that it is given, and gives none.
 #[derive(Debug)]
-struct Kept<T>(Arc<T>);
+struct KeptSessions {
+    kept: Arc<Sessions>,
+    /// Which share to say first, of those that are offered; `None`: that of the most wanted.
+    share: Option<NamedGroup>,
+}
 
-impl ClientSessionStore for Kept<Sessions> {
+impl ClientSessionStore for KeptSessions {
     fn set_kx_hint(&self, _: ServerName<'static>, _: NamedGroup) {}
 
-    fn kx_hint(&self, name: &ServerName<'_>) -> Option<NamedGroup> {
-        self.0.kx_hint(name)
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        self.share
     }
 
     fn set_tls12_session(&self, _: ServerName<'static>, _: Tls12ClientSessionValue) {}
@@ -203,7 +231,7 @@ impl ClientSessionStore for Kept<Sessions> {
     fn remove_tls12_session(&self, _: &ServerName<'static>) {}
 
     fn insert_tls13_ticket(&self, _: ServerName<'static>, value: Tls13ClientSessionValue) {
-        self.0.insert(value);
+        self.kept.insert(value);
     }
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
@@ -211,7 +239,10 @@ impl ClientSessionStore for Kept<Sessions> {
     }
 }
 
-impl TokenStore for Kept<Tokens> {
+/// Takes the tokens that it is given, and gives none.
+struct KeptTokens(Arc<Tokens>);
+
+impl TokenStore for KeptTokens {
     fn insert(&self, name: &str, token: Bytes) {
         self.0.insert(name, token);
     }

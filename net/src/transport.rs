@@ -18,6 +18,7 @@ use zajil_proto::time::{Instant, Minute};
 
 use crate::congestion::{LossTolerantFactory, Measured};
 use crate::identity::IdentityError;
+use crate::key_exchange::KeyExchange;
 use crate::limits::{
     CRYPTO_BUFFER_BYTES, DATAGRAM_BUFFER_BYTES, DEVICE_SEND_WINDOW_BYTES, DEVICE_STREAM_WINDOW_BYTES,
     DEVICE_WINDOW_BYTES, DEVICE_WINDOW_BYTES_SLOWEST, EARLY_BYTES_ORDINARY, EARLY_BYTES_SATELLITE, EARLY_BYTES_SLOW,
@@ -95,6 +96,14 @@ impl LinkClass {
             Self::Slow => EARLY_BYTES_SLOW,
             Self::Ordinary => EARLY_BYTES_ORDINARY,
             Self::Satellite => EARLY_BYTES_SATELLITE,
+        }
+    }
+
+    /// Returns which key exchange is offered on such a link: the hybrid one, but not where its bytes take a quarter of a second and more.
+    pub const fn key_exchange(self) -> KeyExchange {
+        match self {
+            Self::Slowest | Self::Slow => KeyExchange::Classical,
+            Self::Ordinary | Self::Satellite => KeyExchange::Hybrid,
         }
     }
 

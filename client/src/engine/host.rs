@@ -16,7 +16,7 @@ use zajil_proto::{accounted, reached, sabotaged};
 
 use super::api::{self, Failure, Progress, Reply, Request, Trouble};
 use super::goals::{Goal, Waiting};
-use super::hunting::Hunt;
+use super::hunting::{Hunt, key_exchange};
 use super::links::{Happened, Link, LinkEvent, LinkTask};
 use super::model::Profile;
 use super::probing::Probing;
@@ -511,10 +511,15 @@ impl Host {
     fn dial_options(&self, relay: &VerifyingKey) -> DialOptions {
         let place = self.network.place();
         let measured = self.networks.class(place);
-        let link_class = self.link.map(Into::into).or(measured).unwrap_or(self.dial.link_class);
-        let options = DialOptions { link_class, networks: Some(Arc::clone(&self.networks)), ..self.dial.clone() };
-        let Some(hunt) = self.hunts.get(relay) else { return options };
-        hunt.options(&options, self.networks.blocks_udp(place))
+        let known = self.link.map(Into::into).or(measured);
+        let options = DialOptions {
+            link_class: known.unwrap_or(self.dial.link_class),
+            networks: Some(Arc::clone(&self.networks)),
+            ..self.dial.clone()
+        };
+        let hunt = self.hunts.get(relay);
+        let options = hunt.map_or(options.clone(), |hunt| hunt.options(&options, self.networks.blocks_udp(place)));
+        DialOptions { key_exchange: key_exchange(known, &options), ..options }
     }
 
     /// Ends all links in order, as far as that takes no longer than a few seconds.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use zajil_net::{DialOptions, Pace, Transports};
+use zajil_net::{DialOptions, KeyExchange, LinkClass, Pace, Transports};
 use zajil_proto::time::Instant;
 use zajil_proto::{reached, sabotaged};
 
@@ -83,6 +83,16 @@ impl Hunt {
     }
 }
 
+/// Returns which key exchange a dial offers: that of the link, and over one of which nothing is known what the program was told, but
+/// nothing that takes a round trip more to a relay that may well not be there.
+pub(crate) fn key_exchange(known: Option<LinkClass>, options: &DialOptions) -> KeyExchange {
+    match known {
+        Some(class) => class.key_exchange(),
+        None if options.pace == Pace::OneDatagram => KeyExchange::Classical,
+        None => options.key_exchange,
+    }
+}
+
 /// Returns how far apart dials begin, so long after the last sign.
 const fn pause_millis(since: u64) -> u64 {
     if since < HUNT_OFTEN_FOR_MILLIS {
@@ -145,6 +155,19 @@ mod tests {
         hunt.over(hunt.next(), hunt.next(), false);
         assert_eq!(hunt.options(&options, false).transports, Transports::QuicOnly);
         assert_eq!(hunt.options(&options, true).transports, Transports::Race, "and at once where it is known to");
+    }
+
+    #[test]
+    fn the_hybrid_key_exchange_is_offered_but_on_2g_and_in_one_datagram_over_who_knows_what() {
+        let eager = DialOptions::default();
+        let short = DialOptions { pace: Pace::OneDatagram, ..DialOptions::default() };
+        let told = DialOptions { key_exchange: KeyExchange::Classical, ..DialOptions::default() };
+        let hybrid = |known, options| key_exchange(known, options) == KeyExchange::Hybrid;
+        assert!(hybrid(None, &eager) && !hybrid(None, &short) && !hybrid(None, &told));
+        for options in [&eager, &short, &told] {
+            assert!(hybrid(Some(LinkClass::Ordinary), options) && hybrid(Some(LinkClass::Satellite), options));
+            assert!(!hybrid(Some(LinkClass::Slow), options) && !hybrid(Some(LinkClass::Slowest), options));
+        }
     }
 
     #[test]

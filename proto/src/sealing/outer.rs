@@ -1,18 +1,15 @@
 //! The outer key of a pair (P4.11, P4.12): HPKE with X-Wing and a pre-shared key, so that every control frame resists
 //! whoever records today and computes later.
 
-use core::convert::Infallible;
-
 use hpke::aead::ChaCha20Poly1305;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::XWing;
-use hpke::rand_core::{TryCryptoRng, TryRng};
 use hpke::{Deserializable, Kem, OpModeR, OpModeS, PskBundle, Serializable, setup_receiver, setup_sender_with_rng};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::keys::Secret;
-use crate::random::Random;
+use crate::random::{Chance, Random};
 
 /// Length of an X-Wing public key, bytes.
 pub const X_WING_PUBLIC_BYTES: usize = 1_216;
@@ -184,28 +181,6 @@ impl From<Encapsulation> for Vec<u8> {
         encapsulation.0
     }
 }
-
-/// Our source of randomness as hpke takes it.
-struct Chance<'a, R: Random + ?Sized>(&'a mut R);
-
-impl<R: Random + ?Sized> TryRng for Chance<'_, R> {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(u32::from_be_bytes(crate::random::bytes(self.0)))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(u64::from_be_bytes(crate::random::bytes(self.0)))
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        self.0.fill(bytes);
-        Ok(())
-    }
-}
-
-impl<R: Random + ?Sized> TryCryptoRng for Chance<'_, R> {}
 
 impl XWingSecret {
     /// Draws a fresh key.

@@ -55,6 +55,7 @@ async fn run(trial: &Trial) -> Option<Duration> {
         relay: (relay.to_string(), key.public()),
         options: DialOptions {
             link_class: trial.class,
+            key_exchange: trial.exchange,
             memory: RelayMemory::new(PinnedKeys::one(key.public())).ok().map(Arc::new),
             networks: Some(Arc::default()),
             rng_seed: Some(rng_seed),

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use zajil_net::LinkClass;
 use zajil_net::links::{LinkSettings, Loss, Profile, Windows};
+use zajil_net::{KeyExchange, LinkClass};
 
 use crate::trial::{Link, NOTE_BYTES, Outcome, Start, Trial, Way, play};
 use crate::{floor, limit, limit_of_word};
@@ -23,6 +23,8 @@ pub struct Case {
     pub start: Start,
     /// What the device takes its link for.
     pub class: LinkClass,
+    /// Which key exchange it offers where nothing was measured.
+    pub exchange: KeyExchange,
     link: Link,
     /// The whole time after which the link is as it was, where it comes and goes.
     period: Option<Duration>,
@@ -60,8 +62,10 @@ pub struct Summary {
 }
 
 /// Returns the cases of a link by its name, `None` if there is no such link. Beside the profiles there is `siege-time`: `siege`
-/// with its bursts in time, not in packets.
-pub fn cases(name: &str) -> Option<[Case; 5]> {
+/// with its bursts in time, not in packets. Each may end in `-classical` or `-hybrid`, the key exchange that is offered; else it is that of
+/// its class.
+pub fn cases(whole: &str) -> Option<[Case; 5]> {
+    let name = without_exchange(whole);
     let (mut link, mut period) = (Link::from(Profile::named(name.strip_suffix("-time").unwrap_or(name))?), None);
     if name.ends_with("-time") {
         if name != "siege-time" {
@@ -80,6 +84,11 @@ pub fn cases(name: &str) -> Option<[Case; 5]> {
         "vsat" => LinkClass::Satellite,
         _ => LinkClass::Slow,
     };
+    let exchange = match whole.strip_prefix(name) {
+        Some(CLASSICAL) => KeyExchange::Classical,
+        Some(HYBRID) => KeyExchange::Hybrid,
+        _ => class.key_exchange(),
+    };
     let ways = [
         (Way::Send, Start::Cold),
         (Way::Send, Start::Warm),
@@ -87,7 +96,16 @@ pub fn cases(name: &str) -> Option<[Case; 5]> {
         (Way::Receive, Start::Warm),
         (Way::Word, Start::Warm),
     ];
-    Some(ways.map(|(way, start)| Case { name: name.to_owned(), way, start, class, link: link.clone(), period }))
+    let case = |(way, start)| Case { name: whole.to_owned(), way, start, class, exchange, link: link.clone(), period };
+    Some(ways.map(case))
+}
+
+/// Ends of the name of a link over which one key exchange is offered, whatever its class.
+const CLASSICAL: &str = "-classical";
+const HYBRID: &str = "-hybrid";
+
+fn without_exchange(name: &str) -> &str {
+    name.strip_suffix(CLASSICAL).or_else(|| name.strip_suffix(HYBRID)).unwrap_or(name)
 }
 
 /// A fifth is lost, in spells of two thirds of a second: what four packets take on `siege`.
@@ -130,12 +148,13 @@ impl Case {
 
     /// Returns by which name linkem knows the link.
     pub(crate) fn profile(&self) -> &str {
-        self.name.strip_suffix("-time").unwrap_or(&self.name)
+        let name = without_exchange(&self.name);
+        name.strip_suffix("-time").unwrap_or(name)
     }
 
     /// Returns what linkem is told besides.
     pub(crate) fn spells(&self) -> &'static [&'static str] {
-        if self.name.ends_with("-time") { &["--ge-time", "2.62,0.656"] } else { &[] }
+        if without_exchange(&self.name).ends_with("-time") { &["--ge-time", "2.62,0.656"] } else { &[] }
     }
 
     /// Returns the way that a note takes.
@@ -155,7 +174,7 @@ impl Case {
         for way in [&mut link.up, &mut link.down] {
             shift(way, offset);
         }
-        Trial { link, way: self.way, start: self.start, class: self.class, seed }
+        Trial { link, way: self.way, start: self.start, class: self.class, exchange: self.exchange, seed }
     }
 }
 

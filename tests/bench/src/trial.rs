@@ -12,7 +12,7 @@ use zajil_client::engine::host::{Call, Host, Parts, create, open};
 use zajil_client::store::MemoryDisk;
 use zajil_net::links::{LinkSettings, Profile};
 use zajil_net::memory::{MemoryWorld, SimulatedClock};
-use zajil_net::{Clock, DialOptions, EndpointSecrets, LinkClass, Network, RelayIdentity};
+use zajil_net::{Clock, DialOptions, EndpointSecrets, KeyExchange, LinkClass, Network, RelayIdentity};
 use zajil_proto::keys::SigningKey;
 use zajil_proto::relay_link::RelayLink;
 use zajil_proto::time::Minute;
@@ -90,6 +90,8 @@ pub struct Trial {
     pub start: Start,
     /// What the device takes its link for.
     pub class: LinkClass,
+    /// Which key exchange it offers where nothing was measured.
+    pub exchange: KeyExchange,
     /// Everything that chance decides.
     pub seed: u64,
 }
@@ -176,7 +178,12 @@ impl World<'_> {
             network: (self.ground.network)(address),
             random: Box::new(Chance::new(seed)),
             store: Box::new(disk.open().expect("the disk can be opened")),
-            dial: DialOptions { rng_seed: Some(rng_seed), link_class: self.trial.class, ..DialOptions::default() },
+            dial: DialOptions {
+                rng_seed: Some(rng_seed),
+                link_class: self.trial.class,
+                key_exchange: self.trial.exchange,
+                ..DialOptions::default()
+            },
         }
     }
 
