@@ -170,17 +170,13 @@ impl LinkTask {
             // It leaves with the greeting, in the same datagrams.
             self.planned.notified().await;
         }
-        if self.ticket.is_some() && !connection.is_early() {
-            // The relay may have started again since it gave this one; what this session proves brings another.
-            self.tell(Happened::Session(ClientEvent::TicketRefused)).await;
-        }
         let settings = ClientSettings {
             unanswered_bytes_max: self.options.link_class.unanswered_bytes_max(),
             early_bytes_max: self.options.link_class.early_bytes_max(),
             ..ClientSettings::default()
         };
         let session = match connection.exporter() {
-            Some(exporter) => ClientSession::new(settings, *exporter),
+            Some(exporter) => ClientSession::with_ticket(settings, *exporter, self.ticket.clone()),
             None => ClientSession::early(settings, self.ticket.clone()),
         };
         let (events, mut received) = mpsc::channel(LINK_EVENTS_QUEUED_MAX);

@@ -72,9 +72,20 @@ struct Talk {
 
 impl Talk {
     fn early(relay: &Relay, ticket: Option<Ticket>) -> Self {
+        let device = ClientSession::early(ClientSettings::default(), ticket);
+        Self::of(device, RelaySession::early(relay.settings.clone(), Minute(1)))
+    }
+
+    /// A session that begins when the handshake is over.
+    fn late(relay: &Relay, ticket: Option<Ticket>) -> Self {
+        let device = ClientSession::with_ticket(ClientSettings::default(), EXPORTER, ticket);
+        Self::of(device, RelaySession::new(relay.settings.clone(), Minute(1), EXPORTER))
+    }
+
+    fn of(device: ClientSession, relay: RelaySession) -> Self {
         Self {
-            device: ClientSession::early(ClientSettings::default(), ticket),
-            relay: RelaySession::early(relay.settings.clone(), Minute(1)),
+            device,
+            relay,
             events: Vec::new(),
             said: Vec::new(),
             bytes: 0,
@@ -254,6 +265,36 @@ fn by_a_ticket_a_device_reads_before_the_handshake_is_over_and_proves_nothing() 
     assert!(relay.store.parcels.is_empty(), "it is released");
     talk.confirm(&mut relay);
     assert_eq!((talk.has_said(is_proof), talk.closed), (0, None));
+}
+
+#[test]
+fn by_a_ticket_a_device_need_not_prove_its_keys_after_the_handshake_either() {
+    let owner = Owner::new(1);
+    let (mut relay, ticket) = waiting(&owner);
+    let mut talk = Talk::late(&relay, Some(ticket));
+    for command in [owner.prove(Scope::Mailbox), owner.prove(Scope::Slot), owner.watch(true)] {
+        talk.command(&mut relay, command);
+    }
+    talk.command(&mut relay, ClientCommand::GetSeen { slot: owner.slot() });
+    assert!(arrived(&talk));
+    assert!(talk.events.iter().any(|event| matches!(event, ClientEvent::Seen { .. })));
+    assert_eq!((talk.has_said(is_proof), talk.closed), (0, None));
+    talk.command(&mut relay, ClientCommand::Drop { scope: Scope::Mailbox, id: owner.mailbox().0 });
+    assert_eq!((talk.has_said(is_proof), talk.closed), (1, None), "for more than reading");
+}
+
+#[test]
+fn a_ticket_that_nobody_knows_any_more_ends_a_session_after_the_handshake_too() {
+    let owner = Owner::new(1);
+    let (mut relay, ticket) = waiting(&owner);
+    relay.ticket = None;
+    let mut talk = Talk::late(&relay, Some(ticket));
+    for command in [owner.prove(Scope::Mailbox), owner.watch(true)] {
+        talk.command(&mut relay, command);
+    }
+    assert!(talk.events.contains(&ClientEvent::TicketUnknown));
+    assert!(!talk.events.iter().any(|event| matches!(event, ClientEvent::Drained { .. })), "nothing is drained");
+    assert_eq!(talk.closed, Some(Code::OK));
 }
 
 #[test]

@@ -17,7 +17,6 @@ pub const EXCEPTIONS: &[(Situation, &str)] = &[
     (Situation::InvitationEnded, "needs a link that nobody opens for seven days"),
     (Situation::OutboxFull, "needs a gigabyte; tests/tests/one_runtime hits that limit"),
     (Situation::WrongKeyShown, "there is one relay; tests/tests/one_runtime shows another's key"),
-    (Situation::TicketUnknown, "needs more tickets than a relay keeps, or two lost in a row; proto/tests/pair has it"),
     (Situation::ListenerFull, "needs 4 096 connections at once"),
     (Situation::AddressAskedToRetry, "needs 3 072 connections at once"),
 ];

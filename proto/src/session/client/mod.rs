@@ -71,16 +71,28 @@ impl ClientSession {
         }
     }
 
+    /// Starts a session whose transport is up, and shows `ticket`, the newest that this relay gave: what it stands for need not be
+    /// proven before it is read. If the relay does not know it, the session ends with [`ClientEvent::TicketUnknown`].
+    pub fn with_ticket(settings: ClientSettings, exporter: [u8; 32], ticket: Option<Ticket>) -> Self {
+        let mut session = Self::new(settings, exporter);
+        session.show(ticket);
+        session
+    }
+
     /// Starts a session whose handshake is not over: what may be said twice leaves at once, the rest waits for
     /// [`Input::Confirmed`] or [`Input::Refused`]. `ticket` is the newest that this relay gave.
     pub fn early(settings: ClientSettings, ticket: Option<Ticket>) -> Self {
         let mut session = Self::new(settings, [0; 32]);
         session.early = Some(Early::default());
-        if let Some(ticket) = &ticket {
-            session.port.control(&Frame::Redeem(ticket.secret));
-        }
-        session.proofs.ticket = ticket;
+        session.show(ticket);
         session
+    }
+
+    fn show(&mut self, ticket: Option<Ticket>) {
+        if let Some(ticket) = &ticket {
+            self.port.control(&Frame::Redeem(ticket.secret));
+        }
+        self.proofs.ticket = ticket;
     }
 
     fn received(&mut self, lane: Lane, bytes: &[u8]) {
