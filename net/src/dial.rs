@@ -19,7 +19,7 @@ use crate::key_exchange::KeyExchange;
 use crate::limits::{ADDRESS_STAGGER, HANDSHAKE_SILENCE, HANDSHAKE_TIMEOUT, TCP_HEAD_START, UNHEARD_RTT};
 use crate::meter::{Costing, DialCost, Meter, Metered};
 use crate::networks::{Networks, Place};
-use crate::remembered::{RelayMemory, unremembered};
+use crate::remembered::{Early, RelayMemory, unremembered};
 use crate::seams::{Network, Pending};
 use crate::system::unspecified;
 use crate::transport::{self, LinkClass};
@@ -434,7 +434,7 @@ impl Dialler<'_> {
     ) -> Result<Option<Connection>, DialError> {
         let Some(memory) = self.memory() else { return Ok(None) };
         self.network.route(remote)?;
-        let (tls, tokens) = memory.early(self.options.key_exchange);
+        let Early { tls, tokens, basis } = memory.early(self.options.key_exchange);
         let class = self.options.link_class;
         let config = transport::device(class, class.initial_rtt(), tls, tokens)?;
         let (endpoint, connecting, meter) = self.begin(remote, config)?;
@@ -443,7 +443,7 @@ impl Dialler<'_> {
             return Ok(None);
         };
         let costing = Costing::new(Arc::clone(&meter), self.options.cost.clone());
-        let handshake = handshake::of_device(connection.clone(), accepted, (meter, costing), again);
+        let handshake = handshake::of_device(connection.clone(), accepted, basis, (meter, costing), again);
         let own = OwnEnd { endpoint, window_bytes: class.window_bytes(), network: self.network_now() };
         Ok(Some(Connection::early(connection, Some(own), None, handshake, None)))
     }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use quinn::ZeroRttAccepted;
 use tokio::time::timeout;
 use zajil_proto::reached;
+use zajil_proto::wire::Code;
 use zeroize::Zeroizing;
 
-use crate::connection::{Connection, exporter_of};
+use crate::connection::{Connection, exporter_of, quic_code};
 use crate::dial::DialError;
 use crate::limits::HANDSHAKE_SILENCE;
 use crate::meter::{Costing, Meter};
+use crate::remembered::Basis;
 use crate::seams::Pending;
 
 /// How a handshake ended.
@@ -32,10 +34,12 @@ pub(crate) enum Over {
 /// A handshake under way.
 pub(crate) type Handshake = Pending<'static, Over>;
 
-/// That of a device. `costing` is told when the relay answers; `again` dials from the beginning where there is none.
+/// That of a device. `costing` is told when the relay answers; `again` dials from the beginning where there is none, or where what it
+/// answers with is less than was wanted: a session that it does not know any more takes its part of the exchange of keys with it.
 pub(crate) fn of_device(
     connection: quinn::Connection,
     mut accepted: ZeroRttAccepted,
+    basis: Arc<Basis>,
     (meter, mut costing): (Arc<Meter>, Costing),
     again: Pending<'static, Result<Connection, DialError>>,
 ) -> Handshake {
@@ -52,16 +56,19 @@ pub(crate) fn of_device(
             && let Ok(exporter) = exporter_of(&connection)
         {
             costing.met();
-            return if accepted {
+            if accepted {
                 reached!(EarlyDataAccepted);
-                Over::Confirmed(exporter)
-            } else {
-                reached!(EarlyDataRefused);
-                Over::Refused(exporter)
-            };
+                return Over::Confirmed(exporter);
+            }
+            reached!(EarlyDataRefused);
+            if !basis.refused() {
+                return Over::Refused(exporter);
+            }
+            connection.close(quic_code(Code::OK), &[]);
+        } else {
+            reached!(EarlyDataUnanswered);
+            meter.mute();
         }
-        reached!(EarlyDataUnanswered);
-        meter.mute();
         drop((connection, costing));
         match again.await {
             Ok(connection) => Over::Anew(Box::new(connection)),

@@ -27,8 +27,8 @@ use tokio::time::{Instant, sleep, timeout};
 use zajil_net::memory::{LinkState, Passing};
 use zajil_net::seams::Pending;
 use zajil_net::{
-    ByteListener, ByteStream, Connection, ConnectionKind, DialOptions, ListenOptions, Listener, Network, Pace,
-    PinnedKeys, RelayMemory, SystemNetwork, Transports, dial, dial_early,
+    ByteListener, ByteStream, Connection, ConnectionKind, DialOptions, KeyExchange, ListenOptions, Listener, Network,
+    Pace, PinnedKeys, RelayMemory, SystemNetwork, Transports, dial, dial_early,
 };
 use zajil_proto::wire::Code;
 
@@ -77,7 +77,11 @@ impl Met {
 
     /// Begins to speak at once.
     async fn early(&self) -> Option<Connection> {
-        let options = remembering(&self.memory, Transports::Race);
+        self.early_with(KeyExchange::default()).await
+    }
+
+    async fn early_with(&self, key_exchange: KeyExchange) -> Option<Connection> {
+        let options = DialOptions { key_exchange, ..remembering(&self.memory, Transports::Race) };
         let keys = PinnedKeys::one(identity(1).public());
         dial_early(&self.network, &self.address.to_string(), keys, &options).await
     }
@@ -155,7 +159,7 @@ async fn a_relay_that_has_started_again_is_told_everything_again_on_the_same_con
     let simulated = Simulated::new();
     let met = Met::new(simulated.device.clone(), &*simulated.relay, simulated.address).await;
     let mut met = met.restarted(&*simulated.relay).await;
-    let device = saying(met.early().await.expect("it remembers"), LITTLE).await;
+    let device = saying(met.early_with(KeyExchange::Classical).await.expect("it remembers"), LITTLE).await;
     let (first, relay) = end(device, met.listener.accept().await.unwrap()).await;
     assert_eq!((first, times(&relay, LITTLE)), (ToyEvent::Refused, 1), "{relay:?}");
     // Both ends have met again.
@@ -166,9 +170,61 @@ async fn a_relay_that_has_started_again_is_told_everything_again_on_the_same_con
 async fn it_is_so_over_real_sockets() {
     let met = Met::new(Arc::new(SystemNetwork), &SystemNetwork, loopback()).await;
     let mut met = met.restarted(&SystemNetwork).await;
-    let device = saying(met.early().await.expect("it remembers"), 100_000).await;
+    let device = saying(met.early_with(KeyExchange::Classical).await.expect("it remembers"), 100_000).await;
     let (first, relay) = end(device, met.listener.accept().await.unwrap()).await;
     assert_eq!((first, times(&relay, 100_000)), (ToyEvent::Refused, 1), "{relay:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_wants_the_hybrid_exchange_dials_anew_where_the_session_that_rests_on_it_is_not_known_any_more() {
+    let simulated = Simulated::new();
+    let met = Met::new(simulated.device.clone(), &*simulated.relay, simulated.address).await;
+    let mut met = met.restarted(&*simulated.relay).await;
+    let said = first_flights(&simulated);
+    let device = saying(met.early().await.expect("it remembers"), LITTLE).await;
+    // The connection that was less than wanted ends before a session begins on it.
+    let (first, relay) = end(device, met.listener.accept().await.unwrap()).await;
+    assert_eq!((first, times(&relay, LITTLE)), (ToyEvent::Refused, 1), "{relay:?}");
+    assert!(said.lock().unwrap().iter().skip(1).any(|flight| *flight > 1), "the hybrid share takes two datagrams");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_rests_on_the_hybrid_exchange_is_taken_up_with_the_short_share() {
+    for (met_with, datagrams) in [(KeyExchange::Hybrid, 1), (KeyExchange::Classical, 2)] {
+        let simulated = Simulated::new();
+        let mut met = Met::new(simulated.device.clone(), &*simulated.relay, simulated.address).await;
+        // The newest is taken first.
+        met.meet(&DialOptions { key_exchange: met_with, ..DialOptions::default() }).await;
+        for again in 0..3 {
+            sleep(Duration::from_secs(200)).await;
+            let said = first_flights(&simulated);
+            let device = Driven::new(met.early().await.expect("it remembers"), Toy::device());
+            let (first, _) = end(device, met.listener.accept().await.unwrap()).await;
+            assert_eq!(first, ToyEvent::Confirmed);
+            // Once met so, what it is given rests on the hybrid exchange too.
+            let datagrams = if again == 0 { datagrams } else { 1 };
+            assert_eq!(said.lock().unwrap().first(), Some(&datagrams), "{met_with:?}, {again}");
+        }
+    }
+}
+
+/// Counts the full datagrams with which each socket of the device begins, until it is answered.
+fn first_flights(simulated: &Simulated) -> Arc<Mutex<Vec<usize>>> {
+    let flights = Arc::new(Mutex::new(Vec::new()));
+    let counted = Arc::clone(&flights);
+    let speaking = Mutex::new((None, false));
+    simulated.world.observe(move |passing: &Passing| {
+        let (mut flights, mut speaking) = (counted.lock().unwrap(), speaking.lock().unwrap());
+        if passing.from.ip() != DEVICE {
+            speaking.1 = true;
+        } else if speaking.0 != Some(passing.from) {
+            *speaking = (Some(passing.from), false);
+            flights.push(1);
+        } else if !speaking.1 && passing.bytes >= 1_200 {
+            *flights.last_mut().unwrap() += 1;
+        }
+    });
+    flights
 }
 
 #[tokio::test(start_paused = true)]
