@@ -19,7 +19,7 @@ use zajil_proto::keys::{SigningKey, VerifyingKey};
 use zajil_proto::session::{Input, Lane, Output, Rank, Session};
 
 use crate::chance::Chance;
-use crate::trial::{NEAR, NOTE_BYTES, PATIENCE, RELAY, REST, START, Start, Trial, Way};
+use crate::trial::{NEAR, PATIENCE, RELAY, REST, START, Start, Trial, Way};
 
 /// What the device says first, and whoever got all of it last.
 const WORD: u8 = 0x5a;
@@ -47,7 +47,7 @@ async fn run(trial: &Trial) -> Option<Duration> {
         &[relay],
         &ListenOptions { rng_seed: Some(rng_seed), ..ListenOptions::default() },
     );
-    let sending = if trial.way == Way::Receive { NOTE_BYTES } else { 0 };
+    let sending = if trial.way == Way::Receive { trial.note.bytes() } else { 0 };
     tokio::task::spawn_local(listen(listener.expect("it can listen"), Arc::clone(&clock), sending));
     let device = Device {
         network: network.machine(&[NEAR]),
@@ -70,7 +70,7 @@ async fn run(trial: &Trial) -> Option<Duration> {
     }
     sleep_until(begin_at).await;
     let begin = Instant::now();
-    let over = timeout(PATIENCE, device.meets(trial.way, NOTE_BYTES)).await.ok()?;
+    let over = timeout(PATIENCE, device.meets(trial.way, trial.note.bytes())).await.ok()?;
     Some(over - begin)
 }
 

@@ -17,8 +17,9 @@ const QUICK_SEEDS: u64 = 11;
 #[derive(Debug, Parser)]
 #[command(name = "zajil-bench")]
 struct Arguments {
-    /// Which links, by the names of linkem's profiles; `siege-time` has its bursts in time. With `-hybrid` or `-classical` at the end that
-    /// key exchange is offered, else that of the link's class.
+    /// Which links, by the names of linkem's profiles; `siege-time` has its bursts in time. With `-speech` at the end a quarter of a
+    /// minute of speech is sent in place of 30,000 bytes; with `-hybrid` or `-classical` that key exchange is offered, else that of the
+    /// link's class.
     #[arg(long, value_delimiter = ',', value_parser = known, default_value = "3g,edge,gprs,vsat,siege,siege-time,windows")]
     links: Vec<Link>,
     /// Transfers of each kind: 41 for a median, 200 for the slowest of twenty.

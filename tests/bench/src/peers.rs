@@ -18,9 +18,10 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::limit;
+use crate::note::NOTE_BYTES;
 use crate::series::Case;
 use crate::standing::{CAMP, Running, Standing, TOWN, TOWN_ADDRESS, enter};
-use crate::trial::{NOTE_BYTES, PATIENCE, Way};
+use crate::trial::{PATIENCE, Way};
 
 const HTTPS_PORT: u16 = 8_443;
 const MQTT_PORT: u16 = 8_883;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use zajil_net::links::{LinkSettings, Loss, Profile, Windows};
 use zajil_net::{KeyExchange, LinkClass};
 
-use crate::trial::{Link, NOTE_BYTES, Outcome, Start, Trial, Way, play};
+use crate::note::Note;
+use crate::trial::{Link, Outcome, Start, Trial, Way, play};
 use crate::{floor, limit, limit_of_word};
 
 /// One kind of transfer: a line of the table.
@@ -25,12 +26,14 @@ pub struct Case {
     pub class: LinkClass,
     /// Which key exchange it offers where nothing was measured.
     pub exchange: KeyExchange,
+    /// What is sent.
+    pub note: Note,
     link: Link,
     /// The whole time after which the link is as it was, where it comes and goes.
     period: Option<Duration>,
 }
 
-/// What came of all transfers of one kind. Times in seconds, [`NOTE_BYTES`] of sound.
+/// What came of all transfers of one kind. Times in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The link's name.
@@ -63,9 +66,9 @@ pub struct Summary {
 
 /// Returns the cases of a link by its name, `None` if there is no such link. Beside the profiles there is `siege-time`: `siege`
 /// with its bursts in time, not in packets. Each may end in `-classical` or `-hybrid`, the key exchange that is offered; else it is that of
-/// its class.
+/// its class. Or in `-speech`, where a person's voice is sent.
 pub fn cases(whole: &str) -> Option<[Case; 5]> {
-    let name = without_exchange(whole);
+    let name = without_ending(whole);
     let (mut link, mut period) = (Link::from(Profile::named(name.strip_suffix("-time").unwrap_or(name))?), None);
     if name.ends_with("-time") {
         if name != "siege-time" {
@@ -89,6 +92,7 @@ pub fn cases(whole: &str) -> Option<[Case; 5]> {
         Some(HYBRID) => KeyExchange::Hybrid,
         _ => class.key_exchange(),
     };
+    let note = if whole.ends_with(SPEECH) { Note::Speech } else { Note::Random };
     let ways = [
         (Way::Send, Start::Cold),
         (Way::Send, Start::Warm),
@@ -96,16 +100,19 @@ pub fn cases(whole: &str) -> Option<[Case; 5]> {
         (Way::Receive, Start::Warm),
         (Way::Word, Start::Warm),
     ];
-    let case = |(way, start)| Case { name: whole.to_owned(), way, start, class, exchange, link: link.clone(), period };
+    let case =
+        |(way, start)| Case { name: whole.to_owned(), way, start, class, exchange, note, link: link.clone(), period };
     Some(ways.map(case))
 }
 
 /// Ends of the name of a link over which one key exchange is offered, whatever its class.
 const CLASSICAL: &str = "-classical";
 const HYBRID: &str = "-hybrid";
+/// End of the name of a link over which a voice is sent.
+const SPEECH: &str = "-speech";
 
-fn without_exchange(name: &str) -> &str {
-    name.strip_suffix(CLASSICAL).or_else(|| name.strip_suffix(HYBRID)).unwrap_or(name)
+fn without_ending(name: &str) -> &str {
+    [CLASSICAL, HYBRID, SPEECH].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
 }
 
 /// A fifth is lost, in spells of two thirds of a second: what four packets take on `siege`.
@@ -148,13 +155,13 @@ impl Case {
 
     /// Returns by which name linkem knows the link.
     pub(crate) fn profile(&self) -> &str {
-        let name = without_exchange(&self.name);
+        let name = without_ending(&self.name);
         name.strip_suffix("-time").unwrap_or(name)
     }
 
     /// Returns what linkem is told besides.
     pub(crate) fn spells(&self) -> &'static [&'static str] {
-        if without_exchange(&self.name).ends_with("-time") { &["--ge-time", "2.62,0.656"] } else { &[] }
+        if without_ending(&self.name).ends_with("-time") { &["--ge-time", "2.62,0.656"] } else { &[] }
     }
 
     /// Returns the way that a note takes.
@@ -174,7 +181,15 @@ impl Case {
         for way in [&mut link.up, &mut link.down] {
             shift(way, offset);
         }
-        Trial { link, way: self.way, start: self.start, class: self.class, exchange: self.exchange, seed }
+        Trial {
+            link,
+            way: self.way,
+            start: self.start,
+            class: self.class,
+            exchange: self.exchange,
+            note: self.note,
+            seed,
+        }
     }
 }
 
@@ -220,7 +235,7 @@ fn sum_up(case: &Case, mut outcomes: Vec<(u64, Outcome)>, floors: Vec<Duration>)
     let seconds = |nanos| Duration::from_nanos(nanos).as_secs_f64();
     let firsts: Vec<u64> = outcomes.iter().filter_map(|(_, outcome)| outcome.first_second.map(nanos)).collect();
     let limit = match case.way {
-        Way::Send | Way::Receive => limit(case.busy_way(), NOTE_BYTES),
+        Way::Send | Way::Receive => limit(case.busy_way(), case.note.bytes()),
         Way::Word => limit_of_word(case.busy_way()),
     };
     Summary {
@@ -257,7 +272,7 @@ mod tests {
             assert!(summary.median >= summary.limit && summary.median < 0.2, "{summary:?}");
             let floor = summary.floor.unwrap();
             assert!(floor >= summary.limit && floor <= summary.median, "{summary:?}");
-            assert!(summary.bytes > NOTE_BYTES && summary.bytes < 2 * NOTE_BYTES, "{summary:?}");
+            assert!(summary.bytes > case.note.bytes() && summary.bytes < 2 * case.note.bytes(), "{summary:?}");
         }
     }
 

@@ -20,6 +20,7 @@ use zajil_relay::relay::{Parts as RelayParts, Relay};
 use zajil_relay::store::{Cursor, Engine, Exported, MemoryStore, Store, StoreLimits};
 
 use crate::chance::Chance;
+use crate::note::{Note, PACKET_BYTES};
 
 pub(crate) const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 pub(crate) const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
@@ -30,10 +31,6 @@ pub(crate) const START: Minute = Minute(29_920_680);
 const LOOK: Duration = Duration::from_millis(5);
 /// How often it is looked whether the word lies at the relay.
 const LOOK_FOR_WORD: Duration = Duration::from_millis(1);
-/// Bytes of sound in the note: what the figures of others are measured with.
-pub const NOTE_BYTES: u64 = 30_000;
-/// Bytes of one packet of sound: 60 ms at 8 kbit/s.
-const PACKET_BYTES: usize = 60;
 /// Bytes that came when a second of the note can be played, a head and its padding among them.
 const SECOND_BYTES: u32 = 3_000;
 /// Notes up to this long are those of the introduction.
@@ -84,6 +81,8 @@ pub enum Start {
 pub struct Trial {
     /// Over what.
     pub link: Link,
+    /// What is sent, unless it is a word.
+    pub note: Note,
     /// Which way.
     pub way: Way,
     /// What the program remembers.
@@ -189,8 +188,11 @@ impl World<'_> {
 
     /// Makes two devices that know each other and have hung up.
     pub(crate) async fn two_who_have_met(&mut self, link: &RelayLink) -> Met {
-        let met =
-            Met { near: MemoryDisk::new(), far: MemoryDisk::new(), voice: voice(&mut Chance::new(self.trial.seed)) };
+        let met = Met {
+            near: MemoryDisk::new(),
+            far: MemoryDisk::new(),
+            voice: self.trial.note.voice(&mut Chance::new(self.trial.seed)),
+        };
         let mut near = create(self.parts(NEAR, &met.near), link).expect("a device can be made");
         let mut far = create(self.parts(FAR, &met.far), link).expect("a device can be made");
         meet(&mut near, &mut far, &met.voice).await;
@@ -362,19 +364,4 @@ async fn meet(near: &mut Host, far: &mut Host, voice: &Voice) {
 
 async fn sync(host: &mut Host) {
     ask(host, Request::Sync { timeout_millis: 20_000 }).await;
-}
-
-/// A note of [`NOTE_BYTES`] that no coder could make shorter.
-fn voice(chance: &mut Chance) -> Voice {
-    let mut packet = |_| (0..PACKET_BYTES).map(|_| chance.draw().to_be_bytes()[0]).collect();
-    let count = usize::try_from(NOTE_BYTES).expect("it is small") / PACKET_BYTES;
-    Voice {
-        codec: 4,
-        toc: 0x5c,
-        packets: (0..count).map(&mut packet).collect(),
-        duration_millis: 30_000,
-        loudness: 19,
-        waveform: [0; 24],
-        complete: true,
-    }
 }
