@@ -26,11 +26,11 @@ mod trial;
 
 pub use bare::floor;
 pub use begun::Begun;
-pub use limit::{limit, limit_of_word};
+pub use limit::{ideal, limit, limit_of_word};
 pub use note::{NOTE_BYTES, Note};
 pub use peers::{OfPeer, Peer, measure_peer};
 pub use plot::{NoPlot, svg};
 pub use real::{Compared, Unable, compare};
 pub use report::{Report, markdown, peers_markdown};
-pub use series::{Case, Summary, cases, measure};
+pub use series::{Case, OverIdeal, Summary, cases, measure};
 pub use trial::{Link, Outcome, PATIENCE, Start, Trial, Way, play};

@@ -42,6 +42,14 @@ impl Note {
         }
     }
 
+    /// Returns how many there are once it is sealed: header, marks and padded body.
+    pub(crate) const fn sealed_bytes(self) -> u64 {
+        match self {
+            Self::Random => 32_172,
+            Self::Speech => 23_911,
+        }
+    }
+
     /// Returns it in the form the engine takes.
     pub(crate) fn voice(self, chance: &mut Chance) -> Voice {
         match self {

@@ -62,6 +62,19 @@ pub struct Summary {
     pub first_second: Option<f64>,
     /// Bytes of IP offered both ways; the median.
     pub bytes: u64,
+    /// Where the link comes and goes: how much longer it took than at best.
+    pub over: Option<OverIdeal>,
+}
+
+/// How much longer transfers took than they would have at best, each beginning where it began. Seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OverIdeal {
+    /// The median.
+    pub median: f64,
+    /// 95 of 100 took no longer.
+    pub p95: f64,
+    /// How many took half a period longer and more: they needed another window.
+    pub a_window_more: usize,
 }
 
 /// Returns the cases of a link by its name, `None` if there is no such link. Beside the profiles there is `siege-time`: `siege`
@@ -252,7 +265,20 @@ fn sum_up(case: &Case, mut outcomes: Vec<(u64, Outcome)>, floors: Vec<Duration>)
         worst_seed: at(100).0,
         first_second: middle(firsts).map(seconds),
         bytes: middle(outcomes.iter().map(|(_, outcome)| outcome.bytes.0 + outcome.bytes.1).collect()).unwrap_or(0),
+        over: case.period.and_then(|period| over_ideal(&outcomes, period)),
     }
+}
+
+fn over_ideal(outcomes: &[(u64, Outcome)], period: Duration) -> Option<OverIdeal> {
+    let over = |(_, outcome): &(u64, Outcome)| {
+        let took = outcome.whole.unwrap_or(crate::PATIENCE).as_secs_f64();
+        outcome.ideal.map(|ideal| took - ideal.as_secs_f64())
+    };
+    let mut over: Vec<f64> = outcomes.iter().filter_map(over).collect();
+    over.sort_by(f64::total_cmp);
+    let at = |part: usize| over.get(over.len().saturating_sub(1) * part / 100).copied();
+    let a_window_more = over.iter().filter(|seconds| **seconds >= period.as_secs_f64() / 2.0).count();
+    Some(OverIdeal { median: at(50)?, p95: at(95)?, a_window_more })
 }
 
 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]

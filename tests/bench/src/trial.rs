@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use zajil_client::engine::api::{Direction, NoteMark, NoteView, Reply, Request, Voice, Wait, WordState};
 use zajil_client::engine::host::{Call, Host, Parts, create, open};
 use zajil_client::store::MemoryDisk;
-use zajil_net::links::{LinkSettings, Profile};
+use zajil_net::links::{LinkSettings, Profile, Windows};
 use zajil_net::memory::{MemoryWorld, SimulatedClock};
 use zajil_net::{Clock, DialOptions, EndpointSecrets, KeyExchange, LinkClass, Network, RelayIdentity};
 use zajil_proto::keys::SigningKey;
@@ -20,6 +20,7 @@ use zajil_relay::relay::{Parts as RelayParts, Relay};
 use zajil_relay::store::{Cursor, Engine, Exported, MemoryStore, Store, StoreLimits};
 
 use crate::chance::Chance;
+use crate::limit::ideal;
 use crate::note::{Note, PACKET_BYTES};
 
 pub(crate) const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -105,6 +106,8 @@ pub struct Outcome {
     pub first_second: Option<Duration>,
     /// Bytes of IP offered to the link, away from the device and towards it.
     pub bytes: (u64, u64),
+    /// What it would have taken at best, where the link comes and goes.
+    pub ideal: Option<Duration>,
 }
 
 /// Plays one transfer in a runtime of its own.
@@ -242,6 +245,7 @@ async fn ask(host: &mut Host, request: Request) -> Reply {
 
 async fn run(trial: &Trial) -> Outcome {
     let network = MemoryWorld::seeded(Duration::ZERO, trial.seed);
+    let zero = Instant::now();
     let machines = network.clone();
     let ground = Ground {
         network: Box::new(move |address| machines.machine(&[address])),
@@ -268,6 +272,7 @@ async fn run(trial: &Trial) -> Outcome {
     let near = Program::new(near);
     let before = network.traffic(NEAR);
     let begin = Instant::now();
+    let phase = offset(&trial.link.up.windows) + (begin - zero);
     let (whole, first_second) = match trial.way {
         Way::Send => (near.sends(voice.clone(), begin).await, None),
         Way::Receive => receive(&near, begin).await,
@@ -289,7 +294,16 @@ async fn run(trial: &Trial) -> Outcome {
     near.task.abort();
     let bytes =
         (after.up.offered.bytes - before.up.offered.bytes, after.down.offered.bytes - before.down.offered.bytes);
-    Outcome { whole, first_second, bytes }
+    let ideal = ideal(&trial.link, trial.way, trial.start, trial.note.sealed_bytes(), phase);
+    Outcome { whole, first_second, bytes, ideal }
+}
+
+/// Returns how far into the coming and going of the link the world began.
+const fn offset(windows: &Windows) -> Duration {
+    match windows {
+        Windows::Cycle { offset, .. } => *offset,
+        _ => Duration::ZERO,
+    }
 }
 
 fn is_stored(reply: Reply) -> bool {
