@@ -328,6 +328,9 @@ fn check_sum(said: &[u8]) -> [u8; CHECK_BYTES] {
 }
 
 #[cfg(test)]
+mod published;
+
+#[cfg(test)]
 mod tests {
     use super::super::seal::{Head, Place, open_body, open_head, open_key, seal_row};
     use super::*;

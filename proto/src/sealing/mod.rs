@@ -32,6 +32,8 @@ pub mod padding;
 pub mod pairing;
 mod pickle;
 pub mod provider;
+#[cfg(test)]
+mod published;
 pub mod roster;
 pub mod seal;
 pub mod word;

@@ -103,7 +103,7 @@ impl OuterKeys {
 }
 
 /// Refuses a value whose last 32 bytes are an X25519 point of small order (P4.12).
-fn check_contributory(value: &[u8], expected: usize) -> Result<(), OuterError> {
+pub(super) fn check_contributory(value: &[u8], expected: usize) -> Result<(), OuterError> {
     let got = value.len();
     let point: &[u8; 32] = value.last_chunk().ok_or(OuterError::Malformed { got, expected })?;
     if got != expected {
