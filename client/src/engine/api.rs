@@ -11,7 +11,8 @@ use zajil_proto::time::Minute;
 pub const PLACES_PER_SESSION: u32 = SESSION_NOTES_MAX as u32;
 
 /// One request.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "simulation", derive(Debug))]
 pub enum Request {
     /// Makes an invitation link for a new contact. Needs the relay.
     Invite {
@@ -122,7 +123,8 @@ pub enum Request {
 }
 
 /// One answer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "simulation", derive(Debug))]
 pub enum Reply {
     /// To `Invite`.
     Invited {

@@ -29,6 +29,8 @@ mod model;
 mod notes;
 mod pairings;
 mod pairs;
+#[cfg(not(feature = "simulation"))]
+mod printing;
 mod probing;
 mod remembered;
 mod state;
