@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::sync::{Notify, mpsc};
-use zajil_net::{Clock, Connection, Stopping, SystemRandom};
+use zajil_net::{Clock, Connection, Stopping, SystemRandom, TlsSessions};
 use zajil_proto::ids::MailboxId;
 use zajil_proto::keys::Secret;
 use zajil_proto::session::custody::{StoreReply, StoreRequest};
@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) watchers: Watchers,
     /// What devices need not prove again.
     pub(crate) tickets: Tickets,
+    /// What the listener keeps of earlier connections.
+    pub(crate) tls: TlsSessions,
     /// Counters.
     pub(crate) metrics: Metrics,
     /// What each session's machine is made with.

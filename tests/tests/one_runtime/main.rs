@@ -22,7 +22,7 @@ use zajil_net::{DialOptions, EndpointSecrets, RelayIdentity, SystemRandom};
 use zajil_proto::keys::SigningKey;
 use zajil_proto::relay_link::RelayLink;
 use zajil_proto::time::Minute;
-use zajil_relay::relay::{Parts as RelayParts, Relay};
+use zajil_relay::relay::{Observer, Parts as RelayParts, Relay};
 use zajil_relay::store::{Engine, MemoryStore as StoreInMemory, Store, StoreLimits};
 
 const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -36,6 +36,7 @@ struct World {
     key: SigningKey,
     link: RelayLink,
     relay: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    observer: Option<Observer>,
     disk: Option<StoreInMemory>,
     people: u8,
 }
@@ -46,7 +47,7 @@ impl World {
         let clock = Arc::new(SimulatedClock::new(START));
         let key = SigningKey::draw(&mut SystemRandom::new());
         let link = RelayLink { key: key.public(), admission: String::new(), address: "10.0.0.1:443".into() };
-        let mut world = Self { network, clock, key, link, relay: None, disk: None, people: 0 };
+        let mut world = Self { network, clock, key, link, relay: None, observer: None, disk: None, people: 0 };
         world.start_relay();
         world
     }
@@ -68,6 +69,7 @@ impl World {
             listen: vec![SocketAddr::from((RELAY, 443))],
         };
         let relay = Relay::start(parts).unwrap();
+        self.observer = Some(relay.observer());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::task::spawn_local(async move {
             let stopped = async { stopped.await.unwrap_or(()) };
