@@ -149,7 +149,7 @@ impl RelaySession {
                 reached!(UnprovenWatched);
                 if !more {
                     let pending = Pending::ListUnproven { mailbox };
-                    self.desk.store(StoreRequest::List { mailbox }, pending);
+                    self.desk.store(StoreRequest::List { mailbox: MailboxId::NOBODYS }, pending);
                 }
             }
             Frame::Release { mailbox, ids } => self.release(mailbox, ids),
