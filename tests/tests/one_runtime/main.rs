@@ -1,6 +1,7 @@
 //! The whole way of a note in one paused runtime: a relay and two engines over a simulated network, no thread, no disk, no socket.
 #![cfg(test)]
 
+mod crooked;
 mod events;
 mod faults;
 mod warm;
@@ -54,7 +55,11 @@ impl World {
 
     /// Starts a relay with an empty store, at the address and with the key it always had.
     fn start_relay(&mut self) {
-        let disk = StoreInMemory::new(StoreLimits::default(), &mut SystemRandom::new()).unwrap();
+        self.start_relay_on(StoreInMemory::new(StoreLimits::default(), &mut SystemRandom::new()).unwrap());
+    }
+
+    /// Starts a relay with what a store holds.
+    fn start_relay_on(&mut self, disk: StoreInMemory) {
         self.disk = Some(disk.clone());
         let store = Engine::Memory(disk);
         let settings = zajil_tests::open_relay::settings(&self.key, store.epoch());
