@@ -41,6 +41,24 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
+/// Names all of it: see `crate::inventory`.
+#[cfg(feature = "simulation")]
+pub(crate) fn name_all(list: &mut Vec<&'static str>) {
+    use crate::inventory::fields;
+    fields!(
+        list,
+        "memory:relay",
+        Shared,
+        Shared { store, store_failed, watchers, tickets, tls, metrics, settings, clock }
+    );
+    fields!(
+        list,
+        "memory:session",
+        Gateway<'_>,
+        Gateway { shared, number, bell, watching, given, asked, asked_most, told }
+    );
+}
+
 /// Runs one session to its end. When `draining` is given, it is asked to make durable what arrived, answer, and close.
 ///
 /// What arrived before a connection broke still goes into the store: the machine lingers until the store has answered.

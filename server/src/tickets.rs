@@ -49,6 +49,15 @@ pub(crate) struct Given {
     rests_until: Option<Instant>,
 }
 
+/// Names all of it: see `crate::inventory`.
+#[cfg(feature = "simulation")]
+pub(crate) fn name_all(list: &mut Vec<&'static str>) {
+    use crate::inventory::fields;
+    fields!(list, "memory:tickets", Kept, Kept { tickets, order, keys });
+    fields!(list, "memory:ticket", Ticket, Ticket { keys, until, shown_by });
+    fields!(list, "memory:session", Given, Given { name, former, rests_until });
+}
+
 impl Tickets {
     /// Keeps `ticket`, just drawn, for keys that session proved, in the place of earlier ones of it but the last. A session that rests on a
     /// ticket itself gets none that counts longer.

@@ -24,6 +24,8 @@ use std::time::Duration;
 pub use engine::Engine;
 pub use error::StoreError;
 pub use key::StoreKey;
+#[cfg(feature = "simulation")]
+pub(crate) use ledger::name_all;
 pub use memory::{HeldParcel, Inspection, MemoryStore, RowCounts, Snapshot};
 pub use space::{Space, SpaceProbe, StoreLimits};
 pub use sqlite::{SqliteOptions, SqliteStore};
