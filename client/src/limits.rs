@@ -1,6 +1,7 @@
 //! Every bound of the device's side, with its unit and its reason. Relations are asserted when compiling.
 
 use zajil_proto::limits::{CHUNK_BYTES, NOTE_MILLIS_MAX, PARCEL_BYTES_MAX};
+use zajil_proto::time::Lifetime;
 
 use crate::audio::SAMPLE_RATE;
 
@@ -170,6 +171,9 @@ pub const SESSIONS_PER_CONTACT_MAX: usize = 256;
 /// Parcels that are durable here and that a relay has not said it let go, of which a daemon remembers that; 64 bytes each. As many as a
 /// mailbox has room for; what is beyond comes twice if a link breaks just then.
 pub const RELEASES_KEPT_MAX: usize = 2_048;
+/// Age at which the outer key of a pair is renewed, minutes: 30 days. A renewal costs 10 kB both ways; what a stolen key opens ends
+/// with it. After as long a step of it that had no effect is told again: a frame that is lost for good was lost by then.
+pub const RENEWAL_MINUTES: u32 = 30 * 24 * 60;
 /// Relays met at once. Each costs 30 kB and a socket.
 pub const LINKS_MAX: usize = 32;
 /// Relays of which this program remembers how to meet them sooner. About 5 kB each.
@@ -215,6 +219,8 @@ pub const LATER_MINUTES_MIN: u32 = 60;
 pub const LATER_MINUTES_MAX: u32 = 24 * 60;
 
 const _: () = assert!(MEMORY_BYTES_MAX >= OFFERED_BYTES_MAX + 6 * PARCEL_BYTES_MAX as u64);
+// Who comes back within two renewals finds every frame of the first still waiting.
+const _: () = assert!(2 * RENEWAL_MINUTES < Lifetime::LONGEST.hours() as u32 * 60);
 const _: () = assert!(CONTACTS_MAX * 2 < zajil_proto::limits::PROOFS_PER_SESSION_MAX);
 const _: () = assert!(LATER_MINUTES_MIN < LATER_MINUTES_MAX);
 const _: () = assert!(ACKNOWLEDGED_AT_ONCE as usize * 2 == zajil_proto::limits::CONTROL_UNACKNOWLEDGED_MAX);

@@ -325,6 +325,8 @@ def contents_files():
         (15, "digits_confirmed", b""),
         (16, "word_head", slot + u64(9) + bytes(range(8))),
         (17, "outer_key_in_use", u32(3)),
+        (18, "renewal_wanted", u32(3)),
+        (19, "out_of_hands", u16(20_778)),
     ]
     write("contents", "P5.1: one row of each kind, by name, then two kinds in one row around one that nobody knows.", [
         (name, varint(kind) + varint(len(value)) + value) for kind, name, value in values

@@ -50,6 +50,7 @@ pub(super) enum Command {
     Export(Export),
     Seen(Seen),
     Word(Word),
+    OutOfHands(OutOfHands),
     Status(Status),
     Sync(Sync),
     Daemon(Daemon),
@@ -168,6 +169,12 @@ pub(super) struct Word {
     pub(super) no_time: bool,
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(super) timeout: Option<u64>,
+}
+
+#[derive(Args)]
+pub(super) struct OutOfHands {
+    #[arg(long, value_name = "DAYS", default_value_t = 0, value_parser = days_ago)]
+    pub(super) days_ago: u16,
 }
 
 #[derive(Args)]
@@ -340,6 +347,10 @@ fn seconds(text: &str) -> Result<u64, &'static str> {
 
 fn days(text: &str) -> Result<u16, &'static str> {
     whole(text).filter(|days| (1..=90).contains(days)).ok_or("not 1 to 90")
+}
+
+fn days_ago(text: &str) -> Result<u16, &'static str> {
+    whole(text).filter(|days| *days <= 365).ok_or("not 0 to 365")
 }
 
 fn which(text: &str) -> Result<Which, &'static str> {

@@ -10,11 +10,16 @@ use crate::engine::api::{
     ContactView, Direction, Link, LinkCondition, LinkView, NoteMark, NoteView, Pairing, Receipts, RelayView,
     SeenPrecision, SeenView, StatusView, SyncView, Trouble, WaitReason, WordState,
 };
-use crate::i18n::trouble;
+use crate::i18n::{date_of_day, trouble};
 
 pub(super) fn time(minute: Minute) -> Value {
     let seconds = i64::try_from(minute.unix_seconds()).unwrap_or(i64::MAX);
     json!(Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_string())
+}
+
+/// A day without a time: `2026-11-20`.
+pub(super) fn day(day: u16) -> Value {
+    json!(date_of_day(day).to_string())
 }
 
 fn hour(hour: u32) -> Value {
@@ -44,6 +49,8 @@ pub(super) fn contact(contact: &ContactView) -> Value {
         "shows_word": contact.shows_word,
         "unheard": contact.unheard,
         "waiting": contact.waiting,
+        "out_of_hands": contact.out_of_hands.map(day),
+        "renewing": contact.renewing,
     })
 }
 

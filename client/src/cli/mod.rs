@@ -133,6 +133,7 @@ fn name_of(command: &Command) -> &'static str {
         Command::Export(_) => "export",
         Command::Seen(_) => "seen",
         Command::Word(_) => "word",
+        Command::OutOfHands(_) => "out-of-hands",
         Command::Status(_) => "status",
         Command::Sync(_) => "sync",
         Command::Daemon(_) => "daemon",
@@ -184,6 +185,7 @@ async fn ask(
         Command::Export(given) => listen::export(context, engine, given).await,
         Command::Seen(given) => words::seen(context, engine, given).await,
         Command::Word(given) => words::word(context, engine, given).await,
+        Command::OutOfHands(given) => people::out_of_hands(context, engine, given).await,
         Command::Status(_) => device::status(context, engine).await,
         Command::Sync(given) => device::sync(context, engine, given).await,
         // Both were carried out before the engine was reached.

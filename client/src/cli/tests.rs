@@ -76,6 +76,8 @@ fn contact(pairing: Pairing) -> ContactView {
         shows_word: false,
         unheard: 0,
         waiting: 0,
+        out_of_hands: None,
+        renewing: false,
     }
 }
 
@@ -401,6 +403,23 @@ async fn a_word_needs_something_to_say_and_tells_where_it_is() {
         assert!(ended.out.contains(line), "{}", ended.out);
         assert!(matches!(engine.asked[0], Request::WriteWord { tell_minute: false, .. }));
     }
+}
+
+#[tokio::test]
+async fn a_phone_that_was_out_of_hands_is_told_by_its_day_and_nobody_to_tell_ends_with_four() {
+    let mut engine = Engine::answering([Ok(Reply::OutOfHands { contacts: 3 })]);
+    let ended = run(&mut engine, &["--json", "out-of-hands", "--days-ago", "2"]).await;
+    let [Request::OutOfHands { day }] = &engine.asked[..] else { panic!("one request") };
+    assert_eq!(ended.exit, Exit::Done);
+    let told: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((&told["contacts"], &told["day"]), (&Value::from(3), &Value::from("2026-11-18")));
+    let mut engine = Engine::answering([Ok(Reply::OutOfHands { contacts: 1 }), Ok(Reply::OutOfHands { contacts: 0 })]);
+    let ended = run(&mut engine, &["out-of-hands"]).await;
+    let [Request::OutOfHands { day: today }] = &engine.asked[..] else { panic!("one request") };
+    assert_eq!(*today, *day + 2);
+    assert!(ended.out.contains("One contact is told") && ended.out.contains("may still read along"), "{}", ended.out);
+    assert_eq!(run(&mut engine, &["out-of-hands"]).await.exit, Exit::NotThere);
+    assert!(Arguments::try_parse_from(["zajil", "out-of-hands", "--days-ago", "366"]).is_err());
 }
 
 #[tokio::test]

@@ -105,6 +105,12 @@ pub enum Request {
         /// How long to try the relay; 0 answers from what this device holds.
         timeout_millis: u64,
     },
+    /// This phone was out of its owner's hands: every contact gets new keys and is told the day. Needs no link: what is to be told
+    /// is kept until it can leave.
+    OutOfHands {
+        /// The last day of it, days since 1970-01-01 by the owner's calendar.
+        day: u16,
+    },
     /// The device's state.
     Status,
     /// States what the link carries, from the next dial on.
@@ -168,6 +174,11 @@ pub enum Reply {
         contacts: u32,
         /// Of these, slots whose relay has it durably.
         stored: u32,
+    },
+    /// To `OutOfHands`.
+    OutOfHands {
+        /// Contacts that are told. With each of them new keys are in use once [`ContactView::renewing`] is over.
+        contacts: u32,
     },
     /// To `Seen`.
     Seen(SeenView),
@@ -297,6 +308,10 @@ pub struct ContactView {
     pub unheard: u32,
     /// Notes for them that no relay has yet.
     pub waiting: u32,
+    /// Last day on which their phone was out of their hands, as they said: days since 1970-01-01 by their calendar.
+    pub out_of_hands: Option<u16>,
+    /// Whether new keys with them are wanted, or not yet known to be in use at both ends.
+    pub renewing: bool,
 }
 
 /// How far a pairing is.

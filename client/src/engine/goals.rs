@@ -3,6 +3,7 @@
 use tokio::sync::{mpsc, oneshot};
 use zajil_proto::ids::SlotId;
 use zajil_proto::sealing::HomeRelay;
+use zajil_proto::sealing::contents::OutOfHands;
 use zajil_proto::time::{Instant, Lifetime};
 use zajil_proto::{reached, sabotaged};
 
@@ -147,6 +148,10 @@ impl Host {
                     }
                     _ => done(Reply::Seen(device.seen(key, None, wall)?)),
                 }
+            }
+            Request::OutOfHands { day } => {
+                let contacts = count(device.out_of_hands(OutOfHands { day: *day }, wall)?);
+                done(Reply::OutOfHands { contacts })
             }
             Request::Status => done(Reply::Status(self.status()?)),
             Request::SetLink { link } => {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::model::{KnownSession, Note};
+use zajil_proto::ids::sha256;
+
+use super::model::{Contact, KnownSession, Note};
 use super::state::number_key;
 use crate::store::record::decode;
 use crate::store::{Kind, MemoryDisk, StoreError};
@@ -17,6 +19,28 @@ pub fn keys_of_opened_notes(disk: &MemoryDisk) -> Result<usize, StoreError> {
     for (_, value) in disk.records(Kind::ReceivedSession) {
         let known: KnownSession = decode(&value)?;
         keys += known.used.iter().filter(|tag| known.session.find(tag).is_some()).count();
+    }
+    Ok(keys)
+}
+
+/// Returns of the keys that a phone goes on to use, each by the first 8 bytes of its hash: outer keys that are not being renewed, and the
+/// signing keys of sessions for notes. Whoever copied one reads on.
+///
+/// # Errors
+/// As reading the records.
+pub fn keys_in_use(disk: &MemoryDisk) -> Result<BTreeSet<[u8; 8]>, StoreError> {
+    let mut keys = BTreeSet::new();
+    let mut add = |key: &[u8; 32]| {
+        keys.extend(sha256(&[b"key in use", key]).first_chunk::<8>().copied());
+    };
+    for (_, value) in disk.records(Kind::Contact) {
+        let contact: Contact = decode(&value)?;
+        if let Some(session) = &contact.session {
+            add(&session.signer().public().0);
+        }
+        if let Some(control) = contact.control.filter(|control| !control.outer.is_under_way()) {
+            add(&control.outer.sealing().0.0);
+        }
     }
     Ok(keys)
 }

@@ -11,6 +11,7 @@
 //! - `remembered`: what this program remembers of relays that it has met
 //! - `pairings`: what pairing secrets give, derived once
 //! - `pairs`, `frames`, `notes`, `words`: pairing, control frames, notes, last words
+//! - `renewals`: new keys for a pair, in time or after a phone was out of its owner's hands
 //! - `views`: the state as programs see it
 
 pub mod api;
@@ -31,6 +32,7 @@ mod pairings;
 mod pairs;
 mod probing;
 mod remembered;
+mod renewals;
 mod state;
 mod surroundings;
 mod views;

@@ -173,8 +173,9 @@ impl Device {
         self.delete_incoming(&mut batch, id)?;
         let home = link.home.clone();
         self.put_sealed(&mut batch, key, home, Cargo::Reply, replied.parcel, now)?;
+        let lived = self.lived_at_home();
         if let Some(contact) = self.contacts.get_mut(&key) {
-            contact.take_pair(replied.pair);
+            contact.take_pair(replied.pair, lived);
             contact.bundles = Some((code.inviter, code.replier));
             contact.session = Some(session);
             contact.confirmed = in_person;
@@ -206,6 +207,7 @@ impl Device {
         if accepted.is_none() {
             reached!(ReplyNotTaken);
         }
+        let lived = self.lived_at_home();
         if let Some(accepted) = accepted
             && let Some(contact) = self.contacts.get_mut(&key)
         {
@@ -213,7 +215,7 @@ impl Device {
                 contact.retired = Some(inviter.link.secret.clone());
                 contact.confirmed = *shown == Some(accepted.code.replier);
             }
-            contact.take_pair(accepted.pair);
+            contact.take_pair(accepted.pair, lived);
             contact.bundles = Some((accepted.code.inviter, accepted.code.replier));
             contact.digits = Some(accepted.digits.to_string());
             contact.news = Some(now);
@@ -336,11 +338,13 @@ impl Contact {
             owed: Vec::new(),
             due: None,
             notes_sent: 0,
+            out_of_hands: None,
+            told_out_of_hands: None,
         }
     }
 
-    fn take_pair(&mut self, pair: Pair) {
-        let Pair { contact, mailbox, outer, x_wing: _, olm } = pair;
+    fn take_pair(&mut self, pair: Pair, lived: Moment) {
+        let Pair { contact, mailbox, outer, olm } = pair;
         let facts = contact.facts();
         self.peer = Some(Peer { writer: facts.writer.clone(), homes: facts.homes.clone() });
         self.own = mailbox;
@@ -348,6 +352,7 @@ impl Contact {
         self.control = Some(Control {
             olm,
             outer,
+            renewed: lived,
             next: 0,
             chain: None,
             chains: Vec::new(),

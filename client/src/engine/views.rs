@@ -30,6 +30,8 @@ impl Device {
             shows_word: contact.granted.is_some(),
             unheard: count(unheard),
             waiting: count(waiting),
+            out_of_hands: contact.out_of_hands.map(|told| told.day),
+            renewing: contact.control.as_ref().is_some_and(|control| control.outer.is_under_way()),
         })
     }
 

@@ -54,7 +54,7 @@ pub fn seen_precision(precision: SeenPrecision) -> Message {
 
 /// One contact in a list: a line, and further ones for what is not usual.
 #[must_use]
-pub fn contact_line(contact: &ContactView) -> Vec<Message> {
+pub fn contact_line(contact: &ContactView, calendar: &Calendar) -> Vec<Message> {
     let mut told = vec![msg("contact-line").text("name", &contact.name).say("state", pairing(contact.pairing))];
     if contact.unheard > 0 {
         told.push(msg("contact-unheard").count("n", contact.unheard.into()));
@@ -64,6 +64,12 @@ pub fn contact_line(contact: &ContactView) -> Vec<Message> {
     }
     if contact.shows_word {
         told.push(msg("contact-shows-word"));
+    }
+    if let Some(day) = contact.out_of_hands {
+        told.push(msg("contact-out-of-hands").text("name", &contact.name).say("day", calendar.date_of(day)));
+    }
+    if contact.renewing {
+        told.push(msg("contact-renewing"));
     }
     told
 }

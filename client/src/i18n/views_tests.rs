@@ -107,9 +107,19 @@ fn a_contact_is_told_with_what_is_not_usual() {
         shows_word: true,
         unheard: 1,
         waiting: 0,
+        out_of_hands: Some(20_700),
+        renewing: true,
     };
     let english = Catalogue::new(Locale::ENGLISH);
-    let said: Vec<String> = contact_line(&contact).iter().map(|line| english.say(line)).collect();
-    assert_eq!(said, ["Amal: confirmed", "One note not heard yet.", "They share a last word with this device."]);
+    let calendar = Calendar::new(TimeZone::UTC, at(0, 14, 30));
+    let said: Vec<String> = contact_line(&contact, &calendar).iter().map(|line| english.say(line)).collect();
+    let unusual = [
+        "Amal: confirmed",
+        "One note not heard yet.",
+        "They share a last word with this device.",
+        "Amal’s phone was out of their hands on 4 September.",
+        "New keys with them are wanted, and not in use yet.",
+    ];
+    assert_eq!(said, unusual);
     assert_eq!(english.say(&contact_settings(&contact)), "Amal: receipts at once; “last seen” within a day.");
 }

@@ -6,7 +6,7 @@ use zajil_proto::sealing::content::{ContentReader, HeadCheck, Part};
 use zajil_proto::sealing::contents::{Content, decode_contents, encode_contents};
 use zajil_proto::sealing::control::ControlFrame;
 use zajil_proto::sealing::olm::{Account, OlmError, OlmMessage};
-use zajil_proto::sealing::outer::{OuterKey, OuterKeys, XWingSecret, renew};
+use zajil_proto::sealing::outer::{OuterKey, XWingSecret, renew};
 use zajil_proto::sealing::pairing::{PairingSecrets, accept_reply, invite, open_invitation, reply};
 use zajil_proto::sealing::seal::NoteContent;
 use zajil_proto::sealing::word::{LastWord, SlotOwner, WordState};
@@ -96,7 +96,8 @@ fn keys_words_and_frames_show_only_what_they_are() {
     let opened = grant.open(&slot.seal(&mut random, 1, None, &word).unwrap()).unwrap();
     let message = OlmMessage { kind: 1, bytes: vec![1] };
     let frame = ControlFrame { number: 1, message: message.clone() };
-    let (keys, public) = (OuterKeys::first(key.clone()), x_wing.public());
+    let (one, other) = (zajil_proto::keys::VerifyingKey([1; 32]), zajil_proto::keys::VerifyingKey([2; 32]));
+    let (keys, public) = (zajil_proto::sealing::OuterKeys::first(key.clone(), &one, &other), x_wing.public());
     let shown = format!(
         "{x_wing:?} {public:?} {key:?} {keys:?} {encapsulation:?} {slot:?} {word:?} {grant:?} {opened:?} \
          {message:?} {frame:?} {:?}",

@@ -3,6 +3,7 @@
 
 mod events;
 mod faults;
+mod renewal;
 mod warm;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -201,6 +201,8 @@ pub(super) fn contact(of: PersonId, pairing: Pairing) -> ContactView {
         shows_word: true,
         unheard: 0,
         waiting: 0,
+        out_of_hands: None,
+        renewing: false,
     }
 }
 
