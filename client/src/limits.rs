@@ -123,6 +123,9 @@ pub const DAEMON_WRITE_MS_MAX: u64 = 10_000;
 /// Milliseconds the daemon gives commands under way to end when it stops.
 pub const DAEMON_DRAIN_MS_MAX: u64 = 3_000;
 
+/// Milliseconds a daemon whose home was destroyed has to forget its keys and end, before it is killed: it finishes nothing.
+pub const DAEMON_ABANDON_MS_MAX: u64 = 1_000;
+
 /// Milliseconds a command waits for another one to let go of the home: one that only looks takes far less.
 pub const HOME_WAIT_MS_MAX: u64 = 5_000;
 
@@ -159,6 +162,10 @@ pub const MEMORY_BYTES_MAX: u64 = 24 * 1024 * 1024;
 pub const EXPIRY_MINUTES: u32 = 60;
 /// Frames after which an acknowledgement is not put off (P5.3): half of what may be unacknowledged.
 pub const ACKNOWLEDGED_AT_ONCE: u32 = 16;
+/// How often it is looked for notes whose sound is to be erased while nothing calls for it, minutes: their times are whole days.
+pub const FADING_MINUTES: u32 = 60;
+/// Notes erased in one commit, three operations each: far below what a batch holds.
+pub const ERASED_AT_ONCE: usize = 256;
 /// Before a word that a relay refused is put there again in the same meeting, milliseconds. It costs a kilobyte.
 pub const WORD_PAUSE_MILLIS: u64 = 30_000;
 /// Before a relay that had no room for a mailbox or slot is asked for it again in the same meeting, milliseconds. It costs 300 bytes,
@@ -214,6 +221,7 @@ pub const LATER_MINUTES_MIN: u32 = 60;
 /// And after at most this long, minutes: within a day.
 pub const LATER_MINUTES_MAX: u32 = 24 * 60;
 
+const _: () = assert!(ERASED_AT_ONCE * 3 < BATCH_OPERATIONS_MAX);
 const _: () = assert!(MEMORY_BYTES_MAX >= OFFERED_BYTES_MAX + 6 * PARCEL_BYTES_MAX as u64);
 const _: () = assert!(CONTACTS_MAX * 2 < zajil_proto::limits::PROOFS_PER_SESSION_MAX);
 const _: () = assert!(LATER_MINUTES_MIN < LATER_MINUTES_MAX);

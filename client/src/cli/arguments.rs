@@ -53,6 +53,11 @@ pub(super) enum Command {
     Status(Status),
     Sync(Sync),
     Daemon(Daemon),
+    Disappear(Disappear),
+    Quiet(Quiet),
+    Panic(Panic),
+    #[command(subcommand)]
+    Duress(Duress),
 }
 
 #[derive(Args)]
@@ -183,6 +188,78 @@ pub(super) struct Sync {
 pub(super) struct Daemon {
     #[arg(long)]
     pub(super) stop: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Disappear {
+    #[arg(value_name = "NAME", value_parser = name, required_unless_present = "default", conflicts_with = "default")]
+    pub(super) name: Option<String>,
+    #[arg(value_enum, value_name = "SPAN")]
+    pub(super) span: Option<SpanGiven>,
+    #[arg(long, value_enum, value_name = "SPAN")]
+    pub(super) default: Option<SpanGiven>,
+}
+
+#[derive(Args)]
+pub(super) struct Quiet {
+    #[arg(value_enum, value_name = "on|off")]
+    pub(super) state: Option<OnOff>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnOff {
+    On,
+    Off,
+}
+
+impl From<OnOff> for bool {
+    fn from(state: OnOff) -> Self {
+        state == OnOff::On
+    }
+}
+
+/// How long the sound of heard notes stays.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum SpanGiven {
+    Off,
+    #[value(name = "1d")]
+    Day,
+    #[value(name = "7d")]
+    Week,
+    #[value(name = "30d")]
+    Month,
+    /// As for everybody.
+    Default,
+}
+
+impl From<SpanGiven> for api::SpanChoice {
+    fn from(given: SpanGiven) -> Self {
+        match given {
+            SpanGiven::Off => Self::Own(api::Span::Off),
+            SpanGiven::Day => Self::Own(api::Span::Day),
+            SpanGiven::Week => Self::Own(api::Span::Week),
+            SpanGiven::Month => Self::Own(api::Span::Month),
+            SpanGiven::Default => Self::AsDefault,
+        }
+    }
+}
+
+#[derive(Args)]
+pub(super) struct Panic {
+    #[arg(long)]
+    pub(super) now: bool,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Duress {
+    Set(DuressSet),
+    Clear,
+}
+
+#[derive(Args)]
+pub(super) struct DuressSet {
+    #[arg(long, value_name = "FILE")]
+    pub(super) duress_file: PathBuf,
 }
 
 /// A note by its number, or the oldest one not heard.

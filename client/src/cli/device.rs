@@ -13,7 +13,7 @@ use super::problem::{self, Problem};
 use super::{home, json, wait};
 use crate::daemon::server::Server;
 use crate::engine::api::{Failure, Link, Reply, Request, StatusView, Trouble};
-use crate::i18n::{Message, Told, msg, size, sync_lines, trouble};
+use crate::i18n::{Message, Told, msg, size, span, sync_lines, trouble};
 use crate::limits::DAEMON_CONNECTIONS_MAX;
 
 /// Sets this device up.
@@ -65,6 +65,11 @@ fn tell_status(context: &mut Context, view: &StatusView) {
     }
     let storage = msg("status-storage").say("used", size(view.stored_bytes)).say("max", size(view.outbox_bytes_max));
     context.output.line(&storage);
+    if view.disappearing.quiet {
+        context.output.line(&msg("quiet-on"));
+    } else {
+        context.output.line(&msg("disappear-default").say("span", span(view.disappearing.default)));
+    }
     if view.daemon {
         context.output.line(&msg("status-daemon"));
     } else {
@@ -138,7 +143,7 @@ pub(super) async fn daemon(
 
     let (calls, requests) = mpsc::channel(DAEMON_CONNECTIONS_MAX);
     let (stop, stopping) = zajil_net::stop_signal();
-    let engine = async {
+    let engine = async move {
         let signalled = async {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -146,8 +151,10 @@ pub(super) async fn daemon(
             }
         };
         let ended = host.serve(requests, signalled).await;
-        // From here on no request can be carried out; the socket goes, so that commands open the home themselves.
+        // From here on no request can be carried out; the socket goes, so that commands open the home themselves. What
+        // the engine holds goes with it: whoever destroys the home waits for that.
         stop.give();
+        drop(host);
         ended
     };
     let doors = server.serve(calls, async move { stopping.given().await });

@@ -46,7 +46,8 @@ impl From<&Failure> for Exit {
             | Failure::NotConfirmed { .. }
             | Failure::NoDigitsYet
             | Failure::NothingYet
-            | Failure::Locked => Self::NotThere,
+            | Failure::Locked
+            | Failure::Erased => Self::NotThere,
             Failure::Refused(_) | Failure::NoRelay(Trouble::Refused | Trouble::NotAdmitted) => Self::Refused,
             Failure::NoteTooLong { .. } => Self::Recording,
             Failure::OutboxFull | Failure::DiskFull | Failure::Store(_) => Self::Home,

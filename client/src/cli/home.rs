@@ -53,10 +53,15 @@ impl Executor for Access {
 
 /// Reaches the engine: through the daemon if one runs, else by opening the home, waiting a little if another command
 /// has it.
-pub(super) async fn reach(home: &Path, passphrase: Option<&Path>) -> Result<Access, Problem> {
+///
+/// `is_typed`: whether the passphrase was named in this command, and not once for all.
+pub(super) async fn reach(home: &Path, passphrase: Option<&Path>, is_typed: bool) -> Result<Access, Problem> {
     let deadline = Instant::now() + Duration::from_millis(HOME_WAIT_MS_MAX);
     loop {
         if let Some(client) = daemon(home).await? {
+            if let Some(typed) = passphrase.filter(|_| is_typed) {
+                super::panic::try_passphrase(home, typed).await?;
+            }
             return Ok(Access::Daemon(client));
         }
         match open(home, passphrase) {
@@ -155,7 +160,7 @@ fn parts(store: Box<dyn DeviceStore>) -> Parts {
 }
 
 /// Reads the first line of the passphrase file.
-fn read_passphrase(path: &Path) -> Result<Passphrase, Problem> {
+pub(super) fn read_passphrase(path: &Path) -> Result<Passphrase, Problem> {
     let unread = |error: &io::Error| {
         Problem::new(
             Exit::Home,
@@ -245,7 +250,7 @@ mod tests {
         let held = SqliteStore::init(&home, &key_file, Box::new(SystemRandom::new())).unwrap();
 
         let begun = Instant::now();
-        let problem = reach(&home, None).await.err().unwrap();
+        let problem = reach(&home, None, false).await.err().unwrap();
         assert_eq!((problem.told.code(), problem.exit), ("home-in-use", Exit::Home));
         assert!(begun.elapsed() >= Duration::from_millis(HOME_WAIT_MS_MAX));
         // A daemon does not wait: what holds the home may never end.
@@ -254,6 +259,6 @@ mod tests {
         assert!(begun.elapsed() < Duration::from_millis(HOME_WAIT_MS_MAX));
         drop(held);
         // It is let go now; that no device lives in it is another matter.
-        assert_eq!(reach(&home, None).await.err().unwrap().told.code(), "store");
+        assert_eq!(reach(&home, None, false).await.err().unwrap().told.code(), "store");
     }
 }

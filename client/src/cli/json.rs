@@ -8,7 +8,7 @@ use zajil_proto::time::Minute;
 
 use crate::engine::api::{
     ContactView, Direction, Link, LinkCondition, LinkView, NoteMark, NoteView, Pairing, Receipts, RelayView,
-    SeenPrecision, SeenView, StatusView, SyncView, Trouble, WaitReason, WordState,
+    SeenPrecision, SeenView, Span, StatusView, SyncView, Trouble, WaitReason, WordState,
 };
 use crate::i18n::trouble;
 
@@ -41,6 +41,7 @@ pub(super) fn contact(contact: &ContactView) -> Value {
             SeenPrecision::SixHours => "6h",
             SeenPrecision::Day => "day",
         },
+        "disappear": span(contact.disappear),
         "shows_word": contact.shows_word,
         "unheard": contact.unheard,
         "waiting": contact.waiting,
@@ -56,6 +57,16 @@ pub(super) fn mark(mark: NoteMark) -> &'static str {
         NoteMark::Heard => "heard",
         NoteMark::Expired => "expired",
         NoteMark::Locked => "locked",
+    }
+}
+
+/// The name of a span is what is typed for it.
+pub(super) const fn span(span: Span) -> &'static str {
+    match span {
+        Span::Off => "off",
+        Span::Day => "1d",
+        Span::Week => "7d",
+        Span::Month => "30d",
     }
 }
 
@@ -81,6 +92,7 @@ pub(super) fn note(note: &NoteView) -> Value {
         "arrived": time(note.arrived),
         "duration_ms": note.duration_millis,
         "mark": mark(note.mark),
+        "erased": note.erased,
         "waits": note.waits.map(waits),
         "bytes_done": done,
         "bytes_all": all,
@@ -167,6 +179,8 @@ pub(super) fn status(status: &StatusView) -> Value {
             "slowed": status.probing.slowed,
         },
         "link": status.link.map(link_name),
+        "disappear": span(status.disappearing.default),
+        "quiet": status.disappearing.quiet,
         "daemon": status.daemon,
         "clock_off_minutes": status.clock_off_minutes,
     })

@@ -16,7 +16,7 @@ use crate::engine::api::{Failure, Progress, Reply};
 use crate::limits::DAEMON_FRAME_BYTES_MAX;
 
 /// First bytes of each side. The last one is the version: raise it whenever `engine::api` or this file changes form.
-pub const GREETING: [u8; 8] = *b"zajild\0\x01";
+pub const GREETING: [u8; 8] = *b"zajild\0\x02";
 
 /// One message of the daemon.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]

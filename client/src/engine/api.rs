@@ -7,6 +7,8 @@ use zajil_net::LinkClass;
 use zajil_proto::limits::SESSION_NOTES_MAX;
 use zajil_proto::time::Minute;
 
+pub use super::spans::{DisappearingView, Span, SpanChoice};
+
 /// Places that the notes of one session have among their sender's: what [`NoteView::sequence`] counts sessions by.
 pub const PLACES_PER_SESSION: u32 = SESSION_NOTES_MAX as u32;
 
@@ -112,6 +114,18 @@ pub enum Request {
         /// `None` leaves it to the program again.
         link: Option<Link>,
     },
+    /// Chooses how long the sound of heard notes stays, or only shows it.
+    Disappear {
+        /// For whom; `None` for everybody without a choice of their own.
+        name: Option<String>,
+        /// What is chosen; `None` only shows it.
+        choice: Option<SpanChoice>,
+    },
+    /// Chooses whether nothing but what was not heard stays on this device, or only shows it.
+    Quiet {
+        /// What is chosen; `None` only shows it.
+        on: Option<bool>,
+    },
     /// Meets the relays: sends what waits, fetches what came.
     Sync {
         /// How long at most, milliseconds.
@@ -119,6 +133,8 @@ pub enum Request {
     },
     /// Ends the daemon.
     Stop,
+    /// Ends the daemon at once, because its home was destroyed: it forgets its keys, tells no relay, and writes nothing more.
+    Abandon,
 }
 
 /// One answer.
@@ -173,11 +189,13 @@ pub enum Reply {
     Seen(SeenView),
     /// To `Status`.
     Status(StatusView),
+    /// To `Disappear`, `Quiet`.
+    Disappearing(DisappearingView),
     /// To `Sync`.
     Synced(SyncView),
     /// To `SetLink`.
     LinkSet,
-    /// To `Stop`.
+    /// To `Stop`, `Abandon`.
     Stopping,
 }
 
@@ -293,6 +311,8 @@ pub struct ContactView {
     pub seen: SeenPrecision,
     /// Whether they let this device ask for their last word.
     pub shows_word: bool,
+    /// How long the sound of their notes stays after hearing.
+    pub disappear: Span,
     /// Notes from them not heard yet.
     pub unheard: u32,
     /// Notes for them that no relay has yet.
@@ -331,6 +351,8 @@ pub struct NoteView {
     pub duration_millis: u32,
     /// How far it has come.
     pub mark: NoteMark,
+    /// Whether its sound was here and is erased.
+    pub erased: bool,
     /// Why it waits, while it waits.
     pub waits: Option<WaitReason>,
     /// For an outgoing note: bytes durable at the relay and bytes in all. For an incoming one: bytes here and in all (0 = unknown).
@@ -483,6 +505,8 @@ pub struct StatusView {
     pub probing: ProbingView,
     /// What the link is said to carry, if somebody said it.
     pub link: Option<Link>,
+    /// What is chosen about notes that disappear.
+    pub disappearing: DisappearingView,
     /// Whether a daemon answered.
     pub daemon: bool,
     /// Difference of this device's clock to the relay's, minutes, if a relay that trusts its clock told one.
@@ -666,6 +690,9 @@ pub enum Failure {
     /// The note cannot be opened.
     #[error("the note is locked")]
     Locked,
+    /// The sound of the note was erased.
+    #[error("the note is erased")]
+    Erased,
     /// The device's store refused: disk full.
     #[error("this device's disk is full")]
     DiskFull,

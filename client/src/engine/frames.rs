@@ -420,6 +420,7 @@ impl Device {
             note.mark = mark;
         }
         self.put_note(batch, number)?;
+        self.fading_due = true;
         if self.outgoing.contains_key(&parcel) && sabotaged!(DeliveredNotLetGo) {
             return Ok(());
         }

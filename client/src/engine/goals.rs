@@ -148,6 +148,10 @@ impl Host {
                     _ => done(Reply::Seen(device.seen(key, None, wall)?)),
                 }
             }
+            Request::Disappear { .. } | Request::Quiet { .. } => {
+                let key = device.take_choice(request)?;
+                done(Reply::Disappearing(device.disappearing_view(key)))
+            }
             Request::Status => done(Reply::Status(self.status()?)),
             Request::SetLink { link } => {
                 self.set_link(*link);
@@ -159,7 +163,7 @@ impl Host {
                 Ok(Goal::Sync)
             }
             // Handled before anything is started.
-            Request::Stop => done(Reply::Stopping),
+            Request::Stop | Request::Abandon => done(Reply::Stopping),
         }
     }
 

@@ -21,7 +21,7 @@ pub fn keys_of_opened_notes(disk: &MemoryDisk) -> Result<usize, StoreError> {
     Ok(keys)
 }
 
-/// Returns how many records on a disk belong to nothing that is there: recordings and bodies without their note or parcel, notes and keys of
+/// Returns how many records on a disk belong to nothing that is there: recordings, countdowns and bodies without their note or parcel, notes and keys of
 /// nobody. Whoever forgot a person believes them gone.
 ///
 /// # Errors
@@ -39,6 +39,7 @@ pub fn left_behind(disk: &MemoryDisk) -> Result<usize, StoreError> {
     let contacts: BTreeSet<Vec<u8>> = disk.names(Kind::Contact).into_iter().collect();
     let is_somebodys = |contact: u32| contacts.contains(number_key(contact).as_slice());
     let mut left = without(Kind::Recording, Kind::Note)
+        + without(Kind::Countdown, Kind::Note)
         + without(Kind::OutgoingBody, Kind::Outgoing)
         + without(Kind::IncomingBody, Kind::Incoming);
     for (_, value) in disk.records(Kind::Note) {

@@ -1,9 +1,10 @@
 //! The engine that phones wrap: no terminal, no paths, no environment. Built from its arguments.
 //!
-//! - [`api`]: what may be asked of it, and what it answers
+//! - [`api`]: what may be asked of it, and what it answers; `spans` has a part of it
 //! - [`host`]: carries out requests, holds links; `goals` knows when a request is done
 //! - `links`: one task for each relay met: dials, drives a session
 //! - `lived`: how long this device has lived, by two clocks of which one may lie
+//! - `fading`: what is erased after it was heard
 //! - `meeting`: what to ask one relay, and what to do with what comes
 //! - `state`, `model`: what this device knows and how it is kept
 //! - `inspection`: what a disk tells, for the simulated world
@@ -16,6 +17,7 @@
 pub mod api;
 #[cfg(test)]
 mod by_hand_tests;
+mod fading;
 mod frames;
 mod goals;
 pub mod host;
@@ -31,6 +33,7 @@ mod pairings;
 mod pairs;
 mod probing;
 mod remembered;
+mod spans;
 mod state;
 mod surroundings;
 mod views;

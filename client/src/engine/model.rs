@@ -18,6 +18,7 @@ use zajil_proto::time::{Lifetime, Minute};
 use zajil_proto::wire::Word;
 
 use super::api::{LinkView, NoteMark, Receipts, SeenPrecision, Voice, WaitReason};
+use super::fading::Choices;
 use super::lived::{Lived, Moment};
 use crate::store::{Kind, Record};
 
@@ -47,6 +48,8 @@ records! {
     KnownSession => ReceivedSession,
     KnownRelay => Relay,
     KeptRelease => Release,
+    Disappearing => Setting,
+    Countdown => Countdown,
 }
 
 /// This device.
@@ -408,4 +411,16 @@ fn decode_marks(bytes: &[u8]) -> Vec<Mark> {
 pub(crate) struct KeptRelease {
     /// Where it came.
     pub(crate) mailbox: MailboxId,
+}
+
+/// What the person has chosen about notes that disappear.
+#[derive(Serialize, Deserialize, Default)]
+pub(crate) struct Disappearing {
+    pub(crate) choices: Choices,
+}
+
+/// Since when the sound of a note has done its work, by the age of the device.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Countdown {
+    pub(crate) since: Moment,
 }

@@ -119,7 +119,9 @@ impl Device {
             self.notes.iter().filter(|(_, note)| note.contact == key).map(|(number, _)| *number).collect();
         for number in spoken {
             self.notes.remove(&number);
-            batch.delete(Kind::Note, &number_key(number)).delete(Kind::Recording, &number_key(number));
+            self.countdowns.remove(&number);
+            let number = number_key(number);
+            batch.delete(Kind::Note, &number).delete(Kind::Recording, &number).delete(Kind::Countdown, &number);
         }
         let theirs: Vec<(u32, u32)> = self.sessions.keys().filter(|(contact, _)| *contact == key).copied().collect();
         for session in theirs {
@@ -314,7 +316,7 @@ impl Contact {
         })
     }
 
-    fn new(name: String, stage: Stage, own: MailboxOwner) -> Self {
+    pub(crate) fn new(name: String, stage: Stage, own: MailboxOwner) -> Self {
         Self {
             name,
             stage,

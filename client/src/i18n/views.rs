@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Calendar, Message, length, msg, size};
 use crate::engine::api::{
-    ContactView, Direction, NoteMark, NoteView, PLACES_PER_SESSION, Pairing, Receipts, SeenPrecision, SyncView,
+    ContactView, Direction, NoteMark, NoteView, PLACES_PER_SESSION, Pairing, Receipts, SeenPrecision, Span, SyncView,
     WaitReason, WordState,
 };
 
@@ -65,6 +65,9 @@ pub fn contact_line(contact: &ContactView) -> Vec<Message> {
     if contact.shows_word {
         told.push(msg("contact-shows-word"));
     }
+    if contact.disappear != Span::default() {
+        told.push(msg("contact-disappear").say("span", span(contact.disappear)));
+    }
     told
 }
 
@@ -75,6 +78,17 @@ pub fn contact_settings(contact: &ContactView) -> Message {
         .text("name", &contact.name)
         .say("receipts", receipts(contact.receipts))
         .say("seen", seen_precision(contact.seen))
+}
+
+/// How long the sound of heard notes stays, as the end of a sentence.
+#[must_use]
+pub fn span(span: Span) -> Message {
+    match span {
+        Span::Off => msg("span-off"),
+        Span::Day => msg("span-day"),
+        Span::Week => msg("span-week"),
+        Span::Month => msg("span-month"),
+    }
 }
 
 /// Why a note waits, as a sentence.
@@ -133,6 +147,7 @@ pub fn note_line(note: &NoteView, calendar: &Calendar) -> Message {
             .say("length", note_length(note))
             .say("mark", note_mark(note)),
     };
+    let line = if note.erased { msg("note-line-erased").say("line", line) } else { line };
     match note.waits {
         Some(reason) => msg("note-line-waits").say("line", line).say("reason", wait_reason(reason)),
         None => line,
