@@ -123,6 +123,13 @@ pub const DAEMON_WRITE_MS_MAX: u64 = 10_000;
 /// Milliseconds the daemon gives commands under way to end when it stops.
 pub const DAEMON_DRAIN_MS_MAX: u64 = 3_000;
 
+/// Minutes without a request after which a daemon under a passphrase forgets its keys, if nobody chooses otherwise: four hours. Shorter,
+/// and it would meet no relay while its owner works or sleeps; longer, and a phone taken at night would be open in the morning.
+pub const DAEMON_LOCK_MINUTES: u32 = 4 * 60;
+
+/// Most minutes that may be chosen for it: a week. Who wants longer wants it never to lock by itself.
+pub const DAEMON_LOCK_MINUTES_MAX: u32 = 7 * 24 * 60;
+
 /// Milliseconds a daemon whose home was destroyed has to forget its keys and end, before it is killed: it finishes nothing.
 pub const DAEMON_ABANDON_MS_MAX: u64 = 1_000;
 

@@ -201,3 +201,50 @@ fn what_is_chosen_about_heard_notes_is_kept_and_told() {
     assert!(person.zajil(["status"]).with_code(0).out.contains("Quiet mode is on"));
     let _told = person.zajil(["disappear", "Nobody", "1d"]).with_code(4);
 }
+
+#[test]
+fn a_locked_daemon_has_let_go_of_the_home_and_opens_it_again_for_the_passphrase() {
+    let person = under_passphrase();
+    let mut daemon = person.daemon_with(&[("ZAJIL_PASSPHRASE_FILE", &path(&person, "right"))]);
+    let _told = person.zajil(["lock"]).with_code(0);
+    let lock = fs::File::open(person.home().join("lock")).unwrap();
+    assert!(lock.try_lock().is_ok(), "the store is closed, and its keys with it");
+    drop(lock);
+    let told = person.zajil(["status"]).with_code(7);
+    assert!(told.errors.contains("This device is locked"), "{}", told.errors);
+    let _told = person.zajil(["lock"]).with_code(0);
+    let _told = person.zajil(["unlock"]).with_code(7);
+    let wrong = person.zajil(["unlock", "--passphrase-file", &path(&person, "wrong")]).with_code(7);
+    assert!(wrong.errors.contains("The passphrase is wrong."), "{}", wrong.errors);
+    let _told = person.zajil(["status"]).with_code(7);
+    let second = person.zajil(["daemon", "--passphrase-file", &path(&person, "right")]).with_code(7);
+    assert!(second.errors.contains("runs on this home already"), "{}", second.errors);
+    let _told = person.zajil(["unlock", "--passphrase-file", &path(&person, "right")]).with_code(0);
+    let _told = person.zajil(["status"]).with_code(0);
+    // A command that names the passphrase needs no other to unlock first.
+    let _told = person.zajil(["lock"]).with_code(0);
+    let status = person.json(["status", "--passphrase-file", &path(&person, "right")]);
+    assert_eq!((&status["ok"], &status["daemon"]), (&true.into(), &true.into()));
+    let _told = person.zajil(["lock"]).with_code(0);
+    let told = person.zajil(["unlock", "--passphrase-file", &path(&person, "duress")]).with_code(7);
+    assert!(told.errors.contains("is not set up yet"), "{}", told.errors);
+    daemon.wait();
+    is_as_fresh(&person);
+}
+
+#[test]
+fn panic_ends_a_locked_daemon_and_a_home_without_a_passphrase_cannot_be_locked() {
+    let person = under_passphrase();
+    let mut daemon = person.daemon_with(&[("ZAJIL_PASSPHRASE_FILE", &path(&person, "right"))]);
+    let _told = person.zajil(["lock"]).with_code(0);
+    let _told = person.zajil(["panic", "--now"]).with_code(0);
+    daemon.wait();
+    is_as_fresh(&person);
+    let open = Person::with_relay(&nobody());
+    let refused = open.zajil(["daemon", "--lock-after", "5"]).with_code(7);
+    assert!(refused.errors.contains("nothing to lock"), "{}", refused.errors);
+    let _daemon = open.daemon();
+    let _told = open.zajil(["lock"]).with_code(7);
+    let _told = open.zajil(["status"]).with_code(0);
+    let _told = open.zajil(["daemon", "--stop"]).with_code(0);
+}

@@ -31,3 +31,12 @@ note-line-erased = { $line }؛ وصوتها ممحوّ
 contact-disappear = صوت الرسائل المتبادلة معه { $span }.
 err-erased = صوت هذه الرسالة ممحوّ، كما اختير للرسائل المسموعة.
 rec-erased = اطلب إعادة قولها. ولإبقاء ما يأتي مدة أطول: zajil disappear --default 30d
+
+daemon-locks = تنسى مفاتيحها بعد { $n } د بلا أوامر، ثم لا تلقى أي محطة إلى أن يُفتح قفلها.
+lock-done = نسيت الخدمة مفاتيحها، ولا تلقى أي محطة إلى أن يُفتح قفلها؛ وتنتظر الرسائل هناك.
+lock-next = لفتح القفل: { $command }
+unlock-done = عادت المفاتيح إلى الخدمة.
+err-device-locked = هذا الجهاز مقفل، فقد نسيت الخدمة مفاتيحه.
+rec-device-locked = أعط عبارة المرور بالأمر zajil unlock --passphrase-file FILE
+err-nothing-to-lock = لا شيء يُقفل: هذا المجلّد يُفتح بملف مفتاح على الجهاز نفسه.
+rec-nothing-to-lock = لا يُقفل إلا مجلّد له عبارة مرور، وتُختار عند إعداد الجهاز بالأمر zajil init --passphrase-file FILE

@@ -31,3 +31,12 @@ note-line-erased = { $line }; its sound is erased
 contact-disappear = The sound of notes exchanged with them { $span }.
 err-erased = The sound of this note is erased, as chosen for heard notes.
 rec-erased = Ask them to say it again. To keep later ones longer: zajil disappear --default 30d
+
+daemon-locks = It forgets its keys after { $n } min without a command, and then meets no relay until it is unlocked.
+lock-done = The daemon has forgotten its keys. It meets no relay until it is unlocked; notes wait there.
+lock-next = To unlock it: { $command }
+unlock-done = The daemon has its keys again.
+err-device-locked = This device is locked: the daemon has forgotten its keys.
+rec-device-locked = Give the passphrase: zajil unlock --passphrase-file FILE
+err-nothing-to-lock = There is nothing to lock: this home opens with a key file that lies on the same device.
+rec-nothing-to-lock = Only a home with a passphrase can be locked. It is chosen when a device is set up: zajil init --passphrase-file FILE

@@ -23,7 +23,7 @@ help-exit-codes = Exit codes:
     {"  "}4  no such contact or note, not paired, not confirmed, nothing arrived yet
     {"  "}5  the relay refused
     {"  "}6  the recording cannot be used
-    {"  "}7  this device's home: in use, read-only, full, wrong passphrase, not set up
+    {"  "}7  this device's home: in use, read-only, full, wrong passphrase, not set up, locked
     {"  "}8  the relay cannot be reached: no route, no answer, wrong key
     {"  "}9  the link, code or digits: used, over, mistyped, forged, different
 
@@ -88,3 +88,6 @@ help-disappear-span = off keeps it; 1d, 7d, 30d after hearing; default for as ev
 help-disappear-default = For everybody without a choice of their own
 help-quiet = Keep nothing on this device but notes that were not heard
 help-quiet-state = on or off; without it the choice is shown
+help-daemon-lock-after = Forget the keys after so many minutes without a command; 0 for only when told [240 with a passphrase, never without]
+help-lock = Have the daemon forget its keys until the passphrase is given
+help-unlock = Give a locked daemon the passphrase, with --passphrase-file

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::audio::profile::Profile;
 use crate::engine::api;
 use crate::i18n::{latin_digits, without_direction_marks};
+use crate::limits::DAEMON_LOCK_MINUTES_MAX;
 
 /// Longest time a command may be told to wait: a day. Beyond it the daemon is the way.
 pub(super) const TIMEOUT_SECONDS_MAX: u64 = 86_400;
@@ -55,6 +56,8 @@ pub(super) enum Command {
     Daemon(Daemon),
     Disappear(Disappear),
     Quiet(Quiet),
+    Lock(Lock),
+    Unlock(Unlock),
     Panic(Panic),
     #[command(subcommand)]
     Duress(Duress),
@@ -188,7 +191,15 @@ pub(super) struct Sync {
 pub(super) struct Daemon {
     #[arg(long)]
     pub(super) stop: bool,
+    #[arg(long, value_name = "MINUTES", value_parser = lock_minutes, conflicts_with = "stop")]
+    pub(super) lock_after: Option<u32>,
 }
+
+#[derive(Args)]
+pub(super) struct Lock {}
+
+#[derive(Args)]
+pub(super) struct Unlock {}
 
 #[derive(Args)]
 pub(super) struct Disappear {
@@ -413,6 +424,10 @@ fn number(text: &str) -> Result<u32, &'static str> {
 
 fn seconds(text: &str) -> Result<u64, &'static str> {
     whole(text).filter(|seconds| *seconds <= TIMEOUT_SECONDS_MAX).ok_or("not 0 to 86400")
+}
+
+fn lock_minutes(text: &str) -> Result<u32, &'static str> {
+    whole(text).filter(|minutes| *minutes <= DAEMON_LOCK_MINUTES_MAX).ok_or("not 0 to 10080")
 }
 
 fn days(text: &str) -> Result<u16, &'static str> {

@@ -6,12 +6,14 @@
 //! | opening the home, or finding the daemon | `home.rs` |
 //! | each command: asks the engine, tells its answer | `people.rs`, `notes.rs`, `listen.rs`, `words.rs`, `device.rs`, `disappear.rs` |
 //! | what needs no engine: destroying the home | `panic.rs` |
+//! | the daemon: holding the links, locking | `daemon.rs` |
 //! | telling: sentences, JSON, progress | `output.rs`, `json.rs`, `progress.rs` |
 //! | what can go wrong, and the exit codes | `problem.rs`, `exit.rs` |
 //! | the log, off by default | `log.rs` |
 
 mod arguments;
 mod context;
+mod daemon;
 mod device;
 mod disappear;
 mod exit;
@@ -143,6 +145,8 @@ fn name_of(command: &Command) -> &'static str {
         Command::Daemon(_) => "daemon",
         Command::Disappear(_) => "disappear",
         Command::Quiet(_) => "quiet",
+        Command::Lock(_) => "lock",
+        Command::Unlock(_) => "unlock",
         Command::Panic(_) => "panic",
         Command::Duress(Duress::Set(_) | Duress::Clear) => "duress",
     }
@@ -164,8 +168,10 @@ fn carry_out(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(problem::internal)?;
     runtime.block_on(async {
         match command {
-            Command::Daemon(Daemon { stop: true }) => device::stop(context).await,
-            Command::Daemon(Daemon { stop: false }) => device::daemon(context, passphrase, link).await,
+            Command::Daemon(Daemon { stop: true, .. }) => daemon::stop(context).await,
+            Command::Daemon(given) => daemon::daemon(context, given, passphrase, link).await,
+            Command::Lock(_) => daemon::lock(context).await,
+            Command::Unlock(_) => daemon::unlock(context, passphrase).await,
             command => {
                 let mut engine = home::reach(&context.home, passphrase, context.passphrase_typed).await?;
                 ask(context, &mut engine, command, link).await
@@ -201,6 +207,11 @@ async fn ask(
         Command::Status(_) => device::status(context, engine).await,
         Command::Sync(given) => device::sync(context, engine, given).await,
         // These were carried out before the engine was reached.
-        Command::Init(_) | Command::Daemon(_) | Command::Panic(_) | Command::Duress(_) => Ok(Exit::Usage),
+        Command::Init(_)
+        | Command::Daemon(_)
+        | Command::Lock(_)
+        | Command::Unlock(_)
+        | Command::Panic(_)
+        | Command::Duress(_) => Ok(Exit::Usage),
     }
 }

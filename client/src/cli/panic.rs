@@ -14,7 +14,7 @@ use super::problem::{self, Problem};
 use crate::daemon::client::Condemned;
 use crate::i18n::msg;
 use crate::paths;
-use crate::store::{Destruction, FilesFate, Holder, KeysFate, SqliteStore, StoreError};
+use crate::store::{Destruction, FilesFate, Holder, KeysFate, Passphrase, SqliteStore, StoreError};
 
 /// What counts as yes, in both languages.
 const YES: [&str; 3] = ["yes", "y", "نعم"];
@@ -81,9 +81,9 @@ fn destroy(home: &Path) -> Result<(KeysFate, FilesFate), Problem> {
 
 /// Tries a passphrase beside a daemon that has the home open: without that a wrong one would do as well as the right one,
 /// and that of duress would do nothing.
-pub(super) async fn try_passphrase(home: &Path, passphrase: &Path) -> Result<(), Problem> {
+pub(super) async fn try_passphrase(home: &Path, passphrase: &Passphrase) -> Result<(), Problem> {
     let (daemon, holder) = (Condemned::find(&paths::socket(home)).await, Holder::of(home));
-    let tried = SqliteStore::try_passphrase(home, &home::read_passphrase(passphrase)?);
+    let tried = SqliteStore::try_passphrase(home, passphrase);
     if tried == Err(StoreError::NotThere)
         && let Some(daemon) = daemon
     {

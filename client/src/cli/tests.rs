@@ -517,6 +517,8 @@ fn every_failure_of_the_engine_has_words_in_both_languages() {
         Failure::NothingYet,
         Failure::Locked,
         Failure::Erased,
+        Failure::DeviceLocked,
+        Failure::NothingToLock,
         Failure::DiskFull,
         Failure::Store("damaged".to_owned()),
         Failure::Busy,
@@ -534,7 +536,7 @@ fn every_failure_of_the_engine_has_words_in_both_languages() {
         }
         assert_ne!(problem.exit, Exit::Done);
     }
-    assert_eq!(codes.len(), 24, "each has a code of its own");
+    assert_eq!(codes.len(), 27, "each has a code of its own");
 }
 
 #[tokio::test]

@@ -3,11 +3,12 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use zajil_net::LinkClass;
 use zajil_proto::limits::SESSION_NOTES_MAX;
 use zajil_proto::time::Minute;
 
-pub use super::spans::{DisappearingView, Span, SpanChoice};
+use crate::store::Passphrase;
+
+pub use super::choices::{DisappearingView, Link, Receipts, SeenPrecision, Span, SpanChoice};
 
 /// Places that the notes of one session have among their sender's: what [`NoteView::sequence`] counts sessions by.
 pub const PLACES_PER_SESSION: u32 = SESSION_NOTES_MAX as u32;
@@ -131,6 +132,13 @@ pub enum Request {
         /// How long at most, milliseconds.
         timeout_millis: u64,
     },
+    /// Has the daemon forget its keys.
+    Lock,
+    /// Has a daemon that forgot its keys open the home again.
+    Unlock {
+        /// What opens it.
+        passphrase: Passphrase,
+    },
     /// Ends the daemon.
     Stop,
     /// Ends the daemon at once, because its home was destroyed: it forgets its keys, tells no relay, and writes nothing more.
@@ -195,6 +203,10 @@ pub enum Reply {
     Synced(SyncView),
     /// To `SetLink`.
     LinkSet,
+    /// To `Lock`: the keys are gone.
+    Locked,
+    /// To `Unlock`.
+    Unlocked,
     /// To `Stop`, `Abandon`.
     Stopping,
 }
@@ -221,52 +233,6 @@ pub struct Voice {
 impl fmt::Debug for Voice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Voice").field("packets", &self.packets.len()).finish_non_exhaustive()
-    }
-}
-
-/// Receipts a contact gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Receipts {
-    /// None.
-    Off,
-    /// With the next thing sent to them anyway, or within a day.
-    Later,
-    /// At once.
-    AtOnce,
-}
-
-/// What a relay may tell a contact about when a word arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SeenPrecision {
-    /// No slot at all.
-    Off,
-    /// Within six hours.
-    SixHours,
-    /// Within a day.
-    Day,
-}
-
-/// What a link carries, as whoever holds the telephone may know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Link {
-    /// GPRS.
-    Gprs,
-    /// EDGE.
-    Edge,
-    /// Third generation and better, Wi-Fi, cables.
-    Fast,
-    /// A satellite terminal.
-    Satellite,
-}
-
-impl From<Link> for LinkClass {
-    fn from(link: Link) -> Self {
-        match link {
-            Link::Gprs => Self::Slowest,
-            Link::Edge => Self::Slow,
-            Link::Fast => Self::Ordinary,
-            Link::Satellite => Self::Satellite,
-        }
     }
 }
 
@@ -690,6 +656,12 @@ pub enum Failure {
     /// The note cannot be opened.
     #[error("the note is locked")]
     Locked,
+    /// The daemon has forgotten its keys.
+    #[error("the device is locked")]
+    DeviceLocked,
+    /// The home opens with a key file, so forgetting its keys would protect nothing.
+    #[error("there is nothing to lock")]
+    NothingToLock,
     /// The sound of the note was erased.
     #[error("the note is erased")]
     Erased,

@@ -164,6 +164,9 @@ impl Host {
             }
             // Handled before anything is started.
             Request::Stop | Request::Abandon => done(Reply::Stopping),
+            // Of the daemon around this engine, which hands neither over.
+            Request::Lock => Err(Failure::NothingToLock),
+            Request::Unlock { .. } => done(Reply::Unlocked),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The engine that phones wrap: no terminal, no paths, no environment. Built from its arguments.
 //!
-//! - [`api`]: what may be asked of it, and what it answers; `spans` has a part of it
+//! - [`api`]: what may be asked of it, and what it answers; `choices` has a part of it
 //! - [`host`]: carries out requests, holds links; `goals` knows when a request is done
 //! - `links`: one task for each relay met: dials, drives a session
 //! - `lived`: how long this device has lived, by two clocks of which one may lie
@@ -17,6 +17,7 @@
 pub mod api;
 #[cfg(test)]
 mod by_hand_tests;
+mod choices;
 mod fading;
 mod frames;
 mod goals;
@@ -33,7 +34,6 @@ mod pairings;
 mod pairs;
 mod probing;
 mod remembered;
-mod spans;
 mod state;
 mod surroundings;
 mod views;

@@ -1,6 +1,53 @@
-//! How long the sound of notes stays that were heard: part of [`api`](super::api).
+//! What a person may choose: part of [`api`](super::api).
 
 use serde::{Deserialize, Serialize};
+use zajil_net::LinkClass;
+
+/// Receipts a contact gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Receipts {
+    /// None.
+    Off,
+    /// With the next thing sent to them anyway, or within a day.
+    Later,
+    /// At once.
+    AtOnce,
+}
+
+/// What a relay may tell a contact about when a word arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SeenPrecision {
+    /// No slot at all.
+    Off,
+    /// Within six hours.
+    SixHours,
+    /// Within a day.
+    Day,
+}
+
+/// What a link carries, as whoever holds the telephone may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Link {
+    /// GPRS.
+    Gprs,
+    /// EDGE.
+    Edge,
+    /// Third generation and better, Wi-Fi, cables.
+    Fast,
+    /// A satellite terminal.
+    Satellite,
+}
+
+impl From<Link> for LinkClass {
+    fn from(link: Link) -> Self {
+        match link {
+            Link::Gprs => Self::Slowest,
+            Link::Edge => Self::Slow,
+            Link::Fast => Self::Ordinary,
+            Link::Satellite => Self::Satellite,
+        }
+    }
+}
 
 /// How long the sound of a note stays after it has done its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
