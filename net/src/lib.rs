@@ -49,6 +49,9 @@ pub use meter::DialCost;
 pub use networks::{Networks, Place};
 pub use remembered::RelayMemory;
 pub use seams::{ByteListener, ByteStream, Changes, Clock, Network, SystemClock};
+pub use sessions::TlsSessions;
+#[cfg(feature = "simulation")]
+pub use sessions::name_all;
 pub use stop::{Stop, Stopping, stop_signal};
 pub use system::SystemNetwork;
 pub use system_random::SystemRandom;

@@ -19,7 +19,7 @@ use crate::limits::{
     HANDSHAKE_TIMEOUT, PORT_TRIES_MAX,
 };
 use crate::seams::{ByteListener, ByteStream, Clock, Network};
-use crate::sessions::KeptSessions;
+use crate::sessions::{KeptSessions, TlsSessions};
 use crate::stop::{Stop, Stopping, stop_signal};
 use crate::transport::{self, EndpointSecrets, OwnIds};
 
@@ -73,6 +73,7 @@ pub struct Listener {
     places: Arc<Semaphore>,
     connections_max: u32,
     stop: Stop,
+    sessions: TlsSessions,
 }
 
 impl Listener {
@@ -106,9 +107,9 @@ impl Listener {
             stopping,
         };
         // A session of one transport means nothing on the other.
-        let sessions = || KeptSessions::new(Arc::clone(clock));
-        let tls = TlsAcceptor::from(Arc::new(identity.server_config(sessions(), false)?));
-        let quic = transport::relay(identity.server_config(sessions(), true)?, secrets, clock)?;
+        let [over_tcp, over_quic] = [0, 1].map(|_| KeptSessions::new(Arc::clone(clock)));
+        let tls = TlsAcceptor::from(Arc::new(identity.server_config(over_tcp.clone(), false)?));
+        let quic = transport::relay(identity.server_config(over_quic.clone(), true)?, secrets, clock)?;
         let mut listener = Self {
             ready,
             acceptors: JoinSet::new(),
@@ -117,6 +118,7 @@ impl Listener {
             places,
             connections_max: options.connections_max,
             stop,
+            sessions: TlsSessions([over_tcp, over_quic]),
         };
         for address in addresses {
             let (tcp, udp) = bind_both(network, *address)?;
@@ -141,6 +143,11 @@ impl Listener {
     pub fn connections(&self) -> usize {
         let max = usize::try_from(self.connections_max).unwrap_or(usize::MAX);
         max.saturating_sub(self.places.available_permits())
+    }
+
+    /// Returns the TLS sessions it keeps.
+    pub fn sessions(&self) -> TlsSessions {
+        self.sessions.clone()
     }
 
     /// Waits for the next connection whose handshake is over; `None` after [`stop`](Self::stop). Dropping the answer

@@ -29,6 +29,39 @@ impl KeptSessions {
     }
 }
 
+/// Adds to `list` the name of everything that a listener keeps of earlier connections: see the relay's `inventory`.
+#[cfg(feature = "simulation")]
+pub fn name_all(list: &mut Vec<&'static str>) {
+    zajil_proto::name_fields!(list, "memory:tls", KeptSessions, KeptSessions { clock, kept });
+    zajil_proto::name_fields!(list, "memory:tls-kept", Kept, Kept { sessions, order });
+}
+
+/// The TLS sessions that a listener keeps, over both transports. Clones are the same ones. Does not print.
+#[derive(Clone)]
+pub struct TlsSessions(pub(crate) [Arc<KeptSessions>; 2]);
+
+impl TlsSessions {
+    /// Erases those that nobody may take up any more, though nobody comes who would get a new one. To be called every few minutes.
+    pub fn forget_old(&self) {
+        for kept in &self.0 {
+            let now = kept.clock.now();
+            kept.kept.lock().unwrap_or_else(PoisonError::into_inner).forget_old(now);
+        }
+    }
+
+    /// Returns how many there are.
+    pub fn count(&self) -> usize {
+        let held = |kept: &Arc<KeptSessions>| kept.kept.lock().unwrap_or_else(PoisonError::into_inner).sessions.len();
+        self.0.iter().map(held).sum()
+    }
+}
+
+impl fmt::Debug for TlsSessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsSessions(..)")
+    }
+}
+
 impl Kept {
     fn put(&mut self, now: Instant, id: Vec<u8>, session: Vec<u8>) {
         self.forget_old(now);
@@ -91,6 +124,11 @@ impl fmt::Debug for KeptSessions {
 
 #[cfg(test)]
 mod tests {
+    use core::sync::atomic::{AtomicU64, Ordering};
+    use core::time::Duration;
+
+    use zajil_proto::time::Minute;
+
     use super::*;
 
     #[test]
@@ -104,10 +142,38 @@ mod tests {
         assert!(kept.sessions.contains_key(&5_usize.to_be_bytes()[..]));
     }
 
+    /// A clock that stands at so many seconds.
+    #[derive(Debug, Default)]
+    struct Standing(AtomicU64);
+
+    impl Clock for Standing {
+        fn now(&self) -> Instant {
+            Instant::default().after(Duration::from_secs(self.0.load(Ordering::Relaxed)))
+        }
+
+        fn wall(&self) -> Minute {
+            Minute(0)
+        }
+    }
+
+    #[test]
+    fn what_nobody_may_take_up_any_more_is_erased_though_nobody_comes() {
+        let clock = Arc::new(Standing::default());
+        let sessions = TlsSessions([0, 1].map(|_| KeptSessions::new(clock.clone())));
+        for kept in &sessions.0 {
+            assert!(kept.put(vec![1], vec![1]));
+        }
+        for (before_the_end, left) in [(1, 2), (0, 0)] {
+            clock.0.store(SESSION_LIFETIME.as_secs() - before_the_end, Ordering::Relaxed);
+            sessions.forget_old();
+            assert_eq!(sessions.count(), left);
+        }
+    }
+
     #[test]
     fn what_nobody_may_take_up_any_more_is_erased_by_whoever_comes_next() {
         let mut kept = Kept::default();
-        let at = |minutes: u32| Instant::default().after(core::time::Duration::from_secs(60) * minutes);
+        let at = |minutes: u32| Instant::default().after(Duration::from_secs(60) * minutes);
         for number in 0..3_u8 {
             kept.put(at(u32::from(number) * 60), vec![number], vec![1]);
         }

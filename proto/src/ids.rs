@@ -84,6 +84,10 @@ impl ReadTag {
 }
 
 impl MailboxId {
+    /// A mailbox that nobody has: no keys are known that hash to it. A relay looks for it in place of one whose key was not proven, so
+    /// that an answer takes the same time whatever is there.
+    pub const NOBODYS: Self = Self([0; 16]);
+
     /// Computes the mailbox that `write` and `tag` govern.
     pub fn of(write: &VerifyingKey, tag: &ReadTag) -> Self {
         Self(first(&sha256(&[b"zajil mailbox", write.as_bytes(), &tag.0])))
@@ -91,6 +95,9 @@ impl MailboxId {
 }
 
 impl SlotId {
+    /// A slot that nobody has, as [`MailboxId::NOBODYS`].
+    pub const NOBODYS: Self = Self([0; 16]);
+
     /// Computes the slot that `write` and `tag` govern.
     pub fn of(write: &VerifyingKey, tag: &ReadTag) -> Self {
         Self(first(&sha256(&[b"zajil slot", write.as_bytes(), &tag.0])))

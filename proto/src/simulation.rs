@@ -67,6 +67,18 @@ macro_rules! reached {
     ($situation:ident) => {{}};
 }
 
+/// Adds the names of all fields of a structure to a list, each as `place.field`. A field that is not named does not compile.
+///
+/// For the test that compares what a relay holds with what `docs/THREAT_MODEL.md` says it holds; only with the feature.
+#[cfg(feature = "simulation")]
+#[macro_export]
+macro_rules! name_fields {
+    ($list:expr, $place:literal, $kind:ty, $name:ident { $($field:ident),+ $(,)? }) => {{
+        const _: fn(&$kind) = |$name { $($field: _),+ }| {};
+        $list.extend([$(concat!($place, ".", stringify!($field))),+]);
+    }};
+}
+
 /// A future that the simulated world counts to the machine whose code spawns it here; in every program, the future.
 #[cfg(feature = "simulation")]
 #[macro_export]

@@ -2,13 +2,15 @@
 """An independent model of P2 to P7, written from docs/PROTOCOL.md alone, which makes the files sealing_*.txt beside it.
 
 The Rust tests read those files and need no Python. Run this again (Python 3.11, the package `cryptography` 48 or newer with
-ML-KEM) only to add a vector; an existing one may not change, because version 1 is fixed.
+ML-KEM) only to add a vector; an existing one may not change, because version 1 is fixed. With a folder as its argument it writes
+there: `tests/tests/golden_model.rs` compares, where that package is.
 """
 
 import base64
 import hashlib
 import hmac
 import struct
+import sys
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 HERE = Path(__file__).parent
+OUT = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
 
 
 # --- P1: conventions -------------------------------------------------------------------------------------------------
@@ -160,7 +163,7 @@ TAIL = u32(3_120) + u8(19) + bytes(PEAKS[i] << 4 | PEAKS[i + 1] for i in range(0
 def write(name, intro, rows):
     lines = [f"# {line}" for line in intro.splitlines()]
     lines += [f"{key} = {value.hex()}" for key, value in rows]
-    (HERE / f"sealing_{name}.txt").write_text("\n".join(lines) + "\n")
+    (OUT / f"sealing_{name}.txt").write_text("\n".join(lines) + "\n")
 
 
 def note_files():
@@ -263,6 +266,42 @@ X_WING = XWing(seed(0x52))
 ENCAPSULATION = bytes.fromhex((HERE / "sealing_encapsulation.txt").read_text().split("=")[1].strip())
 
 
+# draft-connolly-cfrg-xwing-kem-06, appendix C: secret, randomness of the encapsulation, shared secret, and the SHA-256 of public
+# key and encapsulation, which are too long to stand here.
+X_WING_DRAFT = [
+    ("7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26",
+     "3cb1eea988004b93103cfb0aeefd2a686e01fa4a58e8a3639ca8a1e3f9ae57e2"
+     "35b8cc873c23dc62b8d260169afa2f75ab916a58d974918835d25e6a435085b2",
+     "d2df0522128f09dd8e2c92b1e905c793d8f57a54c3da25861f10bf4ca613e384",
+     "2e816deebcd76c5c80d0cd2d174478871658e8e2ff42bc9d4a6e486372e856bb",
+     "17cd532d657e44c897ca6583e548a5424fc70bf54f99515a4d2bcf99e3469f33"),
+    ("badfd6dfaac359a5efbb7bcc4b59d538df9a04302e10c8bc1cbf1a0b3a5120ea",
+     "17cda7cfad765f5623474d368ccca8af0007cd9f5e4c849f167a580b14aabdef"
+     "aee7eef47cb0fca9767be1fda69419dfb927e9df07348b196691abaeb580b32d",
+     "f2e86241c64d60f6649fbc6c5b7d17180b780a3f34355e64a85749949c45f150",
+     "c42ba5f8430d7d2c83739338203819f090e8303ce9c8b02107c272bfa5376916",
+     "1661ea86d608a1924ba30840cb0a65f13ae051e3aec9cf0f064efc0bc92f2154"),
+    ("ef58538b8d23f87732ea63b02b4fa0f4873360e2841928cd60dd4cee8cc0d4c9",
+     "22a96188d032675c8ac850933c7aff1533b94c834adbb69c6115bad4692d8619"
+     "f90b0cdf8a7b9c264029ac185b70b83f2801f2f4b3f70c593ea3aeeb613a7f1b",
+     "953f7f4e8c5b5049bdc771d1dffada0dd961477d1a2ae0988baa7ea6898d893f",
+     "6b080d6b84f095342092fa7a22423e58bd681397ad0ef00eac92bd254db4fa95",
+     "d3ca5578500344b5896cffc4fd740c9311946b82951df155e6fd86a7966b43c6"),
+]
+
+
+def x_wing_draft_file():
+    """What an outer key is when the KEM gives the draft's shared secrets: HPKE is ours here, X-Wing theirs."""
+    rows = []
+    for row in X_WING_DRAFT:
+        secret, randomness, shared, public, encapsulation = map(bytes.fromhex, row)
+        assert H(XWing(secret).public) == public
+        hpke = Hpke(shared, seed(0x54))
+        rows += [("secret", secret), ("randomness", randomness), ("public_hash", public), ("encapsulation_hash", encapsulation),
+                 ("sealed", hpke.seal(b"first notes")), ("outer_key", hpke.outer_key())]
+    write("x_wing_draft", "P4.11 over the vectors of draft-connolly-cfrg-xwing-kem-06, appendix C; psk 54*32, text \"first notes\".", rows)
+
+
 def control_files():
     identity = parcel_id(PARCEL)
     rows = [("outer_key", OUTER), ("parcel_seed", PARCEL.seed), ("write_seed", WRITE.seed), ("read_seed", READ.seed)]
@@ -325,6 +364,8 @@ def contents_files():
         (15, "digits_confirmed", b""),
         (16, "word_head", slot + u64(9) + bytes(range(8))),
         (17, "outer_key_in_use", u32(3)),
+        (18, "renewal_wanted", u32(3)),
+        (19, "out_of_hands", u16(20_778)),
     ]
     write("contents", "P5.1: one row of each kind, by name, then two kinds in one row around one that nobody knows.", [
         (name, varint(kind) + varint(len(value)) + value) for kind, name, value in values
@@ -401,6 +442,7 @@ def word_file():
 if __name__ == "__main__":
     note_files()
     control_files()
+    x_wing_draft_file()
     contents_files()
     pairing_files()
     word_file()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::sync::{Notify, mpsc};
-use zajil_net::{Clock, Connection, Stopping, SystemRandom};
+use zajil_net::{Clock, Connection, Stopping, SystemRandom, TlsSessions};
 use zajil_proto::ids::MailboxId;
 use zajil_proto::keys::Secret;
 use zajil_proto::session::custody::{StoreReply, StoreRequest};
@@ -31,12 +31,32 @@ pub(crate) struct Shared {
     pub(crate) watchers: Watchers,
     /// What devices need not prove again.
     pub(crate) tickets: Tickets,
+    /// What the listener keeps of earlier connections.
+    pub(crate) tls: TlsSessions,
     /// Counters.
     pub(crate) metrics: Metrics,
     /// What each session's machine is made with.
     pub(crate) settings: RelaySettings,
     /// The clocks.
     pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Names all of it: see `crate::inventory`.
+#[cfg(feature = "simulation")]
+pub(crate) fn name_all(list: &mut Vec<&'static str>) {
+    use crate::inventory::fields;
+    fields!(
+        list,
+        "memory:relay",
+        Shared,
+        Shared { store, store_failed, watchers, tickets, tls, metrics, settings, clock }
+    );
+    fields!(
+        list,
+        "memory:session",
+        Gateway<'_>,
+        Gateway { shared, number, bell, watching, given, asked, asked_most, told }
+    );
 }
 
 /// Runs one session to its end. When `draining` is given, it is asked to make durable what arrived, answer, and close.

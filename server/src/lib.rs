@@ -6,6 +6,7 @@
 //! - [`config`], [`files`]: what an operator decides, and what a relay's directory holds
 //! - [`admin`], [`metrics`], [`logging`]: what an operator sees; nothing of it is about people
 //! - [`cli`]: `zajil-relay init | check | run | status`
+//! - `inventory`, only with the feature `simulation`: everything a relay holds, by name
 //! - [`limits`]: every bound, with unit and reason
 #![forbid(unsafe_code)]
 
@@ -14,6 +15,8 @@ pub mod cli;
 pub mod config;
 pub mod files;
 mod gateway;
+#[cfg(feature = "simulation")]
+pub mod inventory;
 pub mod limits;
 pub mod logging;
 pub mod metrics;

@@ -54,6 +54,11 @@ pub const WAL_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const VACUUM_PAGES_PER_SWEEP: u32 = 512;
 /// Free pages kept for the next notes before any is given back: giving back and growing again costs flash.
 pub const VACUUM_PAGES_KEPT: u64 = 4_096;
+/// Most free pages of the database that are overwritten at once, when a day is over. With their log 18 MB are written at most, in a
+/// second or two on the slowest cards; a longer list is given back to the file system first.
+pub const SCRUB_PAGES_MAX: u64 = VACUUM_PAGES_KEPT;
+/// Free bytes on the disk below which nothing is overwritten: the log of it must not be what fills the disk.
+pub const SCRUB_FREE_BYTES_MIN: u64 = 2 * RESERVE_BYTES_MIN;
 /// Longest body kept beside its description, bytes. Longer ones would make the scan at opening read them all.
 pub const INLINE_BODY_BYTES_MAX: usize = 1_024;
 /// Records in one page of an export. With the longest bodies a page takes 64 MB of memory.
@@ -96,6 +101,8 @@ pub const ADMIN_PAUSE_MILLIS: u64 = 100;
 
 const _: () = assert!(MAILBOX_BYTES_MAX >= PARCEL_BYTES_MAX as u64);
 const _: () = assert!(RESERVE_BYTES_MIN >= 2 * WAL_BYTES_MAX + 2 * PARCEL_BYTES_MAX as u64);
+// What is overwritten at once, and its log, take no more of a disk than is asked for before.
+const _: () = assert!(SCRUB_FREE_BYTES_MIN > SCRUB_PAGES_MAX * 2 * (2_048 + 24));
 const _: () = assert!(RESERVE_BYTES_MIN <= RESERVE_BYTES_MAX);
 const _: () = assert!(SWEEP_MINUTES_MAX <= STEP_MINUTES);
 // A mailbox must outlive everything that may wait in it, and the memory of it.

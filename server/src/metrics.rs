@@ -18,6 +18,13 @@ pub struct Metrics {
     counts: Mutex<BTreeMap<&'static str, u64>>,
 }
 
+/// Names all of it: see `crate::inventory`.
+#[cfg(feature = "simulation")]
+pub(crate) fn name_all(list: &mut Vec<&'static str>) {
+    use crate::inventory::fields;
+    fields!(list, "memory:metrics", Metrics, Metrics { open, counts });
+}
+
 impl Metrics {
     /// Adds one to the counter `name`. Names are known when compiling, so that there are only so many.
     pub fn count(&self, name: &'static str) {

@@ -83,6 +83,7 @@ impl Relay {
             store_failed: Notify::new(),
             watchers: Watchers::default(),
             tickets: Tickets::default(),
+            tls: listener.sessions(),
             metrics: Metrics::default(),
             settings,
             clock,
@@ -184,6 +185,9 @@ async fn look_after_store(shared: &Shared) -> StoreError {
                 Err(error) => return error,
             };
             swept_at = now;
+            // What a day has made worthless is not left for whoever seizes the machine of a relay that nobody visits.
+            shared.tickets.forget_old(now);
+            shared.tls.forget_old();
             sweeps = sweeps.wrapping_add(1);
             tracing::trace!(swept.parcels, swept.scopes, swept.announced, "swept the store");
             if sweeps.is_multiple_of(SWEEPS_PER_COUNT) {
@@ -248,6 +252,12 @@ impl Observer {
     /// Returns how many sessions watch mailboxes: never more than are open.
     pub fn sessions_watching(&self) -> usize {
         self.shared.watchers.sessions()
+    }
+
+    /// Returns how many tickets and how many TLS sessions of earlier connections are in memory.
+    #[cfg(feature = "simulation")]
+    pub fn remembered(&self) -> (usize, usize) {
+        (self.shared.tickets.kept(), self.shared.tls.count())
     }
 
     /// Returns the counters.

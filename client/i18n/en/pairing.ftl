@@ -32,6 +32,8 @@ contact-waiting = { $n_cat ->
    *[other] { $n } notes for them wait on this device.
 }
 contact-shows-word = They share a last word with this device.
+contact-out-of-hands = { $name }’s phone was out of their hands on { $day }.
+contact-renewing = New keys with them are wanted, and not in use yet.
 contact-settings = { $name }: receipts { $receipts }; “last seen” { $seen }.
 pairing-invited = has not answered the link yet
 pairing-answered = link answered; notes can be sent, the digits can be compared when they have come by
@@ -44,6 +46,14 @@ receipts-at-once = at once
 precision-off = off
 precision-six-hours = within six hours
 precision-day = within a day
+
+hands-nobody = There is nobody to tell yet: no contact has answered.
+hands-told = { $n_cat ->
+    [one] One contact is told that this phone was out of your hands, and new keys with them are made.
+   *[other] { $n } contacts are told that this phone was out of your hands, and new keys with each of them are made.
+}
+hands-until = It leaves with the next link. Until their phone has answered, whoever copied this one may still read along.
+hands-next = To see with whom new keys are not in use yet: { $command }
 
 daemon-ready = Ready. Other commands now go through this one. To stop: { $command }
 daemon-stopped = The daemon has stopped.

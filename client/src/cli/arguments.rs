@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::audio::profile::Profile;
 use crate::engine::api;
 use crate::i18n::{latin_digits, without_direction_marks};
+use crate::limits::DAEMON_LOCK_MINUTES_MAX;
 
 /// Longest time a command may be told to wait: a day. Beyond it the daemon is the way.
 pub(super) const TIMEOUT_SECONDS_MAX: u64 = 86_400;
@@ -50,9 +51,17 @@ pub(super) enum Command {
     Export(Export),
     Seen(Seen),
     Word(Word),
+    OutOfHands(OutOfHands),
     Status(Status),
     Sync(Sync),
     Daemon(Daemon),
+    Disappear(Disappear),
+    Quiet(Quiet),
+    Lock(Lock),
+    Unlock(Unlock),
+    Panic(Panic),
+    #[command(subcommand)]
+    Duress(Duress),
 }
 
 #[derive(Args)]
@@ -171,6 +180,12 @@ pub(super) struct Word {
 }
 
 #[derive(Args)]
+pub(super) struct OutOfHands {
+    #[arg(long, value_name = "DAYS", default_value_t = 0, value_parser = days_ago)]
+    pub(super) days_ago: u16,
+}
+
+#[derive(Args)]
 pub(super) struct Status {}
 
 #[derive(Args)]
@@ -183,6 +198,86 @@ pub(super) struct Sync {
 pub(super) struct Daemon {
     #[arg(long)]
     pub(super) stop: bool,
+    #[arg(long, value_name = "MINUTES", value_parser = lock_minutes, conflicts_with = "stop")]
+    pub(super) lock_after: Option<u32>,
+}
+
+#[derive(Args)]
+pub(super) struct Lock {}
+
+#[derive(Args)]
+pub(super) struct Unlock {}
+
+#[derive(Args)]
+pub(super) struct Disappear {
+    #[arg(value_name = "NAME", value_parser = name, required_unless_present = "default", conflicts_with = "default")]
+    pub(super) name: Option<String>,
+    #[arg(value_enum, value_name = "SPAN")]
+    pub(super) span: Option<SpanGiven>,
+    #[arg(long, value_enum, value_name = "SPAN")]
+    pub(super) default: Option<SpanGiven>,
+}
+
+#[derive(Args)]
+pub(super) struct Quiet {
+    #[arg(value_enum, value_name = "on|off")]
+    pub(super) state: Option<OnOff>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnOff {
+    On,
+    Off,
+}
+
+impl From<OnOff> for bool {
+    fn from(state: OnOff) -> Self {
+        state == OnOff::On
+    }
+}
+
+/// How long the sound of heard notes stays.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum SpanGiven {
+    Off,
+    #[value(name = "1d")]
+    Day,
+    #[value(name = "7d")]
+    Week,
+    #[value(name = "30d")]
+    Month,
+    /// As for everybody.
+    Default,
+}
+
+impl From<SpanGiven> for api::SpanChoice {
+    fn from(given: SpanGiven) -> Self {
+        match given {
+            SpanGiven::Off => Self::Own(api::Span::Off),
+            SpanGiven::Day => Self::Own(api::Span::Day),
+            SpanGiven::Week => Self::Own(api::Span::Week),
+            SpanGiven::Month => Self::Own(api::Span::Month),
+            SpanGiven::Default => Self::AsDefault,
+        }
+    }
+}
+
+#[derive(Args)]
+pub(super) struct Panic {
+    #[arg(long)]
+    pub(super) now: bool,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Duress {
+    Set(DuressSet),
+    Clear,
+}
+
+#[derive(Args)]
+pub(super) struct DuressSet {
+    #[arg(long, value_name = "FILE")]
+    pub(super) duress_file: PathBuf,
 }
 
 /// A note by its number, or the oldest one not heard.
@@ -338,8 +433,16 @@ fn seconds(text: &str) -> Result<u64, &'static str> {
     whole(text).filter(|seconds| *seconds <= TIMEOUT_SECONDS_MAX).ok_or("not 0 to 86400")
 }
 
+fn lock_minutes(text: &str) -> Result<u32, &'static str> {
+    whole(text).filter(|minutes| *minutes <= DAEMON_LOCK_MINUTES_MAX).ok_or("not 0 to 10080")
+}
+
 fn days(text: &str) -> Result<u16, &'static str> {
     whole(text).filter(|days| (1..=90).contains(days)).ok_or("not 1 to 90")
+}
+
+fn days_ago(text: &str) -> Result<u16, &'static str> {
+    whole(text).filter(|days| *days <= 365).ok_or("not 0 to 365")
 }
 
 fn which(text: &str) -> Result<Which, &'static str> {

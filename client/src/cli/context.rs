@@ -23,6 +23,8 @@ pub(super) struct Context {
     pub(super) home: PathBuf,
     /// Whether `--home` named it, so that what is proposed to type next must name it too.
     pub(super) home_named: bool,
+    /// Whether `--passphrase-file` named the passphrase: then it counts also beside a daemon that needs none.
+    pub(super) passphrase_typed: bool,
     pub(super) zone: TimeZone,
     /// By this device's clock.
     pub(super) now: Minute,

@@ -1,20 +1,16 @@
-//! `zajil init`, `status`, `sync` and `daemon`.
+//! `zajil init`, `status` and `sync`.
 
 use std::path::Path;
 
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 
-use super::arguments::{Init, LinkGiven, Sync};
+use super::arguments::{Init, Sync};
 use super::context::{Context, Executor, mismatched, shown};
 use super::exit::Exit;
-use super::problem::{self, Problem};
+use super::problem::Problem;
 use super::{home, json, wait};
-use crate::daemon::server::Server;
 use crate::engine::api::{Failure, Link, Reply, Request, StatusView, Trouble};
-use crate::i18n::{Message, Told, msg, size, sync_lines, trouble};
-use crate::limits::DAEMON_CONNECTIONS_MAX;
+use crate::i18n::{Message, Told, msg, size, span, sync_lines, trouble};
 
 /// Sets this device up.
 pub(super) fn init(context: &mut Context, given: &Init, passphrase: Option<&Path>) -> Result<Exit, Problem> {
@@ -65,6 +61,11 @@ fn tell_status(context: &mut Context, view: &StatusView) {
     }
     let storage = msg("status-storage").say("used", size(view.stored_bytes)).say("max", size(view.outbox_bytes_max));
     context.output.line(&storage);
+    if view.disappearing.quiet {
+        context.output.line(&msg("quiet-on"));
+    } else {
+        context.output.line(&msg("disappear-default").say("span", span(view.disappearing.default)));
+    }
     if view.daemon {
         context.output.line(&msg("status-daemon"));
     } else {
@@ -114,53 +115,4 @@ pub(super) async fn sync(context: &mut Context, engine: &mut impl Executor, give
     let exit = if view.finished { Exit::Done } else { Exit::Waits };
     context.output.done("sync", exit, json::sync(&view));
     Ok(exit)
-}
-
-/// Holds the links and serves other commands until a signal or a request to stop.
-///
-/// `link`: what somebody says that the link carries.
-pub(super) async fn daemon(
-    context: &mut Context,
-    passphrase: Option<&Path>,
-    link: Option<LinkGiven>,
-) -> Result<Exit, Problem> {
-    let socket = home::socket_path(&context.home)?;
-    let mut host = home::hold(&context.home, passphrase).await?;
-    if let Some(link) = link {
-        host.execute(Request::SetLink { link: link.into() }, &mut |_| {}).await?;
-    }
-    let server = Server::bind(&socket).map_err(|error| home::socket(&error))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(problem::internal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(problem::internal)?;
-    let command = context.command("daemon --stop");
-    context.output.line(&msg("daemon-ready").text("command", command));
-    context.output.done("daemon", Exit::Done, json!({ "socket": shown(&socket) }));
-
-    let (calls, requests) = mpsc::channel(DAEMON_CONNECTIONS_MAX);
-    let (stop, stopping) = zajil_net::stop_signal();
-    let engine = async {
-        let signalled = async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
-        let ended = host.serve(requests, signalled).await;
-        // From here on no request can be carried out; the socket goes, so that commands open the home themselves.
-        stop.give();
-        ended
-    };
-    let doors = server.serve(calls, async move { stopping.given().await });
-    let (ended, ()) = tokio::join!(engine, doors);
-    ended?;
-    context.output.line(&msg("daemon-stopped"));
-    Ok(Exit::Done)
-}
-
-/// Stops the daemon of this home.
-pub(super) async fn stop(context: &mut Context) -> Result<Exit, Problem> {
-    home::stop_daemon(&context.home).await?;
-    context.output.line(&msg("daemon-stopped"));
-    context.output.done("daemon", Exit::Done, json!({ "stopped": true }));
-    Ok(Exit::Done)
 }

@@ -20,7 +20,7 @@ pub enum Exit {
     Refused = 5,
     /// The recording cannot be used.
     Recording = 6,
-    /// This device's home: in use, read-only, full, wrong passphrase, not set up.
+    /// This device's home: in use, read-only, full, wrong passphrase, not set up, locked.
     Home = 7,
     /// The relay cannot be reached.
     Unreached = 8,
@@ -46,10 +46,15 @@ impl From<&Failure> for Exit {
             | Failure::NotConfirmed { .. }
             | Failure::NoDigitsYet
             | Failure::NothingYet
-            | Failure::Locked => Self::NotThere,
+            | Failure::Locked
+            | Failure::Erased => Self::NotThere,
             Failure::Refused(_) | Failure::NoRelay(Trouble::Refused | Trouble::NotAdmitted) => Self::Refused,
             Failure::NoteTooLong { .. } => Self::Recording,
-            Failure::OutboxFull | Failure::DiskFull | Failure::Store(_) => Self::Home,
+            Failure::OutboxFull
+            | Failure::DiskFull
+            | Failure::Store(_)
+            | Failure::DeviceLocked
+            | Failure::NothingToLock => Self::Home,
             Failure::NoRelay(Trouble::NoRoute | Trouble::NameUnknown | Trouble::NoAnswer | Trouble::WrongKey) => {
                 Self::Unreached
             }

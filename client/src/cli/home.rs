@@ -29,8 +29,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Who carries out this command's requests.
 pub(super) enum Access {
-    /// The daemon that has the home open.
-    Daemon(Client),
+    /// The daemon that has the home open, and what opens it if it has forgotten that.
+    Daemon(Client, Option<Passphrase>),
     /// The engine in this process.
     Here(Box<Host>),
 }
@@ -39,11 +39,21 @@ impl Executor for Access {
     async fn execute(&mut self, request: Request, progress: &mut dyn FnMut(Progress)) -> Result<Reply, Problem> {
         let answer = match self {
             Self::Here(host) => host.execute(request, progress).await,
-            Self::Daemon(client) => client.execute(&request, progress).await.map_err(|error| wire(&error))?,
+            Self::Daemon(client, passphrase) => {
+                let answer = client.execute(&request, progress).await.map_err(|error| wire(&error))?;
+                match passphrase {
+                    Some(passphrase) if matches!(answer, Err(Failure::DeviceLocked)) => {
+                        let unlock = Request::Unlock { passphrase: passphrase.clone() };
+                        client.execute(&unlock, progress).await.map_err(|error| wire(&error))??;
+                        client.execute(&request, progress).await.map_err(|error| wire(&error))?
+                    }
+                    _ => answer,
+                }
+            }
         };
         match answer? {
             Reply::Status(mut status) => {
-                status.daemon = matches!(self, Self::Daemon(_));
+                status.daemon = matches!(self, Self::Daemon(..));
                 Ok(Reply::Status(status))
             }
             reply => Ok(reply),
@@ -53,11 +63,17 @@ impl Executor for Access {
 
 /// Reaches the engine: through the daemon if one runs, else by opening the home, waiting a little if another command
 /// has it.
-pub(super) async fn reach(home: &Path, passphrase: Option<&Path>) -> Result<Access, Problem> {
+///
+/// `is_typed`: whether the passphrase was named in this command, and not once for all.
+pub(super) async fn reach(home: &Path, passphrase: Option<&Path>, is_typed: bool) -> Result<Access, Problem> {
     let deadline = Instant::now() + Duration::from_millis(HOME_WAIT_MS_MAX);
     loop {
         if let Some(client) = daemon(home).await? {
-            return Ok(Access::Daemon(client));
+            let typed = passphrase.filter(|_| is_typed).map(read_passphrase).transpose()?;
+            if let Some(typed) = &typed {
+                super::panic::try_passphrase(home, typed).await?;
+            }
+            return Ok(Access::Daemon(client, typed));
         }
         match open(home, passphrase) {
             Err(Unopened::Busy) if Instant::now() < deadline => sleep(LOOK_AGAIN).await,
@@ -68,12 +84,11 @@ pub(super) async fn reach(home: &Path, passphrase: Option<&Path>) -> Result<Acce
 
 /// Opens the home for the daemon, which waits for nobody: another daemon would never end.
 pub(super) async fn hold(home: &Path, passphrase: Option<&Path>) -> Result<Host, Problem> {
-    match open(home, passphrase) {
-        Err(Unopened::Busy) if daemon(home).await?.is_some() => {
-            Err(Problem::new(Exit::Home, msg("err-daemon-running"), msg("rec-daemon-running")))
-        }
-        result => result.map_err(Unopened::into_problem),
+    // One that is locked has let go of the home, and is there all the same.
+    if daemon(home).await?.is_some() {
+        return Err(Problem::new(Exit::Home, msg("err-daemon-running"), msg("rec-daemon-running")));
     }
+    open(home, passphrase).map_err(Unopened::into_problem)
 }
 
 /// The daemon of this home, if one runs.
@@ -155,7 +170,7 @@ fn parts(store: Box<dyn DeviceStore>) -> Parts {
 }
 
 /// Reads the first line of the passphrase file.
-fn read_passphrase(path: &Path) -> Result<Passphrase, Problem> {
+pub(super) fn read_passphrase(path: &Path) -> Result<Passphrase, Problem> {
     let unread = |error: &io::Error| {
         Problem::new(
             Exit::Home,
@@ -208,14 +223,19 @@ pub(super) fn socket_path(home: &Path) -> Result<PathBuf, Problem> {
     }
 }
 
-/// The answer of a daemon that was asked to stop, or that none runs.
-pub(super) async fn stop_daemon(home: &Path) -> Result<(), Problem> {
+/// The answer of the daemon to what only a daemon can be asked.
+pub(super) async fn ask_daemon(home: &Path, request: &Request) -> Result<Reply, Problem> {
     let Some(client) = daemon(home).await? else {
         return Err(Problem::new(Exit::Failed, msg("err-daemon-not-running"), msg("rec-daemon-not-running")));
     };
-    let answer: Result<Reply, Failure> =
-        client.execute(&Request::Stop, &mut |_| {}).await.map_err(|error| wire(&error))?;
-    answer.map(|_| ()).map_err(Problem::from)
+    let answer: Result<Reply, Failure> = client.execute(request, &mut |_| {}).await.map_err(|error| wire(&error))?;
+    answer.map_err(Problem::from)
+}
+
+/// Opens the home of a daemon that had forgotten its keys.
+pub(super) fn reopen(home: &Path, passphrase: &Passphrase) -> Result<Host, Failure> {
+    let unlock = Unlock::Passphrase(passphrase.clone());
+    host::open(parts(Box::new(SqliteStore::open(home, &unlock, Box::new(SystemRandom::new()))?)))
 }
 
 #[cfg(test)]
@@ -245,7 +265,7 @@ mod tests {
         let held = SqliteStore::init(&home, &key_file, Box::new(SystemRandom::new())).unwrap();
 
         let begun = Instant::now();
-        let problem = reach(&home, None).await.err().unwrap();
+        let problem = reach(&home, None, false).await.err().unwrap();
         assert_eq!((problem.told.code(), problem.exit), ("home-in-use", Exit::Home));
         assert!(begun.elapsed() >= Duration::from_millis(HOME_WAIT_MS_MAX));
         // A daemon does not wait: what holds the home may never end.
@@ -254,6 +274,6 @@ mod tests {
         assert!(begun.elapsed() < Duration::from_millis(HOME_WAIT_MS_MAX));
         drop(held);
         // It is let go now; that no device lives in it is another matter.
-        assert_eq!(reach(&home, None).await.err().unwrap().told.code(), "store");
+        assert_eq!(reach(&home, None, false).await.err().unwrap().told.code(), "store");
     }
 }

@@ -8,13 +8,18 @@ use zajil_proto::time::Minute;
 
 use crate::engine::api::{
     ContactView, Direction, Link, LinkCondition, LinkView, NoteMark, NoteView, Pairing, Receipts, RelayView,
-    SeenPrecision, SeenView, StatusView, SyncView, Trouble, WaitReason, WordState,
+    SeenPrecision, SeenView, Span, StatusView, SyncView, Trouble, WaitReason, WordState,
 };
-use crate::i18n::trouble;
+use crate::i18n::{date_of_day, trouble};
 
 pub(super) fn time(minute: Minute) -> Value {
     let seconds = i64::try_from(minute.unix_seconds()).unwrap_or(i64::MAX);
     json!(Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_string())
+}
+
+/// A day without a time: `2026-11-20`.
+pub(super) fn day(day: u16) -> Value {
+    json!(date_of_day(day).to_string())
 }
 
 fn hour(hour: u32) -> Value {
@@ -41,9 +46,12 @@ pub(super) fn contact(contact: &ContactView) -> Value {
             SeenPrecision::SixHours => "6h",
             SeenPrecision::Day => "day",
         },
+        "disappear": span(contact.disappear),
         "shows_word": contact.shows_word,
         "unheard": contact.unheard,
         "waiting": contact.waiting,
+        "out_of_hands": contact.out_of_hands.map(day),
+        "renewing": contact.renewing,
     })
 }
 
@@ -56,6 +64,16 @@ pub(super) fn mark(mark: NoteMark) -> &'static str {
         NoteMark::Heard => "heard",
         NoteMark::Expired => "expired",
         NoteMark::Locked => "locked",
+    }
+}
+
+/// The name of a span is what is typed for it.
+pub(super) const fn span(span: Span) -> &'static str {
+    match span {
+        Span::Off => "off",
+        Span::Day => "1d",
+        Span::Week => "7d",
+        Span::Month => "30d",
     }
 }
 
@@ -81,6 +99,7 @@ pub(super) fn note(note: &NoteView) -> Value {
         "arrived": time(note.arrived),
         "duration_ms": note.duration_millis,
         "mark": mark(note.mark),
+        "erased": note.erased,
         "waits": note.waits.map(waits),
         "bytes_done": done,
         "bytes_all": all,
@@ -167,6 +186,8 @@ pub(super) fn status(status: &StatusView) -> Value {
             "slowed": status.probing.slowed,
         },
         "link": status.link.map(link_name),
+        "disappear": span(status.disappearing.default),
+        "quiet": status.disappearing.quiet,
         "daemon": status.daemon,
         "clock_off_minutes": status.clock_off_minutes,
     })

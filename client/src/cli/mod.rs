@@ -4,14 +4,18 @@
 //! |---|---|
 //! | what may be typed, and help in the reader's language | `arguments.rs`, `usage.rs` |
 //! | opening the home, or finding the daemon | `home.rs` |
-//! | each command: asks the engine, tells its answer | `people.rs`, `notes.rs`, `listen.rs`, `words.rs`, `device.rs` |
+//! | each command: asks the engine, tells its answer | `people.rs`, `notes.rs`, `listen.rs`, `words.rs`, `device.rs`, `disappear.rs` |
+//! | what needs no engine: destroying the home | `panic.rs` |
+//! | the daemon: holding the links, locking | `daemon.rs` |
 //! | telling: sentences, JSON, progress | `output.rs`, `json.rs`, `progress.rs` |
 //! | what can go wrong, and the exit codes | `problem.rs`, `exit.rs` |
 //! | the log, off by default | `log.rs` |
 
 mod arguments;
 mod context;
+mod daemon;
 mod device;
+mod disappear;
 mod exit;
 mod files;
 mod home;
@@ -20,6 +24,7 @@ mod listen;
 pub mod log;
 mod notes;
 mod output;
+mod panic;
 mod people;
 mod problem;
 mod progress;
@@ -39,7 +44,7 @@ use clap::FromArgMatches;
 use jiff::tz::TimeZone;
 use zajil_net::{Clock, SystemClock};
 
-use self::arguments::{Arguments, Command, Contact, Daemon, LinkGiven};
+use self::arguments::{Arguments, Command, Contact, Daemon, Duress, LinkGiven};
 use self::context::{Context, Executor};
 pub use self::exit::Exit;
 use self::output::Output;
@@ -88,11 +93,13 @@ pub fn run(words: impl IntoIterator<Item = OsString>, variable: impl Fn(&str) ->
             return problem.exit;
         }
     };
+    let passphrase_typed = common.passphrase_file.is_some();
     let passphrase = common.passphrase_file.or_else(|| variable("ZAJIL_PASSPHRASE_FILE").map(PathBuf::from));
     let mut context = Context {
         output,
         home,
         home_named: common.home.is_some(),
+        passphrase_typed,
         zone: TimeZone::system(),
         now: SystemClock::new().wall(),
     };
@@ -133,9 +140,16 @@ fn name_of(command: &Command) -> &'static str {
         Command::Export(_) => "export",
         Command::Seen(_) => "seen",
         Command::Word(_) => "word",
+        Command::OutOfHands(_) => "out-of-hands",
         Command::Status(_) => "status",
         Command::Sync(_) => "sync",
         Command::Daemon(_) => "daemon",
+        Command::Disappear(_) => "disappear",
+        Command::Quiet(_) => "quiet",
+        Command::Lock(_) => "lock",
+        Command::Unlock(_) => "unlock",
+        Command::Panic(_) => "panic",
+        Command::Duress(Duress::Set(_) | Duress::Clear) => "duress",
     }
 }
 
@@ -145,17 +159,22 @@ fn carry_out(
     passphrase: Option<&Path>,
     link: Option<LinkGiven>,
 ) -> Result<Exit, Problem> {
-    if let Command::Init(given) = command {
-        return device::init(context, given, passphrase);
+    match command {
+        Command::Init(given) => return device::init(context, given, passphrase),
+        Command::Panic(given) => return panic::panic(context, given),
+        Command::Duress(given) => return panic::duress(context, given, passphrase),
+        _ => {}
     }
     // One thread is enough: the engine waits for links most of the time, and playing has a thread of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(problem::internal)?;
     runtime.block_on(async {
         match command {
-            Command::Daemon(Daemon { stop: true }) => device::stop(context).await,
-            Command::Daemon(Daemon { stop: false }) => device::daemon(context, passphrase, link).await,
+            Command::Daemon(Daemon { stop: true, .. }) => daemon::stop(context).await,
+            Command::Daemon(given) => daemon::daemon(context, given, passphrase, link).await,
+            Command::Lock(_) => daemon::lock(context).await,
+            Command::Unlock(_) => daemon::unlock(context, passphrase).await,
             command => {
-                let mut engine = home::reach(&context.home, passphrase).await?;
+                let mut engine = home::reach(&context.home, passphrase, context.passphrase_typed).await?;
                 ask(context, &mut engine, command, link).await
             }
         }
@@ -184,9 +203,17 @@ async fn ask(
         Command::Export(given) => listen::export(context, engine, given).await,
         Command::Seen(given) => words::seen(context, engine, given).await,
         Command::Word(given) => words::word(context, engine, given).await,
+        Command::OutOfHands(given) => people::out_of_hands(context, engine, given).await,
+        Command::Disappear(given) => disappear::disappear(context, engine, given).await,
+        Command::Quiet(given) => disappear::quiet(context, engine, given).await,
         Command::Status(_) => device::status(context, engine).await,
         Command::Sync(given) => device::sync(context, engine, given).await,
-        // Both were carried out before the engine was reached.
-        Command::Init(_) | Command::Daemon(_) => Ok(Exit::Usage),
+        // These were carried out before the engine was reached.
+        Command::Init(_)
+        | Command::Daemon(_)
+        | Command::Lock(_)
+        | Command::Unlock(_)
+        | Command::Panic(_)
+        | Command::Duress(_) => Ok(Exit::Usage),
     }
 }

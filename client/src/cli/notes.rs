@@ -113,6 +113,13 @@ fn voice(pcm: &Pcm, encoded: &Encoded) -> Voice {
     }
 }
 
+async fn is_quiet(context: &Context, engine: &mut impl Executor) -> Result<bool, Problem> {
+    match context.ask(engine, Request::Quiet { on: None }).await? {
+        Reply::Disappearing(view) => Ok(view.quiet),
+        _ => Err(mismatched()),
+    }
+}
+
 /// Lists notes.
 pub(super) async fn inbox(context: &mut Context, engine: &mut impl Executor, given: &Inbox) -> Result<Exit, Problem> {
     let Reply::Notes(notes) = context.ask(engine, Request::Inbox { all: given.all }).await? else {
@@ -122,8 +129,10 @@ pub(super) async fn inbox(context: &mut Context, engine: &mut impl Executor, giv
     for note in &notes {
         context.output.line(&note_line(note, &calendar));
     }
-    if given.all {
-        for line in missing_notes(&notes) {
+    let missing = if given.all { missing_notes(&notes) } else { Vec::new() };
+    // Where nothing stays that was heard, a gap tells nothing.
+    if !missing.is_empty() && !is_quiet(context, engine).await? {
+        for line in missing {
             context.output.line(&line);
         }
     }

@@ -35,6 +35,11 @@ impl Output {
         }
     }
 
+    /// Whether a program reads the answer, and nobody a question.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Says a sentence that was asked for.
     pub(super) fn line(&mut self, message: &Message) {
         if !self.json {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::arguments::{ContactAdd, ContactSet, ContactVerify, pasted};
+use super::arguments::{ContactAdd, ContactSet, ContactVerify, OutOfHands, pasted};
 use super::context::{Context, Executor, mismatched, shown};
 use super::exit::Exit;
 use super::files::{extension, replace};
@@ -164,7 +164,7 @@ fn typed_digits(text: &str) -> Result<String, Problem> {
 pub(super) async fn list(context: &mut Context, engine: &mut impl Executor) -> Result<Exit, Problem> {
     let Reply::Contacts(contacts) = context.ask(engine, Request::Contacts).await? else { return Err(mismatched()) };
     for contact in &contacts {
-        for line in contact_line(contact) {
+        for line in contact_line(contact, &context.calendar()) {
             context.output.line(&line);
         }
     }
@@ -192,6 +192,30 @@ pub(super) async fn set(
     context.output.line(&contact_settings(&contact));
     context.output.done("contact set", Exit::Done, json!({ "contact": json::contact(&contact) }));
     Ok(Exit::Done)
+}
+
+/// Says that this phone was out of its owner's hands: new keys for everybody, and everybody is told the day.
+pub(super) async fn out_of_hands(
+    context: &mut Context,
+    engine: &mut impl Executor,
+    given: &OutOfHands,
+) -> Result<Exit, Problem> {
+    let day = context.calendar().today().saturating_sub(given.days_ago);
+    let Reply::OutOfHands { contacts } = context.ask(engine, Request::OutOfHands { day }).await? else {
+        return Err(mismatched());
+    };
+    let exit = if contacts == 0 {
+        context.output.line(&msg("hands-nobody"));
+        Exit::NotThere
+    } else {
+        context.output.line(&msg("hands-told").count("n", contacts.into()));
+        context.output.line(&msg("hands-until"));
+        let list = context.command("contact list");
+        context.output.hint(&msg("hands-next").text("command", list));
+        Exit::Done
+    };
+    context.output.done("out-of-hands", exit, json!({ "contacts": contacts, "day": json::day(day) }));
+    Ok(exit)
 }
 
 /// Shows a text as QR: into a file if one is named, else on a terminal if there is one.

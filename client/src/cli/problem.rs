@@ -58,6 +58,7 @@ pub(super) fn home(error: &StoreError, home: &Path) -> Problem {
         StoreError::Corrupt { what } => (msg("err-home-damaged").text("detail", *what), msg("rec-home-damaged")),
         StoreError::WrongKey => (msg("err-home-key-wrong"), msg("rec-home-key-wrong")),
         StoreError::WrongPassphrase => (msg("err-passphrase-wrong"), msg("rec-passphrase-wrong")),
+        StoreError::DuressIsPassphrase => (msg("err-duress-same"), msg("rec-duress-same")),
         StoreError::NoKeyFile => {
             let file = SqliteStore::key_file_of(home).display().to_string();
             (msg("err-home-key-missing"), msg("rec-home-key-missing").text("file", file))

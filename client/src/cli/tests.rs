@@ -13,8 +13,9 @@ use super::output::tests::{Written, kept};
 use super::*;
 use crate::audio::Pcm;
 use crate::engine::api::{
-    ContactView, Direction, Failure, Link, NoteMark, NoteView, Pairing, ProbingView, Progress, Receipts, Reply,
-    Request, SeenPrecision, SeenView, StatusView, SyncView, Trouble, Voice, WaitReason,
+    ContactView, Direction, DisappearingView, Failure, Link, NoteMark, NoteView, Pairing, ProbingView, Progress,
+    Receipts, Reply, Request, SeenPrecision, SeenView, Span, SpanChoice, StatusView, SyncView, Trouble, Voice,
+    WaitReason,
 };
 
 /// An engine that answers in order, and keeps what it was asked.
@@ -53,6 +54,7 @@ async fn run_in(locale: Locale, engine: &mut Engine, words: &[&str]) -> Ended {
         output,
         home: PathBuf::from("/nobody"),
         home_named: common.home.is_some(),
+        passphrase_typed: false,
         zone: TimeZone::UTC,
         now: Minute(29_919_750), // Friday 2026-11-20 14:30 UTC
     };
@@ -73,9 +75,12 @@ fn contact(pairing: Pairing) -> ContactView {
         pairing,
         receipts: Receipts::Later,
         seen: SeenPrecision::SixHours,
+        disappear: Span::default(),
         shows_word: false,
         unheard: 0,
         waiting: 0,
+        out_of_hands: None,
+        renewing: false,
     }
 }
 
@@ -88,6 +93,7 @@ fn note(direction: Direction, mark: NoteMark) -> NoteView {
         arrived: Minute(29_919_745),
         duration_millis: 1_000,
         mark,
+        erased: false,
         waits: None,
         progress: (0, 0),
         sealed_bytes: 2_000,
@@ -404,6 +410,23 @@ async fn a_word_needs_something_to_say_and_tells_where_it_is() {
 }
 
 #[tokio::test]
+async fn a_phone_that_was_out_of_hands_is_told_by_its_day_and_nobody_to_tell_ends_with_four() {
+    let mut engine = Engine::answering([Ok(Reply::OutOfHands { contacts: 3 })]);
+    let ended = run(&mut engine, &["--json", "out-of-hands", "--days-ago", "2"]).await;
+    let [Request::OutOfHands { day }] = &engine.asked[..] else { panic!("one request") };
+    assert_eq!(ended.exit, Exit::Done);
+    let told: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((&told["contacts"], &told["day"]), (&Value::from(3), &Value::from("2026-11-18")));
+    let mut engine = Engine::answering([Ok(Reply::OutOfHands { contacts: 1 }), Ok(Reply::OutOfHands { contacts: 0 })]);
+    let ended = run(&mut engine, &["out-of-hands"]).await;
+    let [Request::OutOfHands { day: today }] = &engine.asked[..] else { panic!("one request") };
+    assert_eq!(*today, *day + 2);
+    assert!(ended.out.contains("One contact is told") && ended.out.contains("may still read along"), "{}", ended.out);
+    assert_eq!(run(&mut engine, &["out-of-hands"]).await.exit, Exit::NotThere);
+    assert!(Arguments::try_parse_from(["zajil", "out-of-hands", "--days-ago", "366"]).is_err());
+}
+
+#[tokio::test]
 async fn a_meeting_that_reached_nobody_says_why_and_what_to_do() {
     for (trouble, exit, words) in [
         (Trouble::NoRoute, Exit::Unreached, "This device has no way to the network."),
@@ -447,6 +470,7 @@ async fn status_tells_the_clock_and_what_waits() {
         disk_full: true,
         probing: ProbingView { day_bytes: 4_100_000, day_bytes_max: 4_000_000, slowed: true },
         link: Some(Link::Gprs),
+        disappearing: DisappearingView::default(),
         daemon: false,
         clock_off_minutes: Some(-90),
     };
@@ -457,6 +481,7 @@ async fn status_tells_the_clock_and_what_waits() {
         "The disk of this device is full. Free some space: what waits for you is not fetched before.\n\
          One contact.\nNo new notes.\nWaiting to be sent: 2 (48 kB).\n\
          Space used: 1.4 MB. Room for notes that wait: 1.0 GB.\n\
+         The sound of heard notes is erased 7 days after hearing.\n\
          No daemon runs; each command meets the relay by itself.\n\
          Looking for relays that did not answer has cost 4.1 MB within a day.\n\
          A day's 4.0 MB for that are used up: it is done once a minute now.\n\
@@ -477,7 +502,7 @@ async fn json_is_one_object_in_every_language_and_carries_no_marks() {
             "zajil": 1, "command": "inbox", "ok": true, "exit": 0,
             "notes": [{
                 "number": 3, "contact": "Amal", "direction": "in", "recorded": "2026-11-20T14:20:00Z",
-                "arrived": "2026-11-20T14:25:00Z", "duration_ms": 1000, "mark": "delivered", "waits": null,
+                "arrived": "2026-11-20T14:25:00Z", "duration_ms": 1000, "mark": "delivered", "erased": false, "waits": null,
                 "bytes_done": 0, "bytes_all": 0, "sealed_bytes": 2000, "sequence": 0,
             }],
         })
@@ -510,6 +535,9 @@ fn every_failure_of_the_engine_has_words_in_both_languages() {
         Failure::Refused(WaitReason::MailboxFull),
         Failure::NothingYet,
         Failure::Locked,
+        Failure::Erased,
+        Failure::DeviceLocked,
+        Failure::NothingToLock,
         Failure::DiskFull,
         Failure::Store("damaged".to_owned()),
         Failure::Busy,
@@ -527,7 +555,7 @@ fn every_failure_of_the_engine_has_words_in_both_languages() {
         }
         assert_ne!(problem.exit, Exit::Done);
     }
-    assert_eq!(codes.len(), 24, "each has a code of its own");
+    assert_eq!(codes.len(), 27, "each has a code of its own");
 }
 
 #[tokio::test]
@@ -535,4 +563,53 @@ async fn what_is_proposed_next_names_the_home_that_was_named() {
     let mut engine = Engine::answering([Ok(Reply::Contacts(Vec::new()))]);
     let ended = run(&mut engine, &["contact", "list", "--home", "/media/my card"]).await;
     assert_eq!(ended.out, "No contacts yet. To add one: zajil --home /nobody contact add NAME\n");
+}
+
+#[tokio::test]
+async fn what_stays_of_heard_notes_is_chosen_for_one_or_for_everybody() {
+    let view = |contact: Option<&str>, own| {
+        let contact = contact.map(ToOwned::to_owned);
+        Ok(Reply::Disappearing(DisappearingView { default: Span::Month, quiet: false, contact, own }))
+    };
+    let mut engine =
+        Engine::answering([view(Some("Amal"), Some(Span::Day)), view(None, None), view(Some("Amal"), None)]);
+    let one = run(&mut engine, &["disappear", "Amal", "1d"]).await;
+    assert!(
+        one.out.starts_with("The sound of notes heard from Amal, or heard by them, is erased one day after"),
+        "{}",
+        one.out
+    );
+    let all = run(&mut engine, &["disappear", "--default", "30d", "--json"]).await;
+    let all: Value = serde_json::from_str(&all.out).unwrap();
+    assert_eq!((&all["default"], &all["own"], &all["quiet"]), (&"30d".into(), &Value::Null, &false.into()));
+    let shown = run(&mut engine, &["disappear", "Amal"]).await;
+    assert!(shown.out.contains("is erased 30 days after hearing"), "{}", shown.out);
+    let [
+        Request::Disappear { name: Some(one), choice: Some(SpanChoice::Own(Span::Day)) },
+        Request::Disappear { name: None, choice: Some(SpanChoice::Own(Span::Month)) },
+        Request::Disappear { name: Some(_), choice: None },
+    ] = &engine.asked[..]
+    else {
+        panic!("{:?}", engine.asked)
+    };
+    assert_eq!(one, "Amal");
+    for wrong in [&["zajil", "disappear"][..], &["zajil", "disappear", "Amal", "2d"], &["zajil", "quiet", "maybe"]] {
+        assert!(Arguments::try_parse_from(wrong.iter().copied()).is_err(), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn in_quiet_mode_a_gap_in_the_list_is_not_told_as_a_note_that_is_missing() {
+    for quiet in [false, true] {
+        let gap = vec![NoteView { sequence: 4, ..note(Direction::In, NoteMark::Delivered) }];
+        let view = DisappearingView { quiet, ..DisappearingView::default() };
+        let mut engine = Engine::answering([Ok(Reply::Notes(gap)), Ok(Reply::Disappearing(view))]);
+        let ended = run(&mut engine, &["inbox", "--all"]).await;
+        assert_eq!(ended.out.contains("have not arrived yet"), !quiet, "{}", ended.out);
+    }
+    let view = DisappearingView { quiet: true, ..DisappearingView::default() };
+    let mut engine = Engine::answering([Ok(Reply::Disappearing(view))]);
+    let ended = run(&mut engine, &["quiet", "on"]).await;
+    assert!(ended.out.starts_with("Quiet mode is on"), "{}", ended.out);
+    assert!(matches!(engine.asked[..], [Request::Quiet { on: Some(true) }]));
 }

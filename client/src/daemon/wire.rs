@@ -11,12 +11,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use zeroize::Zeroizing;
 
 use crate::engine::api::{Failure, Progress, Reply};
 use crate::limits::DAEMON_FRAME_BYTES_MAX;
 
 /// First bytes of each side. The last one is the version: raise it whenever `engine::api` or this file changes form.
-pub const GREETING: [u8; 8] = *b"zajild\0\x01";
+pub const GREETING: [u8; 8] = *b"zajild\0\x02";
 
 /// One message of the daemon.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -80,7 +81,8 @@ pub async fn greet<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> Result<
 ///
 /// [`WireError::TooLarge`] before anything is written; [`WireError::Gone`], [`WireError::Io`].
 pub async fn write<S: AsyncWrite + Unpin, T: Serialize>(stream: &mut S, message: &T) -> Result<(), WireError> {
-    let bytes = postcard::to_stdvec(message).map_err(|_| WireError::Malformed)?;
+    // It may hold a passphrase.
+    let bytes = Zeroizing::new(postcard::to_stdvec(message).map_err(|_| WireError::Malformed)?);
     let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= DAEMON_FRAME_BYTES_MAX);
     let Some(length) = length else {
         return Err(WireError::TooLarge {
@@ -104,7 +106,7 @@ pub async fn read<S: AsyncRead + Unpin, T: DeserializeOwned>(stream: &mut S) -> 
     if length > DAEMON_FRAME_BYTES_MAX {
         return Err(WireError::TooLarge { got: length.into(), max: DAEMON_FRAME_BYTES_MAX });
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Zeroizing::new(Vec::new());
     let got = stream.take(length.into()).read_to_end(&mut bytes).await?;
     if u32::try_from(got) != Ok(length) {
         return Err(WireError::Gone);

@@ -3,15 +3,19 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use zajil_net::LinkClass;
 use zajil_proto::limits::SESSION_NOTES_MAX;
 use zajil_proto::time::Minute;
+
+use crate::store::Passphrase;
+
+pub use super::choices::{DisappearingView, Link, Receipts, SeenPrecision, Span, SpanChoice};
 
 /// Places that the notes of one session have among their sender's: what [`NoteView::sequence`] counts sessions by.
 pub const PLACES_PER_SESSION: u32 = SESSION_NOTES_MAX as u32;
 
 /// One request.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "simulation", derive(Debug))]
 pub enum Request {
     /// Makes an invitation link for a new contact. Needs the relay.
     Invite {
@@ -105,6 +109,12 @@ pub enum Request {
         /// How long to try the relay; 0 answers from what this device holds.
         timeout_millis: u64,
     },
+    /// This phone was out of its owner's hands: every contact gets new keys and is told the day. Needs no link: what is to be told
+    /// is kept until it can leave.
+    OutOfHands {
+        /// The last day of it, days since 1970-01-01 by the owner's calendar.
+        day: u16,
+    },
     /// The device's state.
     Status,
     /// States what the link carries, from the next dial on.
@@ -112,17 +122,39 @@ pub enum Request {
         /// `None` leaves it to the program again.
         link: Option<Link>,
     },
+    /// Chooses how long the sound of heard notes stays, or only shows it.
+    Disappear {
+        /// For whom; `None` for everybody without a choice of their own.
+        name: Option<String>,
+        /// What is chosen; `None` only shows it.
+        choice: Option<SpanChoice>,
+    },
+    /// Chooses whether nothing but what was not heard stays on this device, or only shows it.
+    Quiet {
+        /// What is chosen; `None` only shows it.
+        on: Option<bool>,
+    },
     /// Meets the relays: sends what waits, fetches what came.
     Sync {
         /// How long at most, milliseconds.
         timeout_millis: u64,
     },
+    /// Has the daemon forget its keys.
+    Lock,
+    /// Has a daemon that forgot its keys open the home again.
+    Unlock {
+        /// What opens it.
+        passphrase: Passphrase,
+    },
     /// Ends the daemon.
     Stop,
+    /// Ends the daemon at once, because its home was destroyed: it forgets its keys, tells no relay, and writes nothing more.
+    Abandon,
 }
 
 /// One answer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "simulation", derive(Debug))]
 pub enum Reply {
     /// To `Invite`.
     Invited {
@@ -169,15 +201,26 @@ pub enum Reply {
         /// Of these, slots whose relay has it durably.
         stored: u32,
     },
+    /// To `OutOfHands`.
+    OutOfHands {
+        /// Contacts that are told. With each of them new keys are in use once [`ContactView::renewing`] is over.
+        contacts: u32,
+    },
     /// To `Seen`.
     Seen(SeenView),
     /// To `Status`.
     Status(StatusView),
+    /// To `Disappear`, `Quiet`.
+    Disappearing(DisappearingView),
     /// To `Sync`.
     Synced(SyncView),
     /// To `SetLink`.
     LinkSet,
-    /// To `Stop`.
+    /// To `Lock`: the keys are gone.
+    Locked,
+    /// To `Unlock`.
+    Unlocked,
+    /// To `Stop`, `Abandon`.
     Stopping,
 }
 
@@ -203,52 +246,6 @@ pub struct Voice {
 impl fmt::Debug for Voice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Voice").field("packets", &self.packets.len()).finish_non_exhaustive()
-    }
-}
-
-/// Receipts a contact gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Receipts {
-    /// None.
-    Off,
-    /// With the next thing sent to them anyway, or within a day.
-    Later,
-    /// At once.
-    AtOnce,
-}
-
-/// What a relay may tell a contact about when a word arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SeenPrecision {
-    /// No slot at all.
-    Off,
-    /// Within six hours.
-    SixHours,
-    /// Within a day.
-    Day,
-}
-
-/// What a link carries, as whoever holds the telephone may know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Link {
-    /// GPRS.
-    Gprs,
-    /// EDGE.
-    Edge,
-    /// Third generation and better, Wi-Fi, cables.
-    Fast,
-    /// A satellite terminal.
-    Satellite,
-}
-
-impl From<Link> for LinkClass {
-    fn from(link: Link) -> Self {
-        match link {
-            Link::Gprs => Self::Slowest,
-            Link::Edge => Self::Slow,
-            Link::Fast => Self::Ordinary,
-            Link::Satellite => Self::Satellite,
-        }
     }
 }
 
@@ -293,10 +290,16 @@ pub struct ContactView {
     pub seen: SeenPrecision,
     /// Whether they let this device ask for their last word.
     pub shows_word: bool,
+    /// How long the sound of their notes stays after hearing.
+    pub disappear: Span,
     /// Notes from them not heard yet.
     pub unheard: u32,
     /// Notes for them that no relay has yet.
     pub waiting: u32,
+    /// Last day on which their phone was out of their hands, as they said: days since 1970-01-01 by their calendar.
+    pub out_of_hands: Option<u16>,
+    /// Whether new keys with them are wanted, or not yet known to be in use at both ends.
+    pub renewing: bool,
 }
 
 /// How far a pairing is.
@@ -331,6 +334,8 @@ pub struct NoteView {
     pub duration_millis: u32,
     /// How far it has come.
     pub mark: NoteMark,
+    /// Whether its sound was here and is erased.
+    pub erased: bool,
     /// Why it waits, while it waits.
     pub waits: Option<WaitReason>,
     /// For an outgoing note: bytes durable at the relay and bytes in all. For an incoming one: bytes here and in all (0 = unknown).
@@ -483,6 +488,8 @@ pub struct StatusView {
     pub probing: ProbingView,
     /// What the link is said to carry, if somebody said it.
     pub link: Option<Link>,
+    /// What is chosen about notes that disappear.
+    pub disappearing: DisappearingView,
     /// Whether a daemon answered.
     pub daemon: bool,
     /// Difference of this device's clock to the relay's, minutes, if a relay that trusts its clock told one.
@@ -666,6 +673,15 @@ pub enum Failure {
     /// The note cannot be opened.
     #[error("the note is locked")]
     Locked,
+    /// The daemon has forgotten its keys.
+    #[error("the device is locked")]
+    DeviceLocked,
+    /// The home opens with a key file, so forgetting its keys would protect nothing.
+    #[error("there is nothing to lock")]
+    NothingToLock,
+    /// The sound of the note was erased.
+    #[error("the note is erased")]
+    Erased,
     /// The device's store refused: disk full.
     #[error("this device's disk is full")]
     DiskFull,

@@ -1,5 +1,7 @@
 //! Two devices without a relay between them: what one has sealed is put where the other keeps what came, in any order.
 
+mod renewals;
+
 use std::collections::BTreeSet;
 
 use zajil_net::SystemRandom;
@@ -32,10 +34,14 @@ fn later(days: u32) -> Minute {
 }
 
 fn device() -> Device {
+    device_on(MemoryStore::new())
+}
+
+fn device_on(store: MemoryStore) -> Device {
     let key = SigningKey::from_seed(&Secret([1; 32])).public();
     let home = HomeRelay { key, address: Address::parse("relay.example:443").unwrap() };
     let profile = Profile::draw(&mut SystemRandom::new(), home, String::new());
-    Device::create(Box::new(MemoryStore::new()), Box::new(SystemRandom::new()), profile).unwrap()
+    Device::create(Box::new(store), Box::new(SystemRandom::new()), profile).unwrap()
 }
 
 /// Puts what `from` has sealed, and `which` fits, where `to` keeps what came whole. Returns it.
@@ -63,7 +69,10 @@ fn carry(from: &Device, to: &mut Device, which: impl Fn(&Cargo) -> bool) -> Vec<
 
 /// Two devices that are paired as far as both need to speak: the second took up a link of the first.
 fn pair() -> (Device, Device) {
-    let (mut first, mut second) = (device(), device());
+    pair_of(device(), device())
+}
+
+fn pair_of(mut first: Device, mut second: Device) -> (Device, Device) {
     assert_eq!(first.invite("other", START).unwrap(), OTHER);
     let link = match &first.contacts[&OTHER].stage {
         Stage::Invited { inviter, .. } => inviter.link.to_text().to_string(),

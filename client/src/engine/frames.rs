@@ -22,7 +22,7 @@ use super::state::Device;
 use crate::limits::{ACKNOWLEDGED_AT_ONCE, LATER_MINUTES_MAX, LATER_MINUTES_MIN, SESSIONS_PER_CONTACT_MAX};
 use crate::store::Batch;
 
-/// Bytes of contents in one frame of ours: the small one. Only later issues need the large one.
+/// Bytes of contents in one frame of ours: the small one. Only the keys of a renewal need the large one, and they have it for themselves.
 const CONTENTS_BYTES: usize = FrameSize::Small.contents_bytes_max();
 
 impl Device {
@@ -44,6 +44,9 @@ impl Device {
         }
         // What waits for room takes no receipts along that are not due: they would tell when this phone was in contact.
         let with_receipts = is_due || !contents.is_empty();
+        if with_receipts {
+            self.step_renewal(key)?;
+        }
         while let Some(row) = self.next_row(key, with_receipts)? {
             self.seal_frame(batch, key, &row, now)?;
         }
@@ -72,8 +75,9 @@ impl Device {
         let acknowledgement = Acknowledgement { next: control.expected, bitmap: control.held };
         let acknowledgement = encoded(&Content::Acknowledgement(acknowledgement))?;
         let mut row = merge(&mut control.pending, CONTENTS_BYTES - acknowledgement.len());
+        let size = FrameSize::for_contents(row.len()).unwrap_or(FrameSize::Large);
         // Every frame acknowledges along: so frames that only acknowledge are acknowledged too, and none is missed for good.
-        if row.len() + acknowledgement.len() <= CONTENTS_BYTES {
+        if row.len() + acknowledgement.len() <= size.contents_bytes_max() {
             row.extend(acknowledgement);
             control.owes_acknowledgement = false;
             control.acknowledged = control.expected;
@@ -126,14 +130,15 @@ impl Device {
         control.next = control.next.saturating_add(1);
         let lifetime = Lifetime::from_hours(1).filter(|_| sabotaged!(HandOutShortLived));
         let destination = Destination { to: &peer.writer, lifetime: lifetime.unwrap_or(Lifetime::LONGEST) };
-        let parcel =
-            seal_control(&RING, &mut self.random, &control.outer.current, destination, &frame, FrameSize::Small)
-                .map_err(internal)?;
+        let size = FrameSize::for_contents(row.len()).unwrap_or(FrameSize::Large);
+        let parcel = seal_control(&RING, &mut self.random, control.outer.sealing(), destination, &frame, size)
+            .map_err(internal)?;
         self.put_sealed(batch, key, home, Cargo::Frame { number: frame.number }, parcel, now).map(drop)
     }
 
     /// Seals what is owed and due by now, and what waited for room, for every contact.
     pub(crate) fn tell_what_is_due(&mut self, now: Minute) -> Result<(), Failure> {
+        self.renew_old_keys(now)?;
         let wants = |contact: &Contact| {
             contact.is_due(now) || contact.control.as_ref().is_some_and(|control| !control.pending.is_empty())
         };
@@ -183,8 +188,12 @@ impl Device {
         for (id, key) in candidates {
             let body = self.incoming_body(&id)?;
             let Some(control) = self.contacts.get(&key).and_then(|contact| contact.control.as_ref()) else { continue };
-            match open_control(&RING, control.outer.accepted(), &id, &body) {
-                Ok((frame, which)) => frames.push((frame.number, id, key, frame, which)),
+            let keys: Vec<_> = control.outer.accepted().collect();
+            match open_control(&RING, keys.iter().map(|(_, key)| *key), &id, &body) {
+                Ok((frame, which)) => {
+                    let generation = keys.get(which).map_or(0, |(generation, _)| *generation);
+                    frames.push((frame.number, id, key, frame, generation));
+                }
                 // Both ends have had their keys since the pairing: what they do not open is from somebody else, and goes.
                 Err(_) => {
                     reached!(FrameForeign);
@@ -195,12 +204,12 @@ impl Device {
             }
         }
         frames.sort_by_key(|(number, ..)| *number);
-        for (number, id, key, frame, which) in frames {
+        for (number, id, key, frame, generation) in frames {
             let control = self.contacts.get(&key).and_then(|contact| contact.control.as_ref());
             if !all && control.is_some_and(|control| number > control.expected) {
                 break;
             }
-            released.push(self.take_frame(&id, key, &frame, which, now)?);
+            released.push(self.take_frame(&id, key, &frame, generation, now)?);
         }
         Ok(released)
     }
@@ -210,7 +219,7 @@ impl Device {
         id: &ParcelId,
         key: u32,
         frame: &ControlFrame,
-        which: usize,
+        generation: u32,
         now: Minute,
     ) -> Result<Durable<ParcelId>, Failure> {
         let mut batch = Batch::new();
@@ -222,13 +231,19 @@ impl Device {
         {
             // What does not decrypt or decode never will: it is let go, and its number counts as come.
             let decrypted = control.olm.decrypt(&frame.message).ok();
-            contents = decrypted.and_then(|bytes| decode_contents(&bytes).ok()).unwrap_or_default();
-            if which == 0 {
-                control.outer.settle();
+            if generation < control.outer.generation() {
+                reached!(FrameUnderOldKey);
             }
+            // Only what Olm vouches for shows that they use a key.
+            let took_up = decrypted.is_some() && control.outer.opened(generation, frame.number, control.expected);
+            contents = decrypted.and_then(|bytes| decode_contents(&bytes).ok()).unwrap_or_default();
             contact.news = Some(now);
             if contents.iter().any(|content| !matches!(content, Content::Acknowledgement(_))) {
                 control.owes_acknowledgement = true;
+            }
+            if took_up {
+                reached!(OuterKeyRenewed);
+                contact.end_session();
             }
         }
         if !contents.is_empty() && sabotaged!(AcknowledgedBeforeDurable) {
@@ -243,6 +258,9 @@ impl Device {
         }
         for content in contents {
             self.take_content(&mut batch, key, content, Some(frame.number))?;
+        }
+        if self.has_to_tell_of_renewal(key) {
+            self.owe(key, at_once, now);
         }
         self.put_contact(&mut batch, key)?;
         Ok(self.commit(batch)?.map(|()| *id))
@@ -300,17 +318,19 @@ impl Device {
                     peer.homes = homes;
                 }
             }
+            Content::Renewal(..)
+            | Content::RenewalPrekey(..)
+            | Content::RenewalWanted(_)
+            | Content::OuterKeyInUse(_) => self.take_renewal(key, &content),
+            Content::OutOfHands(told) => self.take_out_of_hands(key, told),
             // What later versions of this program will act on: read, acknowledged, and without effect today.
             Content::SessionWanted(_)
-            | Content::Renewal(..)
-            | Content::RenewalPrekey(..)
             | Content::AudienceGrant(_)
             | Content::RosterLink(_)
             | Content::FurtherDevice(_)
             | Content::NoteWithdrawn(_)
             | Content::DigitsConfirmed
-            | Content::WordHead(_)
-            | Content::OuterKeyInUse(_) => {}
+            | Content::WordHead(_) => {}
         }
         Ok(())
     }
@@ -373,7 +393,7 @@ impl Device {
             self.delete_session(batch, *oldest);
         }
         let session = ReceivedSession::from_grant(grant);
-        let since = self.relays.get(&self.profile.home.key).map(|home| home.lived.moment()).unwrap_or_default();
+        let since = self.lived_at_home();
         self.sessions.insert(
             (key, number),
             KnownSession { contact: key, number, session, used: Vec::new(), again: Vec::new(), since },
@@ -420,6 +440,7 @@ impl Device {
             note.mark = mark;
         }
         self.put_note(batch, number)?;
+        self.fading_due = true;
         if self.outgoing.contains_key(&parcel) && sabotaged!(DeliveredNotLetGo) {
             return Ok(());
         }
@@ -521,11 +542,12 @@ const RECEIPT_BYTES: usize = 9;
 /// Bytes around the receipts in one content: kind, length and count.
 const RECEIPTS_OVERHEAD_BYTES: usize = 4;
 
-fn encoded(content: &Content) -> Result<Vec<u8>, Failure> {
-    Ok(encode_contents(core::slice::from_ref(content), CONTENTS_BYTES).map_err(internal)?.to_vec())
+/// Encodes one content, as it waits for a frame.
+pub(super) fn encoded(content: &Content) -> Result<Vec<u8>, Failure> {
+    encode_contents(core::slice::from_ref(content), FrameSize::Large.contents_bytes_max()).map_err(internal)
 }
 
-/// Takes as many encoded contents from the front as fit into `room` bytes, and the first in any case.
+/// Takes as many encoded contents from the front as fit into `room` bytes, and the first in any case: one that needs a large frame alone.
 fn merge(pending: &mut Vec<Vec<u8>>, room: usize) -> Vec<u8> {
     let mut row: Vec<u8> = Vec::new();
     while let Some(next) = pending.first() {

@@ -3,6 +3,7 @@
 use tokio::sync::{mpsc, oneshot};
 use zajil_proto::ids::SlotId;
 use zajil_proto::sealing::HomeRelay;
+use zajil_proto::sealing::contents::OutOfHands;
 use zajil_proto::time::{Instant, Lifetime};
 use zajil_proto::{reached, sabotaged};
 
@@ -100,16 +101,10 @@ impl Host {
             | Request::TakeReturn { .. }
             | Request::Contacts
             | Request::Verify { .. } => self.start_pairing(request),
-            Request::SetContact { name, receipts, seen } => {
-                let key = device.contact_named(name)?;
-                if let Some(seen) = seen {
-                    device.set_seen(key, *seen, wall)?;
-                }
-                if let Some(receipts) = receipts {
-                    device.set_receipts(key, *receipts)?;
-                }
-                done(Reply::Contact(device.contact_view(key)?))
-            }
+            Request::SetContact { .. }
+            | Request::OutOfHands { .. }
+            | Request::Disappear { .. }
+            | Request::Quiet { .. } => self.start_deciding(request),
             Request::Send { to, voice, lifetime_days, wait, .. } => {
                 let key = device.contact_named(to)?;
                 let hours = lifetime_days.map_or(Lifetime::DEFAULT.hours(), |days| days.saturating_mul(24));
@@ -159,7 +154,37 @@ impl Host {
                 Ok(Goal::Sync)
             }
             // Handled before anything is started.
-            Request::Stop => done(Reply::Stopping),
+            Request::Stop | Request::Abandon => done(Reply::Stopping),
+            // Of the daemon around this engine, which hands neither over.
+            Request::Lock => Err(Failure::NothingToLock),
+            Request::Unlock { .. } => done(Reply::Unlocked),
+        }
+    }
+
+    /// The part of [`Host::start`] that takes what its owner has decided.
+    fn start_deciding(&mut self, request: &Request) -> Result<Goal, Failure> {
+        let wall = self.clock.wall();
+        let device = &mut self.device;
+        let done = |reply| Ok(Goal::Done(Box::new(reply)));
+        match request {
+            Request::SetContact { name, receipts, seen } => {
+                let key = device.contact_named(name)?;
+                if let Some(seen) = seen {
+                    device.set_seen(key, *seen, wall)?;
+                }
+                if let Some(receipts) = receipts {
+                    device.set_receipts(key, *receipts)?;
+                }
+                done(Reply::Contact(device.contact_view(key)?))
+            }
+            Request::OutOfHands { day } => {
+                let contacts = count(device.out_of_hands(OutOfHands { day: *day }, wall)?);
+                done(Reply::OutOfHands { contacts })
+            }
+            _ => {
+                let key = device.take_choice(request)?;
+                done(Reply::Disappearing(device.disappearing_view(key)))
+            }
         }
     }
 

@@ -15,9 +15,11 @@ use zajil_proto::session::client::ClientEvent;
 use zajil_proto::{accounted, reached, sabotaged};
 
 use super::api::{self, Failure, Progress, Reply, Request, Trouble};
+use super::fading::{self, Running};
 use super::goals::{Goal, Waiting};
 use super::hunting::{Hunt, key_exchange};
 use super::links::{Happened, Link, LinkEvent, LinkTask};
+use super::lived::Moment;
 use super::model::Profile;
 use super::probing::Probing;
 use super::remembered::Remembered;
@@ -104,6 +106,12 @@ pub struct Host {
     /// Whether links are held without a request that needs them.
     serving: bool,
     stopping: bool,
+    /// Whether nothing is to be finished when it stops.
+    abandoned: bool,
+    /// How old the device is as long as this program runs.
+    running: Running,
+    /// When it was last looked for what is to be erased.
+    faded: Option<Moment>,
 }
 
 impl std::fmt::Debug for Host {
@@ -140,6 +148,7 @@ impl Host {
     fn new(device: Device, clock: Arc<dyn Clock>, network: Arc<dyn Network>, dial: DialOptions) -> Self {
         let (events_in, events) = mpsc::channel(HOST_EVENTS_QUEUED_MAX);
         let probing = Probing::default();
+        let running = Running::new(&device, clock.now());
         Self {
             device,
             clock,
@@ -164,6 +173,9 @@ impl Host {
             failed: None,
             serving: false,
             stopping: false,
+            abandoned: false,
+            running,
+            faded: None,
         }
     }
 
@@ -217,14 +229,19 @@ impl Host {
             }
         };
         self.serving = false;
-        self.hang_up().await;
+        if self.abandoned {
+            self.tasks.shutdown().await;
+        } else {
+            self.hang_up().await;
+        }
         result
     }
 
     fn begin(&mut self, call: Call) {
         self.unscrubbed = true;
-        if matches!(call.request, Request::Stop) {
+        if matches!(call.request, Request::Stop | Request::Abandon) {
             self.stopping = true;
+            self.abandoned |= matches!(call.request, Request::Abandon);
             let _ = call.reply.send(Ok(Reply::Stopping));
             return;
         }
@@ -350,8 +367,19 @@ impl Host {
             }
             self.dial_targets();
         }
+        self.fade()?;
         self.plan_all()?;
         self.settle();
+        Ok(())
+    }
+
+    /// Erases the sound of notes whose time is over.
+    fn fade(&mut self) -> Result<(), Failure> {
+        let age = self.running.age(&self.device, self.clock.now());
+        if self.device.fading_due || fading::is_due(self.faded, age) {
+            self.faded = Some(age);
+            self.unscrubbed |= self.device.fade(age)?;
+        }
         Ok(())
     }
 
@@ -560,6 +588,8 @@ impl Host {
             let _ = link.meeting.keep(&mut self.device);
         }
         self.hunts.clear();
+        let faded = self.fade();
+        self.end_if_failed(faded);
         self.scrub();
     }
 

@@ -69,6 +69,11 @@ impl Lived {
 }
 
 impl Moment {
+    /// Returns the moment this much later, whole minutes only.
+    pub(crate) fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(minutes(time, u64::div_euclid)))
+    }
+
     /// Returns the minutes since an earlier moment.
     pub(crate) const fn minutes_since(self, earlier: Self) -> u32 {
         self.0.saturating_sub(earlier.0)

@@ -7,7 +7,7 @@ use zajil_proto::keys::{Secret, SigningKey};
 use zajil_proto::parcel::{HEADER_BYTES, Header, MARK_BYTES, Mark, Resumed};
 use zajil_proto::random::Random;
 use zajil_proto::sabotaged;
-use zajil_proto::sealing::contents::SlotGrant;
+use zajil_proto::sealing::contents::{OutOfHands, SlotGrant};
 use zajil_proto::sealing::olm::{Account, Session as OlmSession};
 use zajil_proto::sealing::pairing::{Inviter, Replier};
 use zajil_proto::sealing::word::SlotOwner;
@@ -18,14 +18,15 @@ use zajil_proto::time::{Lifetime, Minute};
 use zajil_proto::wire::Word;
 
 use super::api::{LinkView, NoteMark, Receipts, SeenPrecision, Voice, WaitReason};
+use super::fading::Choices;
 use super::lived::{Lived, Moment};
 use crate::store::{Kind, Record};
 
 macro_rules! records {
-    ($($name:ident => $kind:ident),+ $(,)?) => {$(
+    (version $version:literal: $($name:ident => $kind:ident),+ $(,)?) => {$(
         impl Record for $name {
             const KIND: Kind = Kind::$kind;
-            const VERSION: u8 = 1;
+            const VERSION: u8 = $version;
         }
 
         impl std::fmt::Debug for $name {
@@ -38,8 +39,8 @@ macro_rules! records {
 }
 
 records! {
+    version 1:
     Profile => Profile,
-    Contact => Contact,
     Note => Note,
     Recording => Recording,
     Outgoing => Outgoing,
@@ -47,6 +48,14 @@ records! {
     KnownSession => ReceivedSession,
     KnownRelay => Relay,
     KeptRelease => Release,
+    Disappearing => Setting,
+    Countdown => Countdown,
+}
+
+records! {
+    // 2: outer keys that are renewed, and phones that were out of their owners' hands. Nothing was released with version 1.
+    version 2:
+    Contact => Contact,
 }
 
 /// This device.
@@ -117,6 +126,10 @@ pub(crate) struct Contact {
     pub(crate) due: Option<Minute>,
     /// Notes sent to them so far.
     pub(crate) notes_sent: u32,
+    /// When their phone was out of their hands, as they last said.
+    pub(crate) out_of_hands: Option<OutOfHands>,
+    /// When this one was, as they were last told.
+    pub(crate) told_out_of_hands: Option<OutOfHands>,
 }
 
 /// How far a pairing is.
@@ -167,6 +180,8 @@ pub(crate) struct Control {
     pub(crate) olm: OlmSession,
     /// The keys around it.
     pub(crate) outer: OuterKeys,
+    /// When these last changed, or something was told to renew them.
+    pub(crate) renewed: Moment,
     /// Number of the next frame to them.
     pub(crate) next: u32,
     /// The chain of the last frame to them.
@@ -408,4 +423,16 @@ fn decode_marks(bytes: &[u8]) -> Vec<Mark> {
 pub(crate) struct KeptRelease {
     /// Where it came.
     pub(crate) mailbox: MailboxId,
+}
+
+/// What the person has chosen about notes that disappear.
+#[derive(Serialize, Deserialize, Default)]
+pub(crate) struct Disappearing {
+    pub(crate) choices: Choices,
+}
+
+/// Since when the sound of a note has done its work, by the age of the device.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Countdown {
+    pub(crate) since: Moment,
 }

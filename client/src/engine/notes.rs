@@ -330,6 +330,9 @@ impl Device {
         if let Some(recording) = self.store.record::<Recording>(&number_key(number))? {
             return Ok(recording.voice);
         }
+        if self.is_erased(number, note)? {
+            return Err(Failure::Erased);
+        }
         let body = self.incoming_body(&note.parcel)?;
         let tag = body_tag(&body).ok_or(Failure::NothingYet)?;
         let (_, opened) = self.open_note(&note.parcel, &tag, &body, false).ok_or(Failure::NothingYet)?;
@@ -344,6 +347,7 @@ impl Device {
         }
         note.mark = NoteMark::Heard;
         let (key, id) = (note.contact, note.id);
+        self.fading_due = true;
         self.owe_receipt(key, id, true, now);
         let mut batch = Batch::new();
         self.put_note(&mut batch, number)?;

@@ -119,7 +119,9 @@ impl Device {
             self.notes.iter().filter(|(_, note)| note.contact == key).map(|(number, _)| *number).collect();
         for number in spoken {
             self.notes.remove(&number);
-            batch.delete(Kind::Note, &number_key(number)).delete(Kind::Recording, &number_key(number));
+            self.countdowns.remove(&number);
+            let number = number_key(number);
+            batch.delete(Kind::Note, &number).delete(Kind::Recording, &number).delete(Kind::Countdown, &number);
         }
         let theirs: Vec<(u32, u32)> = self.sessions.keys().filter(|(contact, _)| *contact == key).copied().collect();
         for session in theirs {
@@ -173,8 +175,9 @@ impl Device {
         self.delete_incoming(&mut batch, id)?;
         let home = link.home.clone();
         self.put_sealed(&mut batch, key, home, Cargo::Reply, replied.parcel, now)?;
+        let lived = self.lived_at_home();
         if let Some(contact) = self.contacts.get_mut(&key) {
-            contact.take_pair(replied.pair);
+            contact.take_pair(replied.pair, lived);
             contact.bundles = Some((code.inviter, code.replier));
             contact.session = Some(session);
             contact.confirmed = in_person;
@@ -206,6 +209,7 @@ impl Device {
         if accepted.is_none() {
             reached!(ReplyNotTaken);
         }
+        let lived = self.lived_at_home();
         if let Some(accepted) = accepted
             && let Some(contact) = self.contacts.get_mut(&key)
         {
@@ -213,7 +217,7 @@ impl Device {
                 contact.retired = Some(inviter.link.secret.clone());
                 contact.confirmed = *shown == Some(accepted.code.replier);
             }
-            contact.take_pair(accepted.pair);
+            contact.take_pair(accepted.pair, lived);
             contact.bundles = Some((accepted.code.inviter, accepted.code.replier));
             contact.digits = Some(accepted.digits.to_string());
             contact.news = Some(now);
@@ -314,7 +318,7 @@ impl Contact {
         })
     }
 
-    fn new(name: String, stage: Stage, own: MailboxOwner) -> Self {
+    pub(crate) fn new(name: String, stage: Stage, own: MailboxOwner) -> Self {
         Self {
             name,
             stage,
@@ -336,11 +340,13 @@ impl Contact {
             owed: Vec::new(),
             due: None,
             notes_sent: 0,
+            out_of_hands: None,
+            told_out_of_hands: None,
         }
     }
 
-    fn take_pair(&mut self, pair: Pair) {
-        let Pair { contact, mailbox, outer, x_wing: _, olm } = pair;
+    fn take_pair(&mut self, pair: Pair, lived: Moment) {
+        let Pair { contact, mailbox, outer, olm } = pair;
         let facts = contact.facts();
         self.peer = Some(Peer { writer: facts.writer.clone(), homes: facts.homes.clone() });
         self.own = mailbox;
@@ -348,6 +354,7 @@ impl Contact {
         self.control = Some(Control {
             olm,
             outer,
+            renewed: lived,
             next: 0,
             chain: None,
             chains: Vec::new(),

@@ -12,9 +12,12 @@ use zajil_proto::time::Minute;
 use zajil_proto::{reached, sabotaged};
 
 use super::api::Failure;
+use super::fading::DISAPPEARING_KEY;
+use super::lived::Moment;
 use super::meeting::Unconfirmed;
 use super::model::{
-    Cargo, Contact, Incoming, KeptRelease, KnownRelay, KnownSession, Note, Outgoing, Profile, Stage, encode_marks,
+    Cargo, Contact, Countdown, Disappearing, Incoming, KeptRelease, KnownRelay, KnownSession, Note, Outgoing, Profile,
+    Stage, encode_marks,
 };
 use super::pairings::Pairings;
 use crate::limits::OUTBOX_BYTES_MAX;
@@ -36,6 +39,11 @@ pub(crate) struct Device {
     /// Of that, what is on the disk.
     kept_releases: BTreeSet<ParcelId>,
     pub(crate) pairings: Pairings,
+    pub(crate) disappearing: Disappearing,
+    /// Since when the sound of a note has done its work.
+    pub(crate) countdowns: BTreeMap<u32, Moment>,
+    /// Whether something may have to be erased, or begun to be counted, before its time is looked at anyway.
+    pub(crate) fading_due: bool,
 }
 
 impl std::fmt::Debug for Device {
@@ -98,6 +106,9 @@ impl Device {
             unconfirmed: Unconfirmed::new(),
             kept_releases: BTreeSet::new(),
             pairings: Pairings::default(),
+            disappearing: Disappearing::default(),
+            countdowns: BTreeMap::new(),
+            fading_due: true,
         }
     }
 
@@ -141,6 +152,9 @@ impl Device {
         self.outgoing = keyed(store.records::<Outgoing>()?, parcel);
         self.incoming = keyed(store.records::<Incoming>()?, parcel);
         self.relays = keyed(store.records::<KnownRelay>()?, relay);
+        self.disappearing = store.record::<Disappearing>(DISAPPEARING_KEY)?.unwrap_or_default();
+        let countdowns = keyed(store.records::<Countdown>()?, |key| number_of(&key)).into_iter();
+        self.countdowns = countdowns.map(|(number, countdown)| (number, countdown.since)).collect();
         let sessions = store.records::<KnownSession>()?.into_iter();
         self.sessions = sessions.map(|(_, known)| ((known.contact, known.number), known)).collect();
         self.kept_releases = store.records::<KeptRelease>()?.into_iter().filter_map(|(key, _)| parcel(key)).collect();

@@ -27,9 +27,12 @@ impl Device {
             pairing: contact.pairing(),
             receipts: contact.receipts,
             seen: contact.seen,
+            disappear: self.span_of(key),
             shows_word: contact.granted.is_some(),
             unheard: count(unheard),
             waiting: count(waiting),
+            out_of_hands: contact.out_of_hands.map(|told| told.day),
+            renewing: contact.control.as_ref().is_some_and(|control| control.outer.is_under_way()),
         })
     }
 
@@ -61,6 +64,7 @@ impl Device {
             arrived: note.arrived,
             duration_millis: note.duration_millis,
             mark: note.mark,
+            erased: self.is_erased(number, note)?,
             waits,
             progress,
             sealed_bytes: note.sealed_bytes,
@@ -121,6 +125,7 @@ impl Device {
             disk_full: false,
             probing: ProbingView::default(),
             link: None,
+            disappearing: self.disappearing_view(None),
             daemon: false,
             clock_off_minutes: self.relays.get(&self.profile.home.key).and_then(|relay| relay.clock_off_minutes),
         })

@@ -13,7 +13,8 @@ use super::message::Value;
 use super::{Language, Locale, Message, without_direction_marks};
 
 /// The files of each language, in the same order.
-pub(super) const ENGLISH: [(&str, &str); 6] = [
+pub(super) const ENGLISH: [(&str, &str); 7] = [
+    ("device.ftl", include_str!("../../i18n/en/device.ftl")),
     ("errors.ftl", include_str!("../../i18n/en/errors.ftl")),
     ("help.ftl", include_str!("../../i18n/en/help.ftl")),
     ("pairing.ftl", include_str!("../../i18n/en/pairing.ftl")),
@@ -22,7 +23,8 @@ pub(super) const ENGLISH: [(&str, &str); 6] = [
     ("words.ftl", include_str!("../../i18n/en/words.ftl")),
 ];
 
-pub(super) const ARABIC: [(&str, &str); 6] = [
+pub(super) const ARABIC: [(&str, &str); 7] = [
+    ("device.ftl", include_str!("../../i18n/ar/device.ftl")),
     ("errors.ftl", include_str!("../../i18n/ar/errors.ftl")),
     ("help.ftl", include_str!("../../i18n/ar/help.ftl")),
     ("pairing.ftl", include_str!("../../i18n/ar/pairing.ftl")),

@@ -62,6 +62,9 @@ impl From<&Failure> for Told {
             Failure::OutboxFull => Self::new(msg("err-outbox-full"), msg("rec-outbox-full")),
             Failure::NothingYet => Self::new(msg("err-nothing-yet"), msg("rec-nothing-yet")),
             Failure::Locked => Self::new(msg("err-locked"), msg("rec-locked")),
+            Failure::DeviceLocked => Self::new(msg("err-device-locked"), msg("rec-device-locked")),
+            Failure::NothingToLock => Self::new(msg("err-nothing-to-lock"), msg("rec-nothing-to-lock")),
+            Failure::Erased => Self::new(msg("err-erased"), msg("rec-erased")),
             Failure::DiskFull => Self::new(msg("err-disk-full"), msg("rec-disk-full")),
             Failure::Busy => Self::new(msg("err-busy"), msg("rec-busy")),
         }

@@ -26,8 +26,8 @@ pub use message::{Message, msg};
 
 pub use failure::{Told, refusal, trouble};
 pub use seen::seen;
-pub use time::{Calendar, length, size};
+pub use time::{Calendar, date_of_day, length, size};
 pub use views::{
-    contact_line, contact_settings, missing_notes, note_line, note_mark, pairing, receipts, seen_precision, sync_lines,
-    wait_reason, word_state,
+    contact_line, contact_settings, missing_notes, note_line, note_mark, pairing, receipts, seen_precision, span,
+    sync_lines, wait_reason, word_state,
 };

@@ -1,8 +1,8 @@
 //! Times as people say them, in the zone of the one who reads.
 
-use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
 use zajil_proto::time::Minute;
 
 use super::{Message, msg};
@@ -12,6 +12,16 @@ const CLOCK_SLACK_MINUTES: u32 = 5;
 
 /// Days back for which a weekday alone names a day.
 const WEEKDAY_DAYS: i32 = 6;
+
+/// The day that is counted as 0.
+const FIRST_DAY: Date = Date::constant(1970, 1, 1);
+
+/// Returns the date of a day that is counted from 1970-01-01 on.
+#[must_use]
+pub fn date_of_day(day: u16) -> Date {
+    // INVARIANT: the last one is in 2149, which is a year like any other.
+    FIRST_DAY.checked_add(Span::new().days(i64::from(day))).unwrap_or(Date::MAX)
+}
 
 /// Words for times, seen from a moment in a zone.
 #[derive(Clone)]
@@ -41,13 +51,28 @@ impl Calendar {
             0 => msg("day-today"),
             1 => msg("day-yesterday"),
             2..=WEEKDAY_DAYS => weekday(date.weekday()),
-            _ if date.year() == today.year() => {
-                msg("day-date").figures("day", date.day()).say("month", month(date.month()))
-            }
-            _ => msg("day-date-year")
-                .figures("day", date.day())
-                .say("month", month(date.month()))
-                .figures("year", date.year()),
+            _ => self.date_in_words(date),
+        }
+    }
+
+    /// "12 November", "12 November 2025", of a day that is counted from 1970-01-01 on.
+    #[must_use]
+    pub fn date_of(&self, day: u16) -> Message {
+        self.date_in_words(date_of_day(day))
+    }
+
+    /// Today, as a day that is counted from 1970-01-01 on.
+    #[must_use]
+    pub fn today(&self) -> u16 {
+        u16::try_from(days_between(FIRST_DAY, self.date(self.now))).unwrap_or(u16::MAX)
+    }
+
+    fn date_in_words(&self, date: Date) -> Message {
+        let (day, month) = (date.day(), month(date.month()));
+        if date.year() == self.date(self.now).year() {
+            msg("day-date").figures("day", day).say("month", month)
+        } else {
+            msg("day-date-year").figures("day", day).say("month", month).figures("year", date.year())
         }
     }
 
@@ -194,6 +219,17 @@ pub(super) mod tests {
 
     fn utc() -> Calendar {
         Calendar::new(TimeZone::UTC, at(0, 14, 30))
+    }
+
+    #[test]
+    fn days_are_counted_from_1970_in_the_readers_zone_and_said_as_dates() {
+        let calendar = utc();
+        assert_eq!((calendar.today(), date_of_day(20_777).to_string()), (20_777, "2026-11-20".to_owned()));
+        assert_eq!(say(&calendar.date_of(20_777)), "20 November");
+        assert_eq!(say(&calendar.date_of(20_400)), "8 November 2025");
+        let late = Calendar::new(TimeZone::fixed(jiff::tz::offset(3)), at(0, 22, 0));
+        assert_eq!(late.today(), 20_778);
+        assert_eq!(date_of_day(u16::MAX).to_string(), "2149-06-06");
     }
 
     fn say(message: &Message) -> String {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Calendar, Message, length, msg, size};
 use crate::engine::api::{
-    ContactView, Direction, NoteMark, NoteView, PLACES_PER_SESSION, Pairing, Receipts, SeenPrecision, SyncView,
+    ContactView, Direction, NoteMark, NoteView, PLACES_PER_SESSION, Pairing, Receipts, SeenPrecision, Span, SyncView,
     WaitReason, WordState,
 };
 
@@ -54,7 +54,7 @@ pub fn seen_precision(precision: SeenPrecision) -> Message {
 
 /// One contact in a list: a line, and further ones for what is not usual.
 #[must_use]
-pub fn contact_line(contact: &ContactView) -> Vec<Message> {
+pub fn contact_line(contact: &ContactView, calendar: &Calendar) -> Vec<Message> {
     let mut told = vec![msg("contact-line").text("name", &contact.name).say("state", pairing(contact.pairing))];
     if contact.unheard > 0 {
         told.push(msg("contact-unheard").count("n", contact.unheard.into()));
@@ -64,6 +64,15 @@ pub fn contact_line(contact: &ContactView) -> Vec<Message> {
     }
     if contact.shows_word {
         told.push(msg("contact-shows-word"));
+    }
+    if let Some(day) = contact.out_of_hands {
+        told.push(msg("contact-out-of-hands").text("name", &contact.name).say("day", calendar.date_of(day)));
+    }
+    if contact.renewing {
+        told.push(msg("contact-renewing"));
+    }
+    if contact.disappear != Span::default() {
+        told.push(msg("contact-disappear").say("span", span(contact.disappear)));
     }
     told
 }
@@ -75,6 +84,17 @@ pub fn contact_settings(contact: &ContactView) -> Message {
         .text("name", &contact.name)
         .say("receipts", receipts(contact.receipts))
         .say("seen", seen_precision(contact.seen))
+}
+
+/// How long the sound of heard notes stays, as the end of a sentence.
+#[must_use]
+pub fn span(span: Span) -> Message {
+    match span {
+        Span::Off => msg("span-off"),
+        Span::Day => msg("span-day"),
+        Span::Week => msg("span-week"),
+        Span::Month => msg("span-month"),
+    }
 }
 
 /// Why a note waits, as a sentence.
@@ -133,6 +153,7 @@ pub fn note_line(note: &NoteView, calendar: &Calendar) -> Message {
             .say("length", note_length(note))
             .say("mark", note_mark(note)),
     };
+    let line = if note.erased { msg("note-line-erased").say("line", line) } else { line };
     match note.waits {
         Some(reason) => msg("note-line-waits").say("line", line).say("reason", wait_reason(reason)),
         None => line,

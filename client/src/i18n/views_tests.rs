@@ -13,6 +13,7 @@ fn note(direction: Direction, mark: NoteMark) -> NoteView {
         arrived: at(0, 9, 0),
         duration_millis: 33_900,
         mark,
+        erased: false,
         waits: None,
         progress: (0, 0),
         sealed_bytes: 48_000,
@@ -104,12 +105,31 @@ fn a_contact_is_told_with_what_is_not_usual() {
         pairing: Pairing::Confirmed,
         receipts: Receipts::AtOnce,
         seen: SeenPrecision::Day,
+        disappear: Span::Day,
         shows_word: true,
         unheard: 1,
         waiting: 0,
+        out_of_hands: Some(20_700),
+        renewing: true,
     };
     let english = Catalogue::new(Locale::ENGLISH);
-    let said: Vec<String> = contact_line(&contact).iter().map(|line| english.say(line)).collect();
-    assert_eq!(said, ["Amal: confirmed", "One note not heard yet.", "They share a last word with this device."]);
+    let calendar = Calendar::new(TimeZone::UTC, at(0, 14, 30));
+    let said: Vec<String> = contact_line(&contact, &calendar).iter().map(|line| english.say(line)).collect();
+    let unusual = [
+        "Amal: confirmed",
+        "One note not heard yet.",
+        "They share a last word with this device.",
+        "Amal’s phone was out of their hands on 4 September.",
+        "New keys with them are wanted, and not in use yet.",
+        "The sound of notes exchanged with them is erased one day after hearing.",
+    ];
+    assert_eq!(said, unusual);
     assert_eq!(english.say(&contact_settings(&contact)), "Amal: receipts at once; “last seen” within a day.");
+}
+
+#[test]
+fn a_note_whose_sound_is_erased_says_so() {
+    let heard = NoteView { erased: true, ..note(Direction::In, NoteMark::Heard) };
+    assert!(line(&heard).ends_with("heard; its sound is erased"), "{}", line(&heard));
+    assert!(!line(&NoteView { erased: false, ..heard }).contains("erased"));
 }

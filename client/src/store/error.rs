@@ -39,6 +39,9 @@ pub enum StoreError {
     /// The passphrase is not the one of this store.
     #[error("the passphrase is wrong; try again")]
     WrongPassphrase,
+    /// The passphrase of duress is that of the store.
+    #[error("the passphrase of duress is the one that opens the store; choose another")]
+    DuressIsPassphrase,
     /// The passphrase of a new store is empty.
     #[error("the passphrase is empty; choose four words or ten digits")]
     NoPassphrase,

@@ -48,11 +48,13 @@ pub enum Kind {
     Recording = 18,
     /// A parcel that is durable here and that no relay has said it let go.
     Release = 19,
+    /// Since when the sound of a note, by its number, has done its work.
+    Countdown = 20,
 }
 
 impl Kind {
     /// Every kind, by rising code.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Profile,
         Self::Contact,
         Self::Session,
@@ -72,6 +74,7 @@ impl Kind {
         Self::Setting,
         Self::Recording,
         Self::Release,
+        Self::Countdown,
     ];
 
     /// The code that stands in the store, 1 to 255.
@@ -93,7 +96,7 @@ mod tests {
     #[test]
     fn codes_rise_from_one_and_none_is_used_twice() {
         let codes: Vec<u8> = Kind::ALL.iter().map(|kind| kind.code()).collect();
-        let expected: Vec<u8> = (1..=19).collect();
+        let expected: Vec<u8> = (1..=20).collect();
         assert_eq!(codes, expected);
     }
 }

@@ -14,14 +14,16 @@
 //!
 //! - `lock`: empty; the program that has it locked (`flock`) has the home.
 //! - `key`, or wherever the person keeps it: the key file, 32 random bytes. Not there if the store has a passphrase.
-//! - `keys`: `"zajilkey" ‖ version u8 = 1 ‖ method u8 ‖ store id 16 ‖ salt 16 ‖ memory KiB u32 ‖ passes u32 ‖ lanes u32
-//!   ‖ eras u16 ‖ eras × (number u32 ‖ nonce 12 ‖ sealed era key 48) ‖ SHA-256 of all before, first 8`. Method 1 is a
-//!   key file (memory, passes, lanes are 0), 2 a passphrase. The *top key* is
+//! - `keys`: `"zajilkey" ‖ version u8 = 2 ‖ method u8 ‖ store id 16 ‖ salt 16 ‖ memory KiB u32 ‖ passes u32 ‖ lanes u32
+//!   ‖ duress 32 ‖ eras u16 ‖ eras × (number u32 ‖ nonce 12 ‖ sealed era key 48) ‖ SHA-256 of all before, first 8`.
+//!   Method 1 is a key file (memory, passes, lanes are 0), 2 a passphrase. The *top key* is
 //!   `HKDF-SHA256(salt, secret, "zajil store 1 top")`, where the secret is the key file, or
 //!   `Argon2id(passphrase, salt, memory, passes, lanes)`; it seals each era key, context
-//!   `"zajil store 1 era" ‖ the 54 bytes up to lanes ‖ number`. Eras rise; records are written in the last. The file is
-//!   replaced whole (write, fsync, rename, fsync of the directory) and is written last when a store is made: without it
-//!   there is no store. What ends in `.new`, or follows that, is unfinished and may be removed.
+//!   `"zajil store 1 era" ‖ the 54 bytes up to lanes, version 1 in them ‖ number`. *Duress* is
+//!   `HKDF-SHA256(salt, secret, "zajil store 2 duress")` of the passphrase that destroys the home, or random where there
+//!   is none; a file of version 1 has no place for it. Eras rise; records are written in the last. The file is replaced whole (write, fsync, rename, fsync of the
+//!   directory) and is written last when a store is made: without it there is no store. One that begins with "zajilend"
+//!   is the mark of a destruction (`destroy.rs`). What ends in `.new`, or follows that, is unfinished and may be removed.
 //! - `records.db`, with `records.db-wal` while open or after a crash: SQLite, `application_id` "ZAJ1",
 //!   `user_version` 1.
 //!   - `store`: one row, the store id of `keys`.
@@ -48,6 +50,7 @@
 
 mod batch;
 mod database;
+mod destroy;
 mod error;
 mod home;
 mod index;
@@ -63,6 +66,7 @@ use zajil_proto::durable::Durable;
 use zeroize::Zeroizing;
 
 pub use batch::Batch;
+pub use destroy::{Destruction, FilesFate, Holder, KeysFate};
 pub use error::StoreError;
 pub use keys::{Argon2Cost, Method, Passphrase, Protection, Unlock};
 pub use kind::Kind;

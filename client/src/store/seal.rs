@@ -186,3 +186,6 @@ fn open(key: &Secret, nonce: [u8; NONCE_BYTES], context: &[u8], sealed: &[u8]) -
     text.truncate(length);
     Some(text)
 }
+
+#[cfg(test)]
+mod published;

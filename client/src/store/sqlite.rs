@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Transaction, TransactionBehavior};
@@ -11,9 +12,10 @@ use zeroize::Zeroizing;
 
 use super::batch::{Change, Operation, within};
 use super::database::{Database, remove_row, write_row};
+use super::destroy::{self, Destruction};
 use super::home::{self, HomeLock, Paths};
 use super::index::{Entry, Index, Name};
-use super::keys::{self, KeyRing, Method, Protection, Unlock};
+use super::keys::{self, KeyRing, Method, Opened, Passphrase, Protection, Unlock};
 use super::reserve::Reserve;
 use super::seal::{Head, Place, seal_row};
 use super::{Batch, DeviceStore, Kind, StoreError, Value};
@@ -26,6 +28,8 @@ pub struct SqliteStore {
     ring: KeyRing,
     index: Index,
     random: Box<dyn Random + Send>,
+    /// The `keys` file: once it is gone, this store is.
+    keys: PathBuf,
     /// After an error that leaves open what is on disk. Reading or writing on would build on a guess.
     is_broken: bool,
     // Last, so that the home is let go only when the database is closed.
@@ -42,6 +46,7 @@ impl SqliteStore {
     /// [`StoreError::Corrupt`] if there is a key file of another length; [`StoreError::Io`], [`StoreError::Database`].
     pub fn init(home: &Path, protection: &Protection, mut random: Box<dyn Random + Send>) -> Result<Self, StoreError> {
         let paths = Paths::of(home);
+        finish_destruction(home, &paths)?;
         home::make_directory(home)?;
         let lock = HomeLock::take(&paths)?;
         if keys::read_file(&paths.keys)?.is_some() {
@@ -57,20 +62,67 @@ impl SqliteStore {
 
     /// Opens the store of a home. Stretching a passphrase takes a fraction of a second.
     ///
+    /// The passphrase of duress destroys the home and is answered as if there had never been one.
+    ///
     /// # Errors
     /// [`StoreError::NotThere`], [`StoreError::Busy`], [`StoreError::ReadOnly`], [`StoreError::Full`];
     /// [`StoreError::WrongKey`], [`StoreError::WrongPassphrase`], [`StoreError::NoKeyFile`],
     /// [`StoreError::NeedsKeyFile`], [`StoreError::NeedsPassphrase`]; [`StoreError::NewerVersion`],
-    /// [`StoreError::Corrupt`]; [`StoreError::Io`], [`StoreError::Database`]. After any of them the files are as they
-    /// were.
+    /// [`StoreError::Corrupt`]; [`StoreError::Io`], [`StoreError::Database`]. After any of them but the first the files
+    /// are as they were.
     pub fn open(home: &Path, unlock: &Unlock, random: Box<dyn Random + Send>) -> Result<Self, StoreError> {
         let paths = Paths::of(home);
         // Before anything is made in a directory that may not be a home at all.
-        read_keys(&paths)?;
-        let lock = HomeLock::take(&paths)?;
+        read_keys(home, &paths)?;
+        let lock = match HomeLock::take(&paths) {
+            Ok(lock) => lock,
+            // Whoever is under duress must not be told to wait.
+            Err(StoreError::Busy) => return Err(unlocked(home, &paths, unlock).err().unwrap_or(StoreError::Busy)),
+            Err(error) => return Err(error),
+        };
         home::keep_private(home)?;
-        let ring = KeyRing::open(&read_keys(&paths)?, unlock)?;
+        let ring = unlocked(home, &paths, unlock)?;
         Self::start(&paths, ring, random, lock)
+    }
+
+    /// Tries a passphrase without opening the store, also while another program has it open. That of duress does what
+    /// it does in [`SqliteStore::open`].
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`], without those about the records.
+    pub fn try_passphrase(home: &Path, passphrase: &Passphrase) -> Result<(), StoreError> {
+        unlocked(home, &Paths::of(home), &Unlock::Passphrase(passphrase.clone())).map(|_| ())
+    }
+
+    /// Sets the passphrase of duress of a home that opens with a passphrase, or takes it away with `None`; also while
+    /// another program has it open. The files tell nobody which it was.
+    ///
+    /// # Errors
+    /// [`StoreError::DuressIsPassphrase`] if both are the same; [`StoreError::NeedsKeyFile`] if no passphrase is ever
+    /// asked for; else as [`SqliteStore::try_passphrase`]. After [`StoreError::Io`] the old or the new one is set.
+    pub fn set_duress(
+        home: &Path,
+        passphrase: &Passphrase,
+        duress: Option<&Passphrase>,
+        random: &mut dyn Random,
+    ) -> Result<(), StoreError> {
+        let paths = Paths::of(home);
+        Self::try_passphrase(home, passphrase)?;
+        if duress.is_some_and(|duress| duress.is_same(passphrase)) {
+            return Err(StoreError::DuressIsPassphrase);
+        }
+        let before = read_keys(home, &paths)?;
+        let after = keys::with_duress(&before, duress, random)?;
+        // Stretching took time, in which somebody may have destroyed the home: it must not come back.
+        if read_keys(home, &paths)? != before {
+            return Err(StoreError::NotThere);
+        }
+        let doing = "writing the keys file";
+        let refused = |error: std::io::Error| StoreError::from_io(doing, &error);
+        // The old file opens the home as well as the new one does: what lies under no name is overwritten too.
+        let mut old = OpenOptions::new().write(true).open(&paths.keys).map_err(refused)?;
+        home::write_atomically(&paths.keys, &after, doing)?;
+        destroy::overwrite_open(&mut old).map_err(refused)
     }
 
     /// Says by what the store of a home is opened, without opening it.
@@ -78,7 +130,7 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::NotThere`], [`StoreError::Corrupt`], [`StoreError::NewerVersion`], [`StoreError::Io`].
     pub fn method(home: &Path) -> Result<Method, StoreError> {
-        keys::method(&read_keys(&Paths::of(home))?)
+        keys::method(&read_keys(home, &Paths::of(home))?)
     }
 
     /// Where a key file is kept if nobody names another place: in the home, as `key`.
@@ -90,7 +142,8 @@ impl SqliteStore {
         let database = Database::open(paths, ring.store())?;
         let index = database.load(&ring)?;
         let reserve = Reserve::of(paths);
-        let store = Self { database, reserve, ring, index, random, is_broken: false, _lock: lock };
+        let keys = paths.keys.clone();
+        let mut store = Self { database, reserve, ring, index, random, keys, is_broken: false, _lock: lock };
         match store.tidy() {
             // A full disk is no reason not to read.
             Ok(()) | Err(StoreError::Full) => Ok(store),
@@ -98,7 +151,8 @@ impl SqliteStore {
         }
     }
 
-    fn tidy(&self) -> Result<(), StoreError> {
+    fn tidy(&mut self) -> Result<(), StoreError> {
+        self.end_if_destroyed()?;
         self.database.scrub()?;
         self.reserve.hold();
         Ok(())
@@ -143,6 +197,16 @@ impl SqliteStore {
         written
     }
 
+    /// Forgets the keys if somebody has destroyed the home meanwhile: nothing more is written, nothing made anew.
+    fn end_if_destroyed(&mut self) -> Result<(), StoreError> {
+        if keys::is_there(&self.keys, self.ring.store()) {
+            return Ok(());
+        }
+        self.ring.forget();
+        self.is_broken = true;
+        Err(StoreError::NotThere)
+    }
+
     fn whole(&self) -> Result<(), StoreError> {
         if self.is_broken { Err(StoreError::Closed) } else { Ok(()) }
     }
@@ -171,7 +235,8 @@ impl SqliteStore {
     }
 }
 
-fn read_keys(paths: &Paths) -> Result<Vec<u8>, StoreError> {
+fn read_keys(home: &Path, paths: &Paths) -> Result<Vec<u8>, StoreError> {
+    finish_destruction(home, paths)?;
     if let Some(file) = keys::read_file(&paths.keys)? {
         return Ok(file);
     }
@@ -179,6 +244,25 @@ fn read_keys(paths: &Paths) -> Result<Vec<u8>, StoreError> {
         return Err(StoreError::Corrupt { what: "its keys file is not there" });
     }
     Err(StoreError::NotThere)
+}
+
+/// Goes on with a destruction that was cut off.
+fn finish_destruction(home: &Path, paths: &Paths) -> Result<(), StoreError> {
+    if keys::read_file(&paths.keys)?.is_some_and(|file| destroy::is_mark(&file)) {
+        let _ = Destruction::begin(home).finish();
+    }
+    Ok(())
+}
+
+/// Opens the keys of a home, or destroys it if it was the passphrase of duress.
+fn unlocked(home: &Path, paths: &Paths, unlock: &Unlock) -> Result<KeyRing, StoreError> {
+    match KeyRing::open(&read_keys(home, paths)?, unlock)? {
+        Opened::Ring(ring) => Ok(ring),
+        Opened::Duress => {
+            let _ = Destruction::begin(home).finish();
+            Err(StoreError::NotThere)
+        }
+    }
 }
 
 fn failed(error: rusqlite::Error) -> StoreError {
@@ -195,6 +279,7 @@ impl fmt::Debug for SqliteStore {
 impl DeviceStore for SqliteStore {
     fn commit(&mut self, batch: Batch) -> Result<Durable<()>, StoreError> {
         self.whole()?;
+        self.end_if_destroyed()?;
         let changes = batch.checked()?;
         if changes.is_empty() {
             return Ok(Durable::after_sync(()));

@@ -119,11 +119,11 @@ fn formats_from_the_future_are_refused_by_their_number() {
     connection.execute_batch("PRAGMA user_version = 2").unwrap();
     drop(connection);
     let newer = StoreError::NewerVersion { got: 2, expected: 1 };
-    assert_eq!(home.open().err(), Some(newer.clone()));
-    let mut keys = fs::read(home.file("keys")).unwrap();
-    keys[8] = 2;
-    fs::write(home.file("keys"), keys).unwrap();
     assert_eq!(home.open().err(), Some(newer));
+    let mut keys = fs::read(home.file("keys")).unwrap();
+    keys[8] = 3;
+    fs::write(home.file("keys"), keys).unwrap();
+    assert_eq!(home.open().err(), Some(StoreError::NewerVersion { got: 3, expected: 2 }));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 use zajil_client::limits::FULL_DISK_FETCHES_BYTES_MIN;
-use zajil_client::store::{Batch, DeviceStore, Kind, Protection, SqliteStore, StoreError};
+use zajil_client::store::{Batch, Destruction, DeviceStore, KeysFate, Kind, Protection, SqliteStore, StoreError};
 
 use crate::rig::{Records, open_at, put, read_all, system};
 
@@ -203,4 +203,21 @@ fn a_home_on_a_disk_that_may_not_be_written_is_told_as_that() {
     assert_eq!(init_at(&disk.root().join("other")).err(), Some(StoreError::ReadOnly));
     disk.remount("rw");
     assert_eq!(read_all(&*open_at(&disk.home()).unwrap()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_home_on_a_full_disk_is_destroyed_and_one_that_cannot_be_written_is_told() {
+    let Some(disk) = SmallDisk::mount("a home on a full disk is destroyed") else { return };
+    let mut store = init_at(&disk.home()).unwrap();
+    fill(&mut *store, 0, &mut Records::new());
+    drop(store);
+    disk.remount("ro");
+    let destruction = Destruction::begin(&disk.home());
+    assert_eq!(destruction.keys(), KeysFate::StillThere);
+    assert!(!destruction.finish().gone);
+    disk.remount("rw");
+    assert!(open_at(&disk.home()).is_ok(), "what could not be destroyed is whole");
+    let destruction = Destruction::begin(&disk.home());
+    assert_eq!(destruction.keys(), KeysFate::Destroyed);
+    assert!(destruction.finish().gone && !disk.home().exists());
 }

@@ -7,6 +7,8 @@ mod conformance;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod destroyed;
+#[cfg(test)]
 mod disk;
 #[cfg(test)]
 mod homes;

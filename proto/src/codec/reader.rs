@@ -1,10 +1,12 @@
 use super::DecodeError;
 
 /// Reads values from a slice, front to back.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Reader<'a> {
     rest: &'a [u8],
 }
+
+redacted!(Reader<'_>);
 
 impl<'a> Reader<'a> {
     /// Starts at the front of `bytes`.

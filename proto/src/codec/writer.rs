@@ -1,8 +1,10 @@
 /// Writes values one after the other.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Writer {
     bytes: Vec<u8>,
 }
+
+redacted!(Writer);
 
 impl Writer {
     /// Starts empty.

@@ -72,6 +72,17 @@ pub enum Content {
     WordHead(WordHead),
     /// 17: the sender seals under this outer key.
     OuterKeyInUse(u32),
+    /// 18: a prekey is wanted, to renew the outer key to this generation with.
+    RenewalWanted(u32),
+    /// 19: the sender's device was out of its owner's hands.
+    OutOfHands(OutOfHands),
+}
+
+/// When a device was out of its owner's hands, as they say.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct OutOfHands {
+    /// The last day of it, days since 1970-01-01 by the owner's calendar; no time finer than that is ever told.
+    pub day: u16,
 }
 
 /// Keys for up to 32 notes (P4.9), as handed to one device.
@@ -188,7 +199,7 @@ pub struct WordHead {
     pub hash: [u8; 8],
 }
 
-redacted!(Content, SessionGrant, Receipt, SlotGrant, AudienceGrant, WordHead);
+redacted!(Content, SessionGrant, Receipt, SlotGrant, AudienceGrant, WordHead, OutOfHands);
 
 /// Writes a row of contents. It holds what its contents hold: keep it only in records that the store seals.
 ///
@@ -276,6 +287,8 @@ impl Content {
             Self::DigitsConfirmed => 15,
             Self::WordHead(head) => (w.bytes(&head.slot.0).u64(head.version).bytes(&head.hash), 16).1,
             Self::OuterKeyInUse(generation) => (w.u32(*generation), 17).1,
+            Self::RenewalWanted(generation) => (w.u32(*generation), 18).1,
+            Self::OutOfHands(told) => (w.u16(told.day), 19).1,
         };
         (kind, Zeroizing::new(w.into_bytes()))
     }
@@ -312,6 +325,8 @@ impl Content {
             15 => Self::DigitsConfirmed,
             16 => Self::WordHead(WordHead { slot: SlotId(r.array()?), version: r.u64()?, hash: r.array()? }),
             17 => Self::OuterKeyInUse(r.u32()?),
+            18 => Self::RenewalWanted(r.u32()?),
+            19 => Self::OutOfHands(OutOfHands { day: r.u16()? }),
             _ => return Ok(None),
         }))
     }

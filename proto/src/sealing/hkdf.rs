@@ -1,5 +1,6 @@
 //! HKDF with SHA-256 (RFC 5869) of ring, in the one form our clauses use (P1.7).
 
+use ring::error::Unspecified;
 use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
 use zeroize::Zeroizing;
 
@@ -14,15 +15,19 @@ impl KeyType for Length {
     }
 }
 
+/// Fills `out` with `HKDF(salt, ikm, info, its length)`; ring refuses more than 255 blocks.
+pub(super) fn fill(salt: &[u8], ikm: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Unspecified> {
+    let prk = Salt::new(HKDF_SHA256, salt).extract(ikm);
+    prk.expand(&[info], Length(out.len())).and_then(|okm| okm.fill(out))
+}
+
 /// Computes `HKDF(salt, ikm, info, N)`. `N` is at most 8 160.
 pub(super) fn derive<const N: usize>(salt: &[u8], ikm: &[u8], info: &[u8]) -> Zeroizing<[u8; N]> {
     const { assert!(N <= 255 * 32) };
     let mut out = Zeroizing::new([0; N]);
-    let prk = Salt::new(HKDF_SHA256, salt).extract(ikm);
-    let info = [info];
     // INVARIANT: ring refuses only more than 255 blocks, and the assertion above holds that when compiling.
     #[expect(clippy::expect_used, reason = "cannot fail for such lengths; see the invariant above")]
-    prk.expand(&info, Length(N)).and_then(|okm| okm.fill(out.as_mut())).expect("at most 255 blocks");
+    fill(salt, ikm, info, out.as_mut()).expect("at most 255 blocks");
     out
 }
 

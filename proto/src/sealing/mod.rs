@@ -6,6 +6,7 @@
 //!
 //! - [`note`], [`live`]: seal and open notes; below them [`content`] (head, packets, tail), [`chunks`], [`padding`]
 //! - [`control`], [`contents`], [`olm`], [`outer`]: control frames, from the outside to the inside
+//! - [`renewal`]: how the outer key of a pair is renewed
 //! - [`pairing`], [`link`], [`bundle`]: from a link to a pair
 //! - [`word`]: last words
 //! - [`mailbox`], [`homes`]: who may write where, and where that is
@@ -32,6 +33,9 @@ pub mod padding;
 pub mod pairing;
 mod pickle;
 pub mod provider;
+#[cfg(test)]
+mod published;
+pub mod renewal;
 pub mod roster;
 pub mod seal;
 pub mod word;
@@ -44,5 +48,6 @@ pub use link::{Link, ReturnCode};
 pub use live::NoteSealer;
 pub use mailbox::{MailboxOwner, MailboxWriter};
 pub use note::{NoteOpener, NotePair, NoteSession, ReceivedSession};
-pub use outer::{OuterKey, OuterKeys};
+pub use outer::OuterKey;
 pub use provider::{Provider, RING, Sealing};
+pub use renewal::OuterKeys;

@@ -52,17 +52,6 @@ pub enum OuterError {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OuterKey(pub Secret);
 
-/// The outer keys a device accepts from one contact's device.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct OuterKeys {
-    /// Rises by one with each renewal; 0 from pairing.
-    pub generation: u32,
-    /// Seals what is sent once both sides use it.
-    pub current: OuterKey,
-    /// Still opens what the other side sealed before it took up the current one.
-    pub previous: Option<OuterKey>,
-}
-
 /// An X-Wing secret. Wiped when dropped; does not print.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct XWingSecret(Secret);
@@ -77,33 +66,10 @@ pub struct XWingPublic(Vec<u8>);
 #[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
 pub struct Encapsulation(Vec<u8>);
 
-redacted!(OuterKey, OuterKeys, XWingSecret, XWingPublic, Encapsulation);
-
-impl OuterKeys {
-    /// Starts with the key that pairing gave.
-    pub const fn first(current: OuterKey) -> Self {
-        Self { generation: 0, current, previous: None }
-    }
-
-    /// Takes up a renewed key; the one until now stays as the previous.
-    pub fn renew(&mut self, renewed: OuterKey) {
-        self.previous = Some(core::mem::replace(&mut self.current, renewed));
-        self.generation = self.generation.saturating_add(1);
-    }
-
-    /// Erases the previous key: both sides have used the current one.
-    pub fn settle(&mut self) {
-        self.previous = None;
-    }
-
-    /// Returns the keys a frame may be sealed under, the likelier first.
-    pub fn accepted(&self) -> impl Iterator<Item = &OuterKey> {
-        core::iter::once(&self.current).chain(&self.previous)
-    }
-}
+redacted!(OuterKey, XWingSecret, XWingPublic, Encapsulation);
 
 /// Refuses a value whose last 32 bytes are an X25519 point of small order (P4.12).
-fn check_contributory(value: &[u8], expected: usize) -> Result<(), OuterError> {
+pub(super) fn check_contributory(value: &[u8], expected: usize) -> Result<(), OuterError> {
     let got = value.len();
     let point: &[u8; 32] = value.last_chunk().ok_or(OuterError::Malformed { got, expected })?;
     if got != expected {

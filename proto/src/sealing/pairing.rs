@@ -28,10 +28,9 @@ use crate::sealing::homes::{HomeRelay, Homes};
 use crate::sealing::link::{Link, ReturnCode};
 use crate::sealing::mailbox::MailboxOwner;
 use crate::sealing::olm::{OlmError, OlmMessage, Session};
-use crate::sealing::outer::{
-    ENCAPSULATION_BYTES, Encapsulation, OuterError, OuterKeys, XWingSecret, open_first, seal_first,
-};
+use crate::sealing::outer::{ENCAPSULATION_BYTES, Encapsulation, OuterError, XWingSecret, open_first, seal_first};
 use crate::sealing::provider::Provider;
+use crate::sealing::renewal::OuterKeys;
 use crate::sealing::seal::{Destination, close_parcel};
 use crate::time::{Lifetime, Minute};
 
@@ -133,8 +132,6 @@ pub struct Pair {
     pub mailbox: MailboxOwner,
     /// What control frames are boxed under.
     pub outer: OuterKeys,
-    /// The key of this device's bundle, for renewals that come before a prekey was sent.
-    pub x_wing: XWingSecret,
     /// The Olm session. The inviter's has received a message; the replier's first frames are pre-key messages.
     pub olm: Session,
 }
@@ -309,8 +306,9 @@ pub fn reply(
     check_pairing_length(text.len())?;
     let parcel = seal_pairing(sealing, random, &secrets.reply, &secrets.reply_box, &text);
     let code = ReturnCode { inviter: link.bundle_hash, replier: bundle.hash() };
+    let outer = OuterKeys::first(outer, &device.key.public(), &theirs.device_key);
     Ok(Replied {
-        pair: Pair { contact: inviter.clone(), mailbox, outer: OuterKeys::first(outer), x_wing, olm },
+        pair: Pair { contact: inviter.clone(), mailbox, outer, olm },
         replier: Replier { commit: theirs.commit, nonce, code },
         parcel,
     })
@@ -357,13 +355,8 @@ pub fn accept_reply(
     device.account = account;
     let code = ReturnCode { inviter: inviter.bundle.hash(), replier: bundle.hash() };
     let digits = Digits::of(&code, &inviter.nonce, &nonce);
-    let pair = Pair {
-        contact: bundle,
-        mailbox: inviter.mailbox.clone(),
-        outer: OuterKeys::first(outer),
-        x_wing: inviter.x_wing.clone(),
-        olm,
-    };
+    let outer = OuterKeys::first(outer, &device.key.public(), &theirs.device_key);
+    let pair = Pair { contact: bundle, mailbox: inviter.mailbox.clone(), outer, olm };
     Ok(Accepted { pair, contents, answer: Content::PairingAnswer(inviter.nonce.clone()), digits, code })
 }
 

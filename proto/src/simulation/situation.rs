@@ -89,6 +89,16 @@ named! {
         FrameRepeated = "frame-repeated",
         /// A control frame comes that no key of the pair opens.
         FrameForeign = "frame-foreign",
+        /// A renewed outer key is taken up.
+        OuterKeyRenewed = "outer-key-renewed",
+        /// An outer key is a month old, and its renewal begins.
+        OuterKeyOld = "outer-key-old",
+        /// A step of a renewal had no effect for a month and is told again.
+        RenewalToldAgain = "renewal-told-again",
+        /// A control frame that was sealed under the outer key before the present one comes, and opens.
+        FrameUnderOldKey = "frame-under-old-key",
+        /// A contact says that their phone was out of their hands.
+        OutOfHandsHeard = "out-of-hands-heard",
         /// Contents wait because too many control frames are unacknowledged.
         FramesHeldBack = "frames-held-back",
         /// A receipt says less than is known already.

@@ -12,11 +12,13 @@ use crate::wire::{
 };
 
 /// Collects the bytes of one lane and hands out whole frames. Holds at most one frame and what came with its end.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct FrameBuffer {
     bytes: Vec<u8>,
     read: usize,
 }
+
+redacted!(FrameBuffer);
 
 impl FrameBuffer {
     /// Adds bytes as they arrived.

@@ -1,7 +1,7 @@
 //! Control frames, their contents, and the outer key around them (P4.10 to P5.3).
 
 use proptest::prelude::*;
-use zajil_proto::keys::Secret;
+use zajil_proto::keys::{Secret, VerifyingKey};
 use zajil_proto::parcel::{Class, Header};
 use zajil_proto::sealing::contents::{
     Acknowledgement, Content, ContentsError, Receipt, ReceiptState, decode_contents, encode_contents,
@@ -9,11 +9,11 @@ use zajil_proto::sealing::contents::{
 use zajil_proto::sealing::control::{ControlError, ControlFrame, FrameSize, open_control, seal_control};
 use zajil_proto::sealing::olm::{Account, OlmError, OlmMessage, Session};
 use zajil_proto::sealing::outer::{
-    Encapsulation, OuterError, OuterKey, OuterKeys, X_WING_PUBLIC_BYTES, XWingPublic, XWingSecret, accept_renewal,
-    open_first, renew, seal_first,
+    Encapsulation, OuterError, OuterKey, X_WING_PUBLIC_BYTES, XWingPublic, XWingSecret, accept_renewal, open_first,
+    renew, seal_first,
 };
 use zajil_proto::sealing::seal::Destination;
-use zajil_proto::sealing::{NoteSession, RING};
+use zajil_proto::sealing::{NoteSession, OuterKeys, RING};
 use zajil_proto::time::Lifetime;
 
 use crate::support::{Line, NOW, Seeded};
@@ -36,24 +36,60 @@ fn sessions() -> (Session, Session) {
 }
 
 #[test]
-fn a_frame_opens_under_the_current_key_and_under_the_previous_one() {
+fn a_frame_opens_under_the_first_of_two_keys_and_under_the_second() {
     let mut line = Line::new(1);
     let writer = line.writer.clone();
     let destination = Destination { to: &writer, lifetime: Lifetime::DEFAULT };
-    let mut keys = OuterKeys::first(key(1));
+    let keys = [key(2), key(1)];
     let old = seal_control(&RING, &mut line.random, &key(1), destination, &frame(489), FrameSize::Small).unwrap();
-    keys.renew(key(2));
     let new = seal_control(&RING, &mut line.random, &key(2), destination, &frame(4_073), FrameSize::Large).unwrap();
     assert_eq!((old.body.len(), new.body.len()), (512, 4_096));
     assert_eq!((new.header.class(), new.is_closed()), (Class::Control, true));
     assert!(Header::verify(new.header.as_bytes()).is_ok());
     for (parcel, which, bytes) in [(&old, 1, 489), (&new, 0, 4_073)] {
-        let opened = open_control(&RING, keys.accepted(), &parcel.header.id(), &parcel.body);
+        let opened = open_control(&RING, &keys, &parcel.header.id(), &parcel.body);
         assert_eq!(opened, Ok((frame(bytes), which)));
     }
-    keys.settle();
-    let opened = open_control(&RING, keys.accepted(), &old.header.id(), &old.body);
+    let opened = open_control(&RING, &keys[..1], &old.header.id(), &old.body);
     assert_eq!(opened, Err(ControlError::NoKey));
+}
+
+/// What the two ends of [`sessions`] do with frames: sealed under the outer key and by Olm, as an engine does it.
+#[test]
+fn a_renewal_between_two_ends_goes_through_sealed_frames_and_both_come_to_one_key() {
+    let mut line = Line::new(9);
+    let writer = line.writer.clone();
+    let destination = Destination { to: &writer, lifetime: Lifetime::LONGEST };
+    let (one, other) = (VerifyingKey([1; 32]), VerifyingKey([2; 32]));
+    let mut ends = [OuterKeys::first(key(1), &one, &other), OuterKeys::first(key(1), &other, &one)];
+    let (there, back) = sessions();
+    let mut olm = [there, back];
+    let mut numbers = [0, 0];
+    ends[0].want();
+    let mut sizes = Vec::new();
+    for step in 0..5 {
+        let (from, to) = (step % 2, 1 - step % 2);
+        let contents = ends[from].step(&mut line.random);
+        let row = encode_contents(&contents, FrameSize::Large.contents_bytes_max()).unwrap();
+        let size = FrameSize::for_contents(row.len()).unwrap();
+        let frame = ControlFrame { number: numbers[from], message: olm[from].encrypt(&row).unwrap() };
+        numbers[from] += 1;
+        let sealed = seal_control(&RING, &mut line.random, ends[from].sealing(), destination, &frame, size).unwrap();
+        sizes.push(sealed.body.len());
+        let accepted: Vec<(u32, OuterKey)> = ends[to].accepted().map(|(at, key)| (at, key.clone())).collect();
+        let keys = accepted.iter().map(|(_, key)| key);
+        let (opened, which) = open_control(&RING, keys, &sealed.header.id(), &sealed.body).unwrap();
+        let read = decode_contents(&olm[to].decrypt(&opened.message).unwrap()).unwrap();
+        assert_eq!(read, contents);
+        ends[to].opened(accepted[which].0, opened.number, opened.number + 1);
+        for content in &read {
+            ends[to].take(content);
+        }
+    }
+    assert_eq!(sizes, [512, 4_096, 4_096, 512, 512]);
+    assert_eq!(ends.each_ref().map(OuterKeys::generation), [1, 1]);
+    assert!(ends[0].sealing() == ends[1].sealing() && *ends[0].sealing() != key(1));
+    assert!(ends.iter().all(|end| end.accepted().count() == 1 && !end.is_under_way()));
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod notes;
 #[cfg(test)]
 mod pairing;
 #[cfg(test)]
+mod published;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod sizes;

@@ -69,9 +69,10 @@ fn send(random: &mut Seeded, from: &mut Pair, to: &mut Pair, number: u32, conten
     let message = from.olm.encrypt(&text).unwrap();
     let frame = ControlFrame { number, message };
     let destination = Destination { to: &from.contact.facts().writer, lifetime: Lifetime::DEFAULT };
-    let parcel = seal_control(&RING, random, &from.outer.current, destination, &frame, FrameSize::Small).unwrap();
+    let parcel = seal_control(&RING, random, from.outer.sealing(), destination, &frame, FrameSize::Small).unwrap();
     assert_eq!(parcel.header.mailbox(), to.mailbox.mailbox());
-    let (opened, _) = open_control(&RING, to.outer.accepted(), &parcel.header.id(), &parcel.body).unwrap();
+    let keys = to.outer.accepted().map(|(_, key)| key);
+    let (opened, _) = open_control(&RING, keys, &parcel.header.id(), &parcel.body).unwrap();
     assert_eq!(opened.number, number);
     decode_contents(&to.olm.decrypt(&opened.message).unwrap()).unwrap()
 }

@@ -1,18 +1,24 @@
 //! Nothing here prints: every public type of sealing shows its name, and no key, name, address or time.
 
+use zajil_proto::codec::{Reader, Writer};
+use zajil_proto::ids::{NoteId, RosterHash, SlotId};
+use zajil_proto::keys::{Secret, SigningKey};
 use zajil_proto::parcel::SealedParcel;
 use zajil_proto::sealing::chunks::{ChunkOpener, ChunkSealer};
 use zajil_proto::sealing::content::{ContentReader, HeadCheck, Part};
-use zajil_proto::sealing::contents::{Content, decode_contents, encode_contents};
+use zajil_proto::sealing::contents::{
+    AudienceGrant, Content, Receipt, ReceiptState, WordHead, decode_contents, encode_contents,
+};
 use zajil_proto::sealing::control::ControlFrame;
 use zajil_proto::sealing::olm::{Account, OlmError, OlmMessage};
-use zajil_proto::sealing::outer::{OuterKey, OuterKeys, XWingSecret, renew};
+use zajil_proto::sealing::outer::{OuterKey, XWingSecret, renew};
 use zajil_proto::sealing::pairing::{PairingSecrets, accept_reply, invite, open_invitation, reply};
+use zajil_proto::sealing::roster::{Role, RosterLink};
 use zajil_proto::sealing::seal::NoteContent;
 use zajil_proto::sealing::word::{LastWord, SlotOwner, WordState};
 use zajil_proto::sealing::{MailboxOwner, NoteOpener, NoteSealer, NoteSession, RING, ReceivedSession};
 use zajil_proto::time::Lifetime;
-use zajil_proto::wire::Precision;
+use zajil_proto::wire::{FrameBuffer, Precision};
 
 use crate::support::{Line, NOW, Seeded, TOC, about, device, home, homes, tail};
 
@@ -88,7 +94,7 @@ fn pairing_and_control_show_only_what_they_are() {
 fn keys_words_and_frames_show_only_what_they_are() {
     let mut random = Seeded::new(3);
     let x_wing = XWingSecret::draw(&mut random);
-    let key = OuterKey(zajil_proto::keys::Secret([1; 32]));
+    let key = OuterKey(Secret([1; 32]));
     let (encapsulation, _) = renew(&mut random, &x_wing.public(), &key).unwrap();
     let slot = SlotOwner::draw(&mut random);
     let word = LastWord { state: WordState::Well, minute: Some(NOW), place: None, text: "secret".to_owned() };
@@ -96,7 +102,8 @@ fn keys_words_and_frames_show_only_what_they_are() {
     let opened = grant.open(&slot.seal(&mut random, 1, None, &word).unwrap()).unwrap();
     let message = OlmMessage { kind: 1, bytes: vec![1] };
     let frame = ControlFrame { number: 1, message: message.clone() };
-    let (keys, public) = (OuterKeys::first(key.clone()), x_wing.public());
+    let (one, other) = (zajil_proto::keys::VerifyingKey([1; 32]), zajil_proto::keys::VerifyingKey([2; 32]));
+    let (keys, public) = (zajil_proto::sealing::OuterKeys::first(key.clone(), &one, &other), x_wing.public());
     let shown = format!(
         "{x_wing:?} {public:?} {key:?} {keys:?} {encapsulation:?} {slot:?} {word:?} {grant:?} {opened:?} \
          {message:?} {frame:?} {:?}",
@@ -107,6 +114,31 @@ fn keys_words_and_frames_show_only_what_they_are() {
         "XWingSecret(..) XWingPublic(..) OuterKey(..) OuterKeys(..) Encapsulation(..) SlotOwner(..) LastWord(..) \
          SlotGrant(..) OpenedWord(..) OlmMessage(..) ControlFrame(..) Homes(..)"
     );
+}
+
+/// What bytes go through on their way in and out shows none of them.
+#[test]
+fn readers_writers_and_buffers_show_no_byte_of_what_they_hold() {
+    let mut writer = Writer::new();
+    writer.bytes(b"secret");
+    let mut buffer = FrameBuffer::default();
+    buffer.push(b"secret");
+    assert_eq!(format!("{writer:?} {:?} {buffer:?}", Reader::new(b"secret")), "Writer(..) Reader(..) FrameBuffer(..)");
+}
+
+#[test]
+fn what_families_and_receipts_carry_shows_only_what_it_is() {
+    let owner = MailboxOwner::draw(&mut Seeded::new(6));
+    let roster = RosterHash([7; 8]);
+    let (write_seed, read_seed) = (owner.write_key.seed().clone(), owner.read_key.seed().clone());
+    let grant = AudienceGrant { write_seed, read_seed, roster, homes: homes("camp") };
+    let head = WordHead { slot: SlotId([1; 16]), version: 9, hash: [2; 8] };
+    let receipt = Receipt { note: NoteId([3; 8]), state: ReceiptState::Heard };
+    let founder = SigningKey::from_seed(&Secret([4; 32]));
+    let link = RosterLink::sign(&founder, [0; 32], 0, [(founder.public(), Role::Founder)]);
+    let shown =
+        format!("{grant:?} {head:?} {receipt:?} {link:?} {:?}", Content::AudienceGrant(Box::new(grant.clone())));
+    assert_eq!(shown, "AudienceGrant(..) WordHead(..) Receipt(..) RosterLink(..) Content(..)");
 }
 
 /// The errors of Olm, as vodozemac words them, name keys. Ours do not.

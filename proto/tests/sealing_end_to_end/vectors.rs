@@ -5,7 +5,7 @@ use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use zajil_proto::codec::{Reader, Writer};
-use zajil_proto::ids::{MailboxId, NoteId, ParcelId, ReadTag, RelayHash, RosterHash, SlotId};
+use zajil_proto::ids::{MailboxId, NoteId, ParcelId, ReadTag, RelayHash, RosterHash, SlotId, sha256};
 use zajil_proto::keys::{Secret, SigningKey, VerifyingKey};
 use zajil_proto::parcel::{Assembly, Class, Header, Mark, SealedParcel};
 use zajil_proto::random::Random;
@@ -351,4 +351,24 @@ fn outer_keys() {
     let read = Encapsulation::from_bytes(v.get("encapsulation")).unwrap();
     assert_eq!(open_first(&secret, &psk, &read, v.get("sealed")), Ok((v.get("text").to_vec().into(), first)));
     assert_eq!(accept_renewal(&secret, &previous, &read), Ok(renewed));
+}
+
+/// The published X-Wing vectors, as far as they can be driven through what we use of it: the same secret gives their public
+/// key, their randomness their encapsulation, and their shared secret the outer key that the model computes of it.
+#[test]
+fn the_drafts_x_wing_vectors_give_the_outer_keys_of_the_model() {
+    let v = Vectors::read("x_wing_draft");
+    let (psk, text) = (Secret([0x54; 32]), b"first notes");
+    for place in 0..v.all("secret").len() {
+        let at = |name: &str| v.all(name)[place].clone();
+        let secret = XWingSecret::from_seed(&Secret(at("secret").try_into().unwrap()));
+        assert_eq!(sha256(&[secret.public().as_bytes()]).to_vec(), at("public_hash"));
+        let made = seal_first(&mut Dictated(at("randomness")), &secret.public(), &psk, text).unwrap();
+        let (encapsulation, sealed, key) = made;
+        assert_eq!(sha256(&[encapsulation.as_bytes()]).to_vec(), at("encapsulation_hash"));
+        let outer = OuterKey(Secret(at("outer_key").try_into().unwrap()));
+        assert!(sealed == at("sealed") && key == outer);
+        assert_eq!(open_first(&secret, &psk, &encapsulation, &sealed), Ok((text.to_vec().into(), outer)));
+    }
+    assert_eq!(v.all("secret").len(), 3);
 }

@@ -8,8 +8,8 @@ use zajil_proto::keys::{Secret, SigningKey, VerifyingKey};
 use zajil_proto::parcel::{Class, Header, SealedParcel};
 use zajil_proto::sealing::bundle::{Bundle, BundleFacts};
 use zajil_proto::sealing::contents::{
-    Acknowledgement, AudienceGrant, Content, Receipt, ReceiptState, SessionGrant, SlotGrant, WordHead, decode_contents,
-    encode_contents,
+    Acknowledgement, AudienceGrant, Content, OutOfHands, Receipt, ReceiptState, SessionGrant, SlotGrant, WordHead,
+    decode_contents, encode_contents,
 };
 use zajil_proto::sealing::control::FrameSize;
 use zajil_proto::sealing::olm::OlmError;
@@ -137,6 +137,8 @@ fn content(name: &str, encapsulation: &[u8]) -> Content {
         "digits_confirmed" => Content::DigitsConfirmed,
         "word_head" => Content::WordHead(WordHead { slot, version: 9, hash: [0, 1, 2, 3, 4, 5, 6, 7] }),
         "outer_key_in_use" => Content::OuterKeyInUse(3),
+        "renewal_wanted" => Content::RenewalWanted(3),
+        "out_of_hands" => Content::OutOfHands(OutOfHands { day: 20_778 }),
         other => panic!("the model has no {other}"),
     }
 }
@@ -162,6 +164,8 @@ fn every_kind_of_content() {
         "digits_confirmed",
         "word_head",
         "outer_key_in_use",
+        "renewal_wanted",
+        "out_of_hands",
     ];
     let limit = FrameSize::Large.contents_bytes_max();
     let encapsulation = v.get("renewal")[7..].to_vec();

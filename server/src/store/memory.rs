@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use disk::Disk;
 pub use inspection::{HeldParcel, Inspection, RowCounts, Snapshot};
-use rows::MemoryRows;
+pub(in crate::store) use rows::MemoryRows;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 use zajil_proto::durable::Durable;

@@ -24,6 +24,8 @@ use std::time::Duration;
 pub use engine::Engine;
 pub use error::StoreError;
 pub use key::StoreKey;
+#[cfg(feature = "simulation")]
+pub(crate) use ledger::name_all;
 pub use memory::{HeldParcel, Inspection, MemoryStore, RowCounts, Snapshot};
 pub use space::{Space, SpaceProbe, StoreLimits};
 pub use sqlite::{SqliteOptions, SqliteStore};
@@ -48,11 +50,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Creates a parcel, or finds how far it is. Nothing is on disk before its first byte.
     ///
-    /// A closed parcel that is or was here is [`Opened::Stored`] until its lifetime and 15 days have passed.
+    /// A closed parcel that is or was here is [`Opened::Stored`] until its lifetime and 15 days have passed, under whatever header its
+    /// id comes.
     ///
     /// # Errors
     /// Refused: `NOT_HERE`, `OVER`, `MAILBOX_FULL`, `RELAY_FULL`, `TOO_LONG`, `LIFETIME` (too long, or over already), `BUSY`
-    /// (too many announced), `BAD_ID` (the id belongs to a parcel with another header).
+    /// (too many announced), `BAD_ID` (the id belongs to an open parcel with another header).
     fn put(&self, header: Header, travel: Travel) -> impl Future<Output = Result<Opened, StoreError>> + Send;
 
     /// Appends bytes and marks, and closes the parcel if the last mark is among them. What is held already is skipped.

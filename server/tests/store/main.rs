@@ -24,4 +24,6 @@ mod power_cut;
 #[cfg(test)]
 mod promises;
 #[cfg(test)]
+mod remains;
+#[cfg(test)]
 mod seizure;

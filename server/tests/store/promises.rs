@@ -406,8 +406,33 @@ fn an_id_that_belongs_to_another_header_is_refused() {
             assert_eq!(store.put(theirs.header.clone(), Travel::default()).await, bad);
             let longer = Parcel::plain(0, 0, 101);
             assert_eq!(store.put(longer.header.clone(), Travel::default()).await, bad);
-            store.extend(mine.whole()).await.unwrap();
-            assert_eq!(store.put(theirs.header.clone(), Travel::default()).await, bad);
+        });
+    }
+}
+
+/// Found on 2026-11-22 while the doors were tried one by one: the author of a note, who alone has its key, put it under a mailbox of
+/// their own, and was refused for as long as the note waited.
+#[test]
+fn regression_an_author_who_puts_a_note_under_another_mailbox_cannot_tell_collected_from_waiting() {
+    for subject in Subject::both(&StoreLimits::default()) {
+        block_on(async {
+            let store = subject.engine();
+            store.register(registration(0)).await.unwrap();
+            store.register(registration(1)).await.unwrap();
+            let (note, elsewhere) = (Parcel::plain(0, 0, 100), Parcel::plain(1, 0, 100));
+            let (longer, nowhere) = (Parcel::plain(0, 0, 101), Parcel::plain(2, 0, 100));
+            note.store_in(store).await.unwrap();
+            let tried = [&note, &elsewhere, &longer, &nowhere];
+            for is_collected in [false, true] {
+                if is_collected {
+                    store.release(mailbox(0), vec![note.id()]).await.unwrap();
+                }
+                for parcel in tried {
+                    let found = store.put(parcel.header.clone(), Travel::default()).await.unwrap();
+                    assert!(matches!(found, Opened::Stored(_)), "collected: {is_collected}");
+                }
+            }
+            assert!(store.list(mailbox(1)).await.unwrap().is_empty(), "nothing of it is in the other mailbox");
         });
     }
 }

@@ -13,6 +13,7 @@
 mod bare;
 mod begun;
 pub mod chance;
+pub mod doors;
 mod limit;
 mod note;
 pub mod open_relay;

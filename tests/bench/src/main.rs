@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use zajil_bench::doors::{doors_markdown, measure_doors};
 use zajil_bench::{
     Begun, Case, Compared, NOTE_BYTES, Peer, Report, Start, Way, cases, compare, markdown, measure, measure_peer,
     peers_markdown, svg,
@@ -49,6 +50,9 @@ struct Arguments {
     /// Measure others in place of Zajil: HTTPS (nginx, curl) and MQTT (mosquitto), between real sockets: as root.
     #[arg(long, conflicts_with = "real")]
     peers: bool,
+    /// Measure in place of links how long a relay takes at doors that must look alike, whatever is behind them: this many times at each.
+    #[arg(long, value_name = "SAMPLES", conflicts_with_all = ["real", "peers", "begun", "write"])]
+    doors: Option<usize>,
     /// The program `linkem`; else the one beside this.
     #[arg(long, value_name = "FILE")]
     linkem: Option<PathBuf>,
@@ -78,6 +82,9 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::parse();
     if arguments.quick {
         arguments.seeds = QUICK_SEEDS;
+    }
+    if let Some(samples) = arguments.doors {
+        return measure_all_doors(samples, &arguments);
     }
     if arguments.real {
         return compare_all(&arguments);
@@ -119,6 +126,22 @@ fn measure_all(arguments: &Arguments) -> std::io::Result<bool> {
     told(arguments, &report)?;
     begun.end()?;
     Ok(report.lines.iter().all(|line| line.failed == 0))
+}
+
+/// Measures at doors; returns whether that could be done, whatever came of it.
+fn measure_all_doors(samples: usize, arguments: &Arguments) -> ExitCode {
+    match measure_doors(samples, arguments.seed) {
+        Ok(lines) => {
+            let json = serde_json::to_string_pretty(&lines).unwrap_or_default();
+            let table = doors_markdown(&lines);
+            println!("{}", if arguments.json { &json } else { table.trim_end() });
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("zajil-bench: there is no store to measure: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Returns which `linkem` to start.

@@ -1,8 +1,10 @@
 //! The whole way of a note in one paused runtime: a relay and two engines over a simulated network, no thread, no disk, no socket.
 #![cfg(test)]
 
+mod crooked;
 mod events;
 mod faults;
+mod renewal;
 mod warm;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,7 +24,7 @@ use zajil_net::{DialOptions, EndpointSecrets, RelayIdentity, SystemRandom};
 use zajil_proto::keys::SigningKey;
 use zajil_proto::relay_link::RelayLink;
 use zajil_proto::time::Minute;
-use zajil_relay::relay::{Parts as RelayParts, Relay};
+use zajil_relay::relay::{Observer, Parts as RelayParts, Relay};
 use zajil_relay::store::{Engine, MemoryStore as StoreInMemory, Store, StoreLimits};
 
 const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -36,6 +38,7 @@ struct World {
     key: SigningKey,
     link: RelayLink,
     relay: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    observer: Option<Observer>,
     disk: Option<StoreInMemory>,
     people: u8,
 }
@@ -46,14 +49,18 @@ impl World {
         let clock = Arc::new(SimulatedClock::new(START));
         let key = SigningKey::draw(&mut SystemRandom::new());
         let link = RelayLink { key: key.public(), admission: String::new(), address: "10.0.0.1:443".into() };
-        let mut world = Self { network, clock, key, link, relay: None, disk: None, people: 0 };
+        let mut world = Self { network, clock, key, link, relay: None, observer: None, disk: None, people: 0 };
         world.start_relay();
         world
     }
 
     /// Starts a relay with an empty store, at the address and with the key it always had.
     fn start_relay(&mut self) {
-        let disk = StoreInMemory::new(StoreLimits::default(), &mut SystemRandom::new()).unwrap();
+        self.start_relay_on(StoreInMemory::new(StoreLimits::default(), &mut SystemRandom::new()).unwrap());
+    }
+
+    /// Starts a relay with what a store holds.
+    fn start_relay_on(&mut self, disk: StoreInMemory) {
         self.disk = Some(disk.clone());
         let store = Engine::Memory(disk);
         let settings = zajil_tests::open_relay::settings(&self.key, store.epoch());
@@ -68,6 +75,7 @@ impl World {
             listen: vec![SocketAddr::from((RELAY, 443))],
         };
         let relay = Relay::start(parts).unwrap();
+        self.observer = Some(relay.observer());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::task::spawn_local(async move {
             let stopped = async { stopped.await.unwrap_or(()) };

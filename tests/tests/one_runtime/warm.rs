@@ -62,6 +62,21 @@ fn a_relay_that_was_met_takes_a_note_and_gives_one_without_waiting_and_proofs_ar
 }
 
 #[test]
+fn a_day_after_the_last_visit_a_relay_has_nobody_in_its_memory() {
+    in_one_runtime(async {
+        let mut world = World::new();
+        let _both = two(&mut world).await;
+        let observer = world.observer.clone().unwrap();
+        let (tickets, sessions) = observer.remembered();
+        assert!(tickets >= 2 && sessions >= 4, "{tickets} tickets, {sessions} TLS sessions");
+        tokio::time::sleep(Duration::from_secs(23 * 60 * 60)).await;
+        assert!(observer.remembered().0 >= 2, "for a day they serve");
+        tokio::time::sleep(Duration::from_secs(65 * 60)).await;
+        assert_eq!((observer.remembered(), observer.sessions_watching()), ((0, 0), 0));
+    });
+}
+
+#[test]
 fn a_relay_that_has_started_again_refuses_it_and_the_note_is_there_once() {
     in_one_runtime(async {
         let mut world = World::new();

@@ -25,7 +25,8 @@ pub(super) enum Pending {
     Cut,
     /// `List` of a proven mailbox.
     List { mailbox: MailboxId },
-    /// `List` whose answer does not count, for a mailbox that is not proven: the same path, the same time.
+    /// `List` of nobody's mailbox, for one that is not proven: its answer takes as long as that of one that is not here, however
+    /// much waits.
     ListUnproven { mailbox: MailboxId },
     /// `Read`.
     Read(super::downloads::Reading),

@@ -36,6 +36,12 @@ pub(super) struct Authority {
     halted_bytes: usize,
 }
 
+/// See [`super::name_all`].
+#[cfg(feature = "simulation")]
+pub(super) fn name_all(list: &mut Vec<&'static str>) {
+    name_fields!(list, "memory:authority", Authority, Authority { proven, redeemed, proofs, ticket_due, halted_bytes });
+}
+
 impl Authority {
     /// Notes a key that was proven. Returns whether the device had shown none before.
     pub(super) fn prove(&mut self, key: Key) -> bool {

@@ -31,6 +31,18 @@ use crate::session::{Input, Lane, Output, Session};
 use crate::time::{Instant, Minute};
 use crate::wire::{Code, Frame, PutStart, Scope, Welcome};
 
+/// Adds to `list` the name of everything that a session holds while it lasts: see the relay's `inventory`.
+#[cfg(feature = "simulation")]
+pub fn name_all(list: &mut Vec<&'static str>) {
+    name_fields!(
+        list,
+        "memory:machine",
+        RelaySession,
+        RelaySession { settings, exporter, wall, state, lanes, desk, authority, halt, uploads, downloads, active }
+    );
+    early::name_all(list);
+}
+
 /// The version this crate speaks.
 const VERSION: u8 = 1;
 
@@ -149,7 +161,7 @@ impl RelaySession {
                 reached!(UnprovenWatched);
                 if !more {
                     let pending = Pending::ListUnproven { mailbox };
-                    self.desk.store(StoreRequest::List { mailbox }, pending);
+                    self.desk.store(StoreRequest::List { mailbox: MailboxId::NOBODYS }, pending);
                 }
             }
             Frame::Release { mailbox, ids } => self.release(mailbox, ids),

@@ -63,9 +63,9 @@ impl RelaySession {
         if is_proven {
             self.downloads.released(mailbox, &ids);
         }
-        // For a mailbox that is not proven: the same path and the same answer, and nothing goes.
-        let request = StoreRequest::Release { mailbox, ids: if is_proven { ids.clone() } else { Vec::new() } };
-        self.desk.store(request, Pending::Release { mailbox, ids });
+        // For a mailbox that is not proven: the path of one that is not here, and the same answer.
+        let (asked, leaving) = if is_proven { (mailbox, ids.clone()) } else { (MailboxId::NOBODYS, Vec::new()) };
+        self.desk.store(StoreRequest::Release { mailbox: asked, ids: leaving }, Pending::Release { mailbox, ids });
     }
 
     pub(super) fn withdraw(
@@ -160,7 +160,8 @@ impl RelaySession {
         let proven = self.authority.may_read(Scope::Slot, slot.0);
         self.desk.metric(Counter::SeenAsked);
         let pending = Pending::Seen { request, proven };
-        self.desk.store(StoreRequest::Seen { slot }, pending);
+        let asked = if proven { slot } else { SlotId::NOBODYS };
+        self.desk.store(StoreRequest::Seen { slot: asked }, pending);
     }
 
     pub(super) fn seen_answered(&mut self, request: u64, proven: bool, reply: StoreReply) -> Result<(), Code> {
@@ -200,8 +201,7 @@ impl RelaySession {
             }
             self.desk.store(StoreRequest::Drop { scope, id }, Pending::Drop { request });
         } else {
-            let mailbox = MailboxId(id);
-            self.desk.store(StoreRequest::List { mailbox }, Pending::DropUnproven { request });
+            self.desk.store(StoreRequest::List { mailbox: MailboxId::NOBODYS }, Pending::DropUnproven { request });
         }
     }
 

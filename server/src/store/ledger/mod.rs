@@ -7,6 +7,8 @@
 
 mod clock;
 mod inspect;
+#[cfg(feature = "simulation")]
+mod inventory;
 mod join;
 mod parcels;
 mod record;
@@ -16,6 +18,8 @@ mod sweep;
 use std::collections::BTreeMap;
 
 use clock::StoreClock;
+#[cfg(feature = "simulation")]
+pub(crate) use inventory::name_all;
 use record::{FreedRow, MailboxRow, ParcelRow, ScopeRow, SegmentRow, SlotRow, Validity};
 use zajil_proto::ids::{Epoch, MailboxId, ParcelId, SlotId};
 use zajil_proto::parcel::{Header, Home, MarkChain, Resumed};

@@ -9,7 +9,10 @@ use super::super::ledger::{Rows, Table, Visit};
 use super::super::{CheckReport, Space, SpaceProbe, StoreError};
 use super::directory::StoreDirectory;
 use super::{Sync, wal};
-use crate::limits::{INLINE_BODY_BYTES_MAX, VACUUM_PAGES_KEPT, VACUUM_PAGES_PER_SWEEP, WAL_BYTES_MAX};
+use crate::limits::{
+    INLINE_BODY_BYTES_MAX, SCRUB_FREE_BYTES_MIN, SCRUB_PAGES_MAX, VACUUM_PAGES_KEPT, VACUUM_PAGES_PER_SWEEP,
+    WAL_BYTES_MAX,
+};
 
 /// "zajl": tells our files from other databases.
 const APPLICATION_ID: i32 = 0x7a61_6a6c;
@@ -17,6 +20,10 @@ const APPLICATION_ID: i32 = 0x7a61_6a6c;
 const FORMAT: u32 = 1;
 /// Page size, bytes. The smallest that keeps a short body on one page: half the flash wear of 4 096 for lonely messages.
 const PAGE_BYTES: u64 = 2_048;
+/// Bytes of a long value that one page holds: the page but the number of the next.
+const OVERFLOW_BYTES: u64 = PAGE_BYTES - 4;
+/// Bytes of a long value that stay in the row's own page: more than the least that SQLite leaves there (232), less than the most (2 013).
+const BESIDE_OVERFLOW_BYTES: u64 = 300;
 /// Row of the meta table that tells a wrong key from damage. Not sealed; a hash of the key says nothing about it.
 const CHECK_ROW: i64 = 0;
 
@@ -89,6 +96,8 @@ pub(in crate::store) struct SealedRows {
     damaged: bool,
     /// What a sweep asked for: `Some(true)` once a day.
     tidy: Option<bool>,
+    /// A day is over whose free pages have not been overwritten.
+    scrub_due: bool,
     /// Bytes of the log that the database does not hold yet.
     log_bytes: u64,
 }
@@ -113,6 +122,7 @@ impl SealedRows {
             wrote: false,
             damaged: false,
             tidy: None,
+            scrub_due: false,
             log_bytes: 0,
         };
         // After an error nothing more may be written, not even by closing; a proper end copies the log itself.
@@ -214,12 +224,48 @@ impl SealedRows {
             })?;
             self.log_bytes = self.checkpoint("NOOP")?;
         }
-        if tidy == Some(true) {
+        self.scrub_due |= tidy == Some(true);
+        if tidy.is_some() && self.scrub_due && self.may_scrub()? {
+            self.scrub()?;
+        } else if tidy == Some(true) {
             // A log that is cut off holds no old rows.
             self.log_bytes = self.checkpoint("TRUNCATE")?;
         } else if self.log_bytes >= WAL_BYTES_MAX {
             self.log_bytes = self.checkpoint("PASSIVE")?;
         }
+        Ok(())
+    }
+
+    /// Returns whether the free pages are few enough to be overwritten at once, and the disk has room for that.
+    fn may_scrub(&mut self) -> Result<bool, StoreError> {
+        Ok(self.free_pages()? <= SCRUB_PAGES_MAX && (self.space)()?.free_bytes >= SCRUB_FREE_BYTES_MIN)
+    }
+
+    /// Overwrites every free page with zeros, and cuts off the log: of what was let go nothing is left in the files.
+    ///
+    /// SQLite zeroes what is deleted from a page that it writes anyway (`secure_delete=FAST`), and leaves pages that became free as they
+    /// were: whole bodies. To zero each as it becomes free would write as much as was let go, in one transaction, just when a full
+    /// disk is to get room. So once a day a value of zeros takes all free pages, is committed, and goes again; pages that new notes
+    /// have taken meanwhile cost nothing.
+    fn scrub(&mut self) -> Result<(), StoreError> {
+        self.log_bytes = self.checkpoint("TRUNCATE")?;
+        // One that a power cut left behind holds pages.
+        self.ask(|connection| connection.execute_batch("DROP TABLE IF EXISTS scrub"))?;
+        let pages = self.free_pages()?;
+        if let Some(apart) = pages.checked_sub(1) {
+            // One page becomes the table's, all others hold the value: what is left over lies in the first, so that the file does
+            // not grow.
+            let zeros = apart.saturating_mul(OVERFLOW_BYTES).saturating_add(BESIDE_OVERFLOW_BYTES);
+            let zeros = i64::try_from(zeros).unwrap_or(i64::MAX);
+            self.ask(|connection| {
+                connection.execute_batch("BEGIN IMMEDIATE; CREATE TABLE scrub(zeros BLOB NOT NULL)")?;
+                connection.execute("INSERT INTO scrub(zeros) VALUES(zeroblob(?1))", [zeros])?;
+                // Committed first: a page that is taken and freed within one transaction is not written at all.
+                connection.execute_batch("COMMIT; DROP TABLE scrub")
+            })?;
+        }
+        self.log_bytes = self.checkpoint("TRUNCATE")?;
+        self.scrub_due = false;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use super::Violation;
 use super::story::{Story, is_whole};
-use crate::sim::plan::{AttackerDeed, Deed, Millis, PersonDeed, PersonId};
+use crate::sim::plan::{AttackerDeed, Deed, MINUTE, Millis, PersonDeed, PersonId};
 use crate::sim::record::{Entry, Seen, Traffic};
 use zajil_client::engine::api::Direction;
 
@@ -32,8 +32,12 @@ const FRAME_BYTES: u64 = 900;
 const FRAMES_PER_NOTE: u64 = 4;
 /// Frames for each pairing: answer, session, grant, and what acknowledges these.
 const FRAMES_PER_PAIRING: u64 = 10;
+/// From one renewal of an outer key to the next, milliseconds.
+const RENEWED_MILLIS: Millis = zajil_client::limits::RENEWAL_MINUTES as Millis * MINUTE;
 /// Bytes of a pairing's large parcel on its way: 4 096 sealed, header, mark, heads.
 const PAIRING_BYTES: u64 = 5_000;
+/// Small frames for each renewal of an outer key, one way: what begins it, what ends it, what acknowledges these, and a session.
+const FRAMES_PER_RENEWAL: u64 = 5;
 /// Bytes with which a connection proves and watches what belongs to one contact: two proofs, two registrations, a watch, a word
 /// that was not answered before.
 const CONTACT_BYTES: u64 = 1_200;
@@ -73,6 +77,8 @@ pub struct Spending {
     pub words: u64,
     /// Questions about words.
     pub questions: u64,
+    /// Renewals of an outer key, either side's.
+    pub renewals: u64,
     /// Contacts.
     pub contacts: u64,
     /// Times that a note was offered for which there is nobody.
@@ -90,8 +96,12 @@ pub const fn one_note(sealed_bytes: u64, lost_bytes: u64, connections: u64, prob
 
 /// Returns how many bytes of datagrams all that may cost.
 pub const fn allowance(spent: &Spending) -> u64 {
-    let frames = spent.notes * FRAMES_PER_NOTE + spent.pairings * FRAMES_PER_PAIRING + spent.words;
-    let sealed = spent.sealed_bytes + frames * FRAME_BYTES + spent.pairings * PAIRING_BYTES + spent.words * WORD_BYTES;
+    let frames = spent.notes * FRAMES_PER_NOTE
+        + spent.pairings * FRAMES_PER_PAIRING
+        + spent.renewals * FRAMES_PER_RENEWAL
+        + spent.words;
+    let large = spent.pairings + spent.renewals;
+    let sealed = spent.sealed_bytes + frames * FRAME_BYTES + large * PAIRING_BYTES + spent.words * WORD_BYTES;
     let probes = spent.answered * ANSWER_BYTES
         + spent.questions * QUESTION_BYTES
         + spent.connections * spent.contacts * CONTACT_BYTES
@@ -233,6 +243,8 @@ fn common(story: &Story<'_>, who: PersonId, traffic: &Traffic) -> Spending {
             _ => {}
         }
     }
+    // And once in a month.
+    spent.renewals += story.record.ended_at / RENEWED_MILLIS * spent.contacts * times(story, 0);
     // Whatever the relay lost is registered and said again.
     spent.words += count(story.store_replaced.len()) * spent.contacts;
     spent
@@ -266,6 +278,7 @@ mod tests {
             Spending { notes: 1, ..Spending::default() },
             Spending { pairings: 1, ..Spending::default() },
             Spending { words: 1, ..Spending::default() },
+            Spending { renewals: 1, ..Spending::default() },
             Spending { questions: 1, ..Spending::default() },
             Spending { asked: 1, ..Spending::default() },
             Spending { relay_ended: 1, ..Spending::default() },

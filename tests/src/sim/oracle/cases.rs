@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use zajil_client::engine::api::{
-    ContactView, Direction, NoteMark, Pairing, ProbingView, Receipts, SeenBucket, SeenPrecision, SeenView, StatusView,
-    WordState, WordView,
+    ContactView, Direction, DisappearingView, NoteMark, Pairing, ProbingView, Receipts, SeenBucket, SeenPrecision,
+    SeenView, Span, StatusView, WordState, WordView,
 };
 use zajil_proto::time::Minute;
 
@@ -198,9 +198,12 @@ pub(super) fn contact(of: PersonId, pairing: Pairing) -> ContactView {
         pairing,
         receipts: Receipts::AtOnce,
         seen: SeenPrecision::SixHours,
+        disappear: Span::default(),
         shows_word: true,
         unheard: 0,
         waiting: 0,
+        out_of_hands: None,
+        renewing: false,
     }
 }
 
@@ -289,6 +292,7 @@ pub(super) fn load(waiting: u32) -> PhoneLoad {
         disk_full: false,
         probing: ProbingView::default(),
         link: None,
+        disappearing: DisappearingView::default(),
         daemon: true,
         clock_off_minutes: Some(0),
     };
