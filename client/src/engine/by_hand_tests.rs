@@ -44,24 +44,29 @@ fn device_on(store: MemoryStore) -> Device {
     Device::create(Box::new(store), Box::new(SystemRandom::new()), profile).unwrap()
 }
 
+/// Puts one parcel that `from` has sealed where `to` keeps what came whole.
+fn arrive(from: &Device, to: &mut Device, id: &ParcelId, batch: &mut Batch) {
+    let sealed = from.sealed(id).unwrap().unwrap();
+    let incoming = Incoming {
+        contact: OTHER,
+        mailbox: sealed.header.mailbox(),
+        header: sealed.header.as_bytes().to_vec(),
+        chain: MarkChain::new(&sealed.header).state(),
+        held: u32::try_from(sealed.body.len()).unwrap(),
+        closed: true,
+        note: None,
+    };
+    to.incoming.insert(*id, incoming);
+    batch.put(Kind::IncomingBody, &segment_key(id, 0), sealed.body);
+}
+
 /// Puts what `from` has sealed, and `which` fits, where `to` keeps what came whole. Returns it.
 fn carry(from: &Device, to: &mut Device, which: impl Fn(&Cargo) -> bool) -> Vec<ParcelId> {
     let fitting = from.outgoing.iter().filter(|(_, outgoing)| which(&outgoing.cargo));
     let ids: Vec<ParcelId> = fitting.map(|(id, _)| *id).collect();
     for id in &ids {
-        let sealed = from.sealed(id).unwrap().unwrap();
-        let incoming = Incoming {
-            contact: OTHER,
-            mailbox: sealed.header.mailbox(),
-            header: sealed.header.as_bytes().to_vec(),
-            chain: MarkChain::new(&sealed.header).state(),
-            held: u32::try_from(sealed.body.len()).unwrap(),
-            closed: true,
-            note: None,
-        };
-        to.incoming.insert(*id, incoming);
         let mut batch = Batch::new();
-        batch.put(Kind::IncomingBody, &segment_key(id, 0), sealed.body);
+        arrive(from, to, id, &mut batch);
         to.commit(batch).unwrap();
     }
     ids

@@ -4,31 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use zajil_client::store::{
-    Argon2Cost, Batch, Destruction, DeviceStore, FilesFate, Holder, KeysFate, Kind, Passphrase, Protection,
-    SqliteStore, StoreError, Unlock,
+    Batch, Destruction, DeviceStore, FilesFate, Holder, KeysFate, Kind, SqliteStore, StoreError,
 };
 
-use crate::rig::{Home, contains, open_at, put, read_all, system};
+use crate::rig::{Home, contains, open_at, open_with, passphrase, put, read_all, system, under_passphrase};
 
 const GONE: FilesFate = FilesFate { gone: true, in_use: false };
-
-fn passphrase(text: &str) -> Passphrase {
-    Passphrase::new(text).unwrap()
-}
-
-/// A home with a record, under a passphrase that costs next to nothing to try.
-fn under(text: &str) -> Home {
-    let home = Home::absent();
-    let protection = Protection::Passphrase(passphrase(text), Argon2Cost::new(8, 1, 1).unwrap());
-    let mut store = SqliteStore::init(&home.path(), &protection, system()).unwrap();
-    put(&mut store, Kind::Contact, b"id", b"mother");
-    Box::new(store).close().unwrap();
-    home
-}
-
-fn open_with(home: &Home, text: &str) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(&home.path(), &Unlock::Passphrase(passphrase(text)), system())
-}
 
 fn set(home: &Home, text: &str, duress: Option<&str>) -> Result<(), StoreError> {
     let duress = duress.map(passphrase);
@@ -56,7 +37,7 @@ fn in_the_middle() -> Home {
 
 #[test]
 fn a_destroyed_home_is_as_one_that_never_was_and_another_can_be_made_in_its_place() {
-    for make in [Home::fresh, in_the_middle, || under("a pigeon at night")] {
+    for make in [Home::fresh, in_the_middle, || under_passphrase("a pigeon at night")] {
         let home = make();
         let destruction = Destruction::begin(&home.path());
         assert_eq!(destruction.keys(), KeysFate::Destroyed);
@@ -230,7 +211,7 @@ fn a_copy_with_its_keys_made_before_still_opens_and_that_is_told() {
 
 #[test]
 fn the_passphrase_of_duress_destroys_the_home_and_is_told_that_there_never_was_one() {
-    let home = under("right");
+    let home = under_passphrase("right");
     set(&home, "right", Some("duress")).unwrap();
     assert_eq!(open_with(&home, "wrong").err(), Some(StoreError::WrongPassphrase));
     let store = open_with(&home, "right").unwrap();
@@ -247,7 +228,7 @@ fn duress_counts_also_while_another_program_has_the_home_open() {
         |home: &Home| open_with(home, "duress").err(),
         |home: &Home| SqliteStore::try_passphrase(&home.path(), &passphrase("duress")).err(),
     ] {
-        let home = under("right");
+        let home = under_passphrase("right");
         let store = open_with(&home, "right").unwrap();
         set(&home, "right", Some("duress")).unwrap();
         assert_eq!(open_with(&home, "right").err(), Some(StoreError::Busy));
@@ -261,7 +242,7 @@ fn duress_counts_also_while_another_program_has_the_home_open() {
 
 #[test]
 fn a_keys_file_does_not_tell_whether_there_is_a_passphrase_of_duress() {
-    let home = under("right");
+    let home = under_passphrase("right");
     let never = fs::read(home.file("keys")).unwrap();
     set(&home, "right", Some("duress")).unwrap();
     let with = fs::read(home.file("keys")).unwrap();
@@ -282,7 +263,7 @@ fn a_keys_file_does_not_tell_whether_there_is_a_passphrase_of_duress() {
 
 #[test]
 fn a_keys_file_of_the_first_version_opens_and_can_be_given_a_passphrase_of_duress() {
-    let home = under("right");
+    let home = under_passphrase("right");
     let new = fs::read(home.file("keys")).unwrap();
     let mut first = [&new[..54], &new[86..new.len() - 8]].concat();
     first[8] = 1;
@@ -299,7 +280,7 @@ fn a_keys_file_of_the_first_version_opens_and_can_be_given_a_passphrase_of_dures
 
 #[test]
 fn the_keys_file_from_before_a_change_of_duress_lies_nowhere() {
-    let home = under("right");
+    let home = under_passphrase("right");
     let old = home.path().with_file_name("old");
     fs::hard_link(home.file("keys"), &old).unwrap();
     let before = old_keys_of_passphrase(&home);
@@ -314,7 +295,7 @@ fn old_keys_of_passphrase(home: &Home) -> Vec<Vec<u8>> {
 
 #[test]
 fn duress_is_set_by_the_right_passphrase_only_and_is_another_one() {
-    let home = under("right");
+    let home = under_passphrase("right");
     let before = fs::read(home.file("keys")).unwrap();
     assert_eq!(set(&home, "wrong", Some("duress")), Err(StoreError::WrongPassphrase));
     assert_eq!(set(&home, "right", Some("right")), Err(StoreError::DuressIsPassphrase));

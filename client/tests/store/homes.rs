@@ -7,29 +7,7 @@ use zajil_client::store::{
     Argon2Cost, DeviceStore, Kind, Method, Passphrase, Protection, SqliteStore, StoreError, Unlock,
 };
 
-use crate::rig::{Home, put, read_all, system};
-
-fn passphrase(text: &str) -> Passphrase {
-    Passphrase::new(text).unwrap()
-}
-
-/// What a guess costs here: next to nothing.
-fn cheap() -> Argon2Cost {
-    Argon2Cost::new(8, 1, 1).unwrap()
-}
-
-fn under_passphrase(text: &str) -> Home {
-    let home = Home::absent();
-    let protection = Protection::Passphrase(passphrase(text), cheap());
-    let mut store = SqliteStore::init(&home.path(), &protection, system()).unwrap();
-    put(&mut store, Kind::Contact, b"id", b"mother");
-    Box::new(store).close().unwrap();
-    home
-}
-
-fn open_with(home: &Home, text: &str) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(&home.path(), &Unlock::Passphrase(passphrase(text)), system())
-}
+use crate::rig::{Home, open_with, passphrase, put, read_all, system, under_passphrase};
 
 #[test]
 fn only_its_owner_may_enter_a_home_or_read_its_files() {

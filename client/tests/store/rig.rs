@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tempfile::TempDir;
-use zajil_client::store::{Batch, DeviceStore, Kind, Protection, SqliteStore, StoreError, Unlock};
+use zajil_client::store::{
+    Argon2Cost, Batch, DeviceStore, Kind, Passphrase, Protection, SqliteStore, StoreError, Unlock,
+};
 use zajil_net::SystemRandom;
 
 /// Every record, by kind and key.
@@ -54,6 +56,29 @@ impl Home {
         let with_content = entries.filter(|path| *path != self.file("reserve"));
         with_content.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
     }
+}
+
+pub(crate) fn passphrase(text: &str) -> Passphrase {
+    Passphrase::new(text).unwrap()
+}
+
+/// What a guess costs here: next to nothing.
+pub(crate) fn cheap() -> Argon2Cost {
+    Argon2Cost::new(8, 1, 1).unwrap()
+}
+
+/// A home with a record, under a passphrase.
+pub(crate) fn under_passphrase(text: &str) -> Home {
+    let home = Home::absent();
+    let protection = Protection::Passphrase(passphrase(text), cheap());
+    let mut store = SqliteStore::init(&home.path(), &protection, system()).unwrap();
+    put(&mut store, Kind::Contact, b"id", b"mother");
+    Box::new(store).close().unwrap();
+    home
+}
+
+pub(crate) fn open_with(home: &Home, text: &str) -> Result<SqliteStore, StoreError> {
+    SqliteStore::open(&home.path(), &Unlock::Passphrase(passphrase(text)), system())
 }
 
 pub(crate) fn open_at(home: &Path) -> Result<Box<SqliteStore>, StoreError> {

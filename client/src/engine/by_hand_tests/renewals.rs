@@ -300,19 +300,8 @@ fn back_on(disk: &crate::store::MemoryDisk) -> Device {
 fn try_to_take(from: &Device, to: &mut Device, now: Minute) -> Result<(), crate::engine::api::Failure> {
     let frames = from.outgoing.iter().filter(|(_, outgoing)| is_frame(&outgoing.cargo));
     for (id, _) in frames {
-        let sealed = from.sealed(id)?.unwrap();
-        let incoming = Incoming {
-            contact: OTHER,
-            mailbox: sealed.header.mailbox(),
-            header: sealed.header.as_bytes().to_vec(),
-            chain: MarkChain::new(&sealed.header).state(),
-            held: u32::try_from(sealed.body.len()).unwrap(),
-            closed: true,
-            note: None,
-        };
-        to.incoming.insert(*id, incoming);
         let mut batch = Batch::new();
-        batch.put(Kind::IncomingBody, &segment_key(id, 0), sealed.body);
+        arrive(from, to, id, &mut batch);
         to.put_incoming(&mut batch, id)?;
         to.commit(batch)?;
     }
