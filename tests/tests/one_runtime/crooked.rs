@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use zajil_client::engine::api::{NoteMark, NoteView, Reply, Request, SeenView, StatusView, SyncView, Wait, WordState};
+use zajil_client::engine::api::{
+    NoteMark, NoteView, Reply, Request, SeenView, StatusView, SyncView, Voice, Wait, WordState,
+};
 use zajil_client::engine::host::Host;
 use zajil_net::{Clock, Connection, EndpointSecrets, ListenOptions, Listener, RelayIdentity, SystemRandom};
 use zajil_proto::durable::Durable;
@@ -234,6 +236,15 @@ fn a_relay_that_says_stored_and_keeps_nothing_gets_its_own_mark_and_no_other_and
     });
 }
 
+/// Nothing was lost: at the next honest meeting the note is heard as it was spoken, and its sender knows that it came.
+async fn assert_delivered(mother: &mut Host, father: &mut Host, sent: u32, spoken: &Voice) {
+    sync(father).await;
+    sync(mother).await;
+    let notes = inbox(father).await;
+    assert_eq!(heard_voice(father, notes[0].number).await, *spoken);
+    assert_eq!(note(mother, sent).await, NoteMark::Delivered);
+}
+
 #[test]
 fn a_relay_that_holds_everything_back_delays_and_loses_nothing() {
     in_one_runtime(async {
@@ -253,11 +264,7 @@ fn a_relay_that_holds_everything_back_delays_and_loses_nothing() {
         assert!(inbox(&mut father).await.is_empty());
         assert_eq!(note(&mut mother, sent.number).await, NoteMark::AtRelay, "nobody is told that he has it");
         world.turn_honest(crooked, true).await;
-        sync(&mut father).await;
-        sync(&mut mother).await;
-        let notes = inbox(&mut father).await;
-        assert_eq!(heard_voice(&mut father, notes[0].number).await, spoken);
-        assert_eq!(note(&mut mother, sent.number).await, NoteMark::Delivered);
+        assert_delivered(&mut mother, &mut father, sent.number, &spoken).await;
     });
 }
 
@@ -327,11 +334,7 @@ fn a_relay_that_lies_about_the_time_ends_no_notes_life_and_the_person_is_told_th
             let off = status(&mut mother).await.clock_off_minutes.unwrap();
             assert!(off.abs() > 9 * 365 * 24 * 60, "the person is told: {off} minutes");
             world.turn_honest(crooked, true).await;
-            sync(&mut father).await;
-            sync(&mut mother).await;
-            let notes = inbox(&mut father).await;
-            assert_eq!(heard_voice(&mut father, notes[0].number).await, spoken);
-            assert_eq!(note(&mut mother, sent.number).await, NoteMark::Delivered);
+            assert_delivered(&mut mother, &mut father, sent.number, &spoken).await;
         });
     }
 }
